@@ -1,0 +1,309 @@
+import type { LockState } from './observation.ts';
+
+/** What an exit status of the CLI means; the table of the README is made from it. */
+export const exitStatuses = {
+  0: 'done',
+  1: 'failed; the site is back as it was',
+  2: 'refused; nothing was touched (bad config, failed preflight, a plan that is not safe)',
+  3: 'failed, and needs a person; the message says what is where',
+  4: 'held; waiting for promote or abort',
+  5: 'locked by another run',
+  130: 'interrupted by Ctrl-C; every node is in a safe state',
+  143: 'interrupted by SIGTERM; every node is in a safe state',
+} as const;
+export type ExitStatus = keyof typeof exitStatuses;
+
+/** One row for each expected failure: how it reads, what to do next. The exit status is the run's to say. */
+const catalogue = {
+  USAGE: {
+    message: (d: { problem: string }) => d.problem,
+    hint: () => 'sluice --help shows the commands; sluice <command> --help shows its flags.',
+  },
+  FILE_EXISTS: {
+    message: (d: { file: string }) => `${d.file} is there already, and is never overwritten.`,
+    hint: () => null,
+  },
+  NODE_UNKNOWN: {
+    message: (d: { node: string; known: readonly string[]; nearest: string | null }) =>
+      `There is no node ${d.node}; there are ${list(d.known)}.`,
+    hint: (d: { nearest: string | null }) => (d.nearest === null ? null : `did you mean ${d.nearest}?`),
+  },
+  NODE_UNBALANCED: {
+    message: (d: { nodes: readonly string[] }) => `No balancer of the site has ${list(d.nodes)}.`,
+    hint: () => null,
+  },
+  CONFIG_NOT_FOUND: {
+    message: (d: { searched: string; wanted: string }) =>
+      `No config of ${d.wanted} was found in ${d.searched}.`,
+    hint: (d: { sites?: readonly string[] }) =>
+      d.sites?.length
+        ? `${list(d.sites)} stand here: name the site and its stage, as in ${d.sites[0]}/production.`
+        : 'sluice init writes a commented one.',
+  },
+  CONFIG_UNREADABLE: {
+    message: (d: { file: string; reason: string }) => `${d.file} could not be read: ${d.reason}`,
+    hint: () => null,
+  },
+  CONFIG_INVALID: {
+    message: (d: { file: string; problems: readonly string[] }) =>
+      [`${d.file} has ${count(d.problems.length, 'problem')}:`, ...d.problems.map((p) => `  ${p}`)].join(
+        '\n',
+      ),
+    hint: () => null,
+  },
+  STAGE_UNKNOWN: {
+    message: (d: { stage: string; known: readonly string[]; file: string }) =>
+      `${d.file} has no stage ${d.stage}; it has ${list(d.known)}.`,
+    hint: (d: { nearest?: string | null }) => (d.nearest ? `did you mean ${d.nearest}?` : null),
+  },
+  NODE_UNREACHABLE: {
+    message: (d: { node: string; address: string; reason: string }) =>
+      `${d.node} (${d.address}) could not be reached: ${d.reason}.`,
+    hint: (d: { node: string; address: string }) => `try it by hand: ssh ${d.address}`,
+  },
+  HOST_KEY_UNKNOWN: {
+    message: (d: { node: string; address: string; fingerprint: string; file: string }) =>
+      `The host key of ${d.node} (${d.address}) is not known: ${d.fingerprint} is not in ${d.file}.`,
+    hint: () =>
+      "compare the fingerprint with the machine's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then add it with ssh-keyscan, or set ssh.hostKeys to accept-new.",
+  },
+  HOST_KEY_CHANGED: {
+    message: (d: { node: string; address: string; fingerprint: string; place: string }) =>
+      `The host key of ${d.node} (${d.address}) has changed: it shows ${d.fingerprint}, but ${d.place} has another.`,
+    hint: (d: { place: string }) =>
+      `somebody may be listening in. If the machine was rebuilt, remove ${d.place} and add the new key.`,
+  },
+  HOST_KEY_REVOKED: {
+    message: (d: { node: string; address: string; fingerprint: string; place: string }) =>
+      `The host key of ${d.node} (${d.address}), ${d.fingerprint}, is revoked by ${d.place}.`,
+    hint: () => 'whoever has that key may be listening in. Give the machine a new one.',
+  },
+  AUTH_REFUSED: {
+    message: (d: { node: string; user: string; address: string; tried: string }) =>
+      `${d.node} refused the login of ${d.user}@${d.address}; tried ${d.tried}.`,
+    hint: () => 'set ssh.keys or start an agent, and see that the key is in authorized_keys.',
+  },
+  OUTCOME_UNKNOWN: {
+    message: (d: { node: string; command: string; reason: string }) =>
+      `The connection to ${d.node} was lost during "${d.command}" (${d.reason}): it is not known whether that was done.`,
+    hint: () => null,
+  },
+  COMMAND_TIMEOUT: {
+    message: (d: { node: string; command: string; withinMs: number }) =>
+      `"${d.command}" on ${d.node} did not end within ${d.withinMs} ms.`,
+    hint: () => null,
+  },
+  OUTPUT_TOO_LONG: {
+    message: (d: { node: string; command: string; bytesMax: number }) =>
+      `"${d.command}" on ${d.node} was ended: it wrote more than ${d.bytesMax} bytes.`,
+    hint: () => null,
+  },
+  COMMAND_FAILED: {
+    message: (d: { node: string; command: string; status: number; output: string }) =>
+      `"${d.command}" on ${d.node} ended with status ${d.status}${quoted(d.output)}`,
+    hint: () => null,
+  },
+  BALANCER_UNREACHABLE: {
+    message: (d: { balancer: string; address: string; reason: string }) =>
+      `Balancer ${d.balancer} (${d.address}) could not be reached: ${d.reason}.`,
+    hint: () => null,
+  },
+  BALANCER_SERVER_UNKNOWN: {
+    message: (d: { balancer: string; server: string; node: string; known: readonly string[] }) =>
+      `Balancer ${d.balancer} has no server ${d.server} for ${d.node}; it has ${list(d.known)}.`,
+    hint: (d: { balancer: string }) =>
+      `name the server as the node, or map it: balancers.${d.balancer}.servers: { <node>: <server> }.`,
+  },
+  BALANCER_REFUSED: {
+    message: (d: { balancer: string; request: string; answer: string }) =>
+      `Balancer ${d.balancer} refused "${d.request}": ${d.answer}`,
+    hint: () => null,
+  },
+  BALANCER_NOT_APPLIED: {
+    message: (d: { balancer: string; server: string; wanted: string; seen: string }) =>
+      `Balancer ${d.balancer} took the change of ${d.server} to ${d.wanted}, but it reads back as ${d.seen}.`,
+    hint: () => null,
+  },
+  DRAIN_TIMEOUT: {
+    message: (d: { node: string; withinMs: number; sessions: string }) =>
+      `${d.node} still had ${d.sessions} ${d.withinMs} ms after it was drained.`,
+    hint: () => 'raise drain.timeout, or set drain.onTimeout to force to cut such requests.',
+  },
+  ENABLE_TIMEOUT: {
+    message: (d: { node: string; withinMs: number; seen: string }) =>
+      `${d.node} was enabled, but ${d.withinMs} ms later not every balancer sends it traffic: ${d.seen}.`,
+    hint: () => "look at the balancer's own health check of this node.",
+  },
+  HTTP_UNANSWERED: {
+    message: (d: { url: string; reason: string }) => `${d.url} did not answer: ${d.reason}.`,
+    hint: () => null,
+  },
+  CHECK_FAILED: {
+    message: (d: { node: string; url: string; attempts: number; expected: string; answer: string }) =>
+      `${d.node} failed its check: ${d.url} was expected to answer ${d.expected}, after ${count(d.attempts, 'attempt')} it answered ${d.answer}.`,
+    hint: () => null,
+  },
+  CHECK_TIMEOUT: {
+    message: (d: { node: string; url: string; withinMs: number; expected: string; answer: string }) =>
+      `${d.node} ran out of time: ${d.url} did not answer ${d.expected} within the timeout of ${d.withinMs} ms (last answer: ${d.answer}).`,
+    hint: () => 'if the application needs longer to start, raise the timeout of the check.',
+  },
+  WRONG_RELEASE: {
+    message: (d: { node: string; url: string; expected: string; answer: string }) =>
+      `${d.node} still serves an old release: ${d.url} was expected to show ${d.expected}, it answered ${d.answer}.`,
+    hint: () =>
+      'its code cache holds the old paths: add a reload to activate, such as systemctl reload php-fpm.',
+  },
+  PREFLIGHT: {
+    message: (d: { problems: readonly string[] }) =>
+      [
+        `The site is not ready (${count(d.problems.length, 'problem')}):`,
+        ...d.problems.map((p) => `  ${p}`),
+      ].join('\n'),
+    hint: () => 'nothing was touched.',
+  },
+  PLAN_UNSAFE: {
+    message: (d: { strategy: string; problems: readonly string[] }) =>
+      [`The plan of strategy ${d.strategy} is not safe:`, ...d.problems.map((p) => `  ${p}`)].join('\n'),
+    hint: () => 'nothing was touched.',
+  },
+  FLOOR_AT_RISK: {
+    message: (d: { nodes: readonly string[]; serving: number; servingMin: number }) =>
+      `Draining ${list(d.nodes)} would leave ${d.serving} nodes serving, and servingMin is ${d.servingMin}.`,
+    hint: () => 'other nodes stopped serving since the plan was made: sluice status shows which.',
+  },
+  LOCKED: {
+    message: (d: { node: string; lock: LockState }) =>
+      `${d.lock.holder} holds the lock (on ${d.node}) since ${d.lock.startedAt}: ${d.lock.reason}, from ${d.lock.host}.`,
+    hint: (d: { lock: LockState }) =>
+      d.lock.silentMs > lockStaleMs
+        ? `its last heartbeat was ${Math.round(d.lock.silentMs / 1000)} s ago, so that run is dead: sluice status shows what it left, sluice unlock frees the lock.`
+        : 'that run is alive: wait for it to end.',
+  },
+  LOCK_RACE: {
+    message: (d: { node: string }) => `Another run took the lock on ${d.node} at the same moment.`,
+    hint: () => 'wait for it to end.',
+  },
+  LOCK_LOST: {
+    message: (d: { node: string; run: string }) =>
+      `Run ${d.run} no longer holds the lock on ${d.node}: somebody broke it, and this run changes nothing more.`,
+    hint: () => 'sluice history says who broke it; sluice status shows what is where.',
+  },
+  SITE_CHANGED: {
+    message: () =>
+      'The site changed between the plan and the lock, so the plan is no longer the one that was shown.',
+    hint: () => 'nothing was touched; run the command again.',
+  },
+  NOT_LOCKED: {
+    message: () => 'No node is locked.',
+    hint: () => null,
+  },
+  REF_UNKNOWN: {
+    message: (d: { ref: string; url: string }) => `${d.url} has no branch, tag or commit ${d.ref}.`,
+    hint: () => null,
+  },
+  SOURCE_UNREACHABLE: {
+    message: (d: { url: string; reason: string }) => `${d.url} could not be read: ${d.reason}`,
+    hint: () => null,
+  },
+  BUILD_FAILED: {
+    message: (d: { command: string; status: string; output: string }) =>
+      `The build failed: "${d.command}" ended with ${d.status}${quoted(d.output)}`,
+    hint: () => 'no node was touched.',
+  },
+  ARTIFACT_MISMATCH: {
+    message: (d: { node: string; expected: string; got: string }) =>
+      `${d.node} received other bytes than were sent: digest ${d.got}, expected ${d.expected}.`,
+    hint: () => 'the half-made release was removed there.',
+  },
+  RELEASE_ABSENT: {
+    message: (d: { release: string; nodes: readonly string[] }) =>
+      `Release ${d.release} is not whole on ${list(d.nodes)}.`,
+    hint: () => 'sluice releases shows which node has which release.',
+  },
+  NO_RELEASE_BEFORE: {
+    message: (d: { nodes: readonly string[] }) =>
+      `There is nothing to roll back to: ${list(d.nodes)} has no whole, checked release before the live one.`,
+    hint: () => 'sluice releases shows which node has which release.',
+  },
+  HOOK_FAILED: {
+    message: (d: { hook: string; point: string; where: string; reason: string }) =>
+      `Hook ${d.hook} (${d.point}) failed on ${d.where}: ${d.reason}`,
+    hint: () => null,
+  },
+  NODES_FAILED: {
+    message: (d: { failures: readonly { node: string; message: string }[] }) =>
+      [
+        `${count(d.failures.length, 'node')} failed:`,
+        ...d.failures.map((f) => `  ${f.node}: ${f.message}`),
+      ].join('\n'),
+    hint: () => null,
+  },
+  INTERRUPTED: {
+    message: (d: { signal: string }) => `Interrupted by ${d.signal}.`,
+    hint: () => null,
+  },
+} satisfies Record<string, Row>;
+
+/** A lock whose holder was silent for longer is said to be dead. Heartbeats come every third of it. */
+export const lockStaleMs = 60_000;
+
+interface Row {
+  // biome-ignore lint/suspicious/noExplicitAny: each row types its own details; `Details` reads them back.
+  readonly message: (details: any) => string;
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  readonly hint: (details: any) => string | null;
+}
+
+export type ErrorCode = keyof typeof catalogue;
+type Details<C extends ErrorCode> =
+  Parameters<(typeof catalogue)[C]['message']> extends [infer D]
+    ? D & (Parameters<(typeof catalogue)[C]['hint']> extends [infer H] ? H : unknown)
+    : Record<never, never>;
+
+/** A failure that can happen to a correct program. Decide by `code`, never by the text. */
+export class DeployError extends Error {
+  override readonly name = 'DeployError';
+  readonly code: ErrorCode;
+  readonly details: Readonly<Record<string, unknown>>;
+  /** What to do next, one sentence; null if the message says it. */
+  readonly hint: string | null;
+
+  constructor(code: ErrorCode, details: Readonly<Record<string, unknown>>, cause?: unknown) {
+    const row: Row = catalogue[code];
+    super(row.message(details), cause === undefined ? {} : { cause });
+    this.code = code;
+    this.details = details;
+    this.hint = row.hint(details);
+  }
+}
+
+export const failure = <C extends ErrorCode>(code: C, details: Details<C>, cause?: unknown): DeployError =>
+  new DeployError(code, details as Readonly<Record<string, unknown>>, cause);
+
+export const isDeployError = (error: unknown, ...codes: readonly ErrorCode[]): error is DeployError =>
+  error instanceof DeployError && (codes.length === 0 || codes.includes(error.code));
+
+/** The message of anything that was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** `1 node`, `2 nodes`. */
+export const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+
+/** `a, b and c`; `nothing` for an empty list. */
+export function list(items: readonly string[]): string {
+  if (items.length === 0) return 'nothing';
+  if (items.length === 1) return items[0]!;
+  return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
+}
+
+const quoted = (output: string): string => {
+  const text = output.trim();
+  return text === ''
+    ? ', without output.'
+    : `:\n${text
+        .split('\n')
+        .slice(-20)
+        .map((line) => `  | ${line}`)
+        .join('\n')}`;
+};

@@ -1,0 +1,82 @@
+import type { CommandLine } from './command.ts';
+import type { Fields } from './field.ts';
+import type { NodeName } from './node.ts';
+import type { Release } from './release.ts';
+
+/** The phases that hooks may stand before and after. The first four belong to the run, the others to steps. */
+export const hookPhases = [
+  'deploy',
+  'rollback',
+  'build',
+  'prepare',
+  'drain',
+  'activate',
+  'check',
+  'enable',
+  'cleanup',
+] as const;
+export type HookPhase = (typeof hookPhases)[number];
+
+/** `failed` is reached when a run fails, before anything is put back. */
+export type HookPoint = `before:${HookPhase}` | `after:${HookPhase}` | 'failed';
+
+export const hookPoints: readonly HookPoint[] = [
+  ...hookPhases.flatMap((phase) => [`before:${phase}`, `after:${phase}`] as const),
+  'failed',
+];
+
+/** A hook as the config puts it at a point. Plans name it by `name`. */
+export interface HookSpec {
+  /** Unique in the site. */
+  readonly name: string;
+  readonly point: HookPoint;
+  readonly action: HookAction;
+}
+
+export type HookAction =
+  | {
+      readonly kind: 'nodes';
+      readonly command: CommandLine;
+      /** Only nodes with this role; null: all nodes of the step. */
+      readonly role: string | null;
+      /** On one node (the first that fits), and once in a deploy, whatever is retried. */
+      readonly once: boolean;
+      readonly timeoutMs: number;
+    }
+  | { readonly kind: 'operator'; readonly command: CommandLine; readonly timeoutMs: number }
+  | { readonly kind: 'function'; readonly run: HookFunction; readonly timeoutMs: number };
+
+export type HookFunction = (context: HookContext) => Promise<void> | void;
+
+/** What a hook function is given. Everything in it is data but the three verbs at the end. */
+export interface HookContext {
+  readonly site: string;
+  readonly stage: string;
+  readonly point: HookPoint;
+  readonly operator: string;
+  /** The release that the run brings live (for a rollback: the one it goes back to). */
+  readonly release: Release;
+  /** The nodes of the step, or of the whole run. */
+  readonly nodes: readonly NodeName[];
+  /** What went wrong, at the point `failed`. */
+  readonly failure: string | null;
+  readonly signal: AbortSignal;
+  /** Runs a command on one of `nodes`, in its live release; rejects if it exits with anything but 0. */
+  run(node: NodeName, command: CommandLine): Promise<string>;
+  /** Asks a node over HTTP, through its SSH connection. */
+  get(
+    node: NodeName,
+    question: { path: string; host?: string; port?: number },
+  ): Promise<{ status: number; body: string }>;
+  /** Posts JSON to an address that the operator's machine reaches; rejects unless the answer is 2xx. */
+  post(url: string, body: unknown): Promise<void>;
+}
+
+/** A ready-made hook as the registry holds it: its options are read by the fields, like every setting. */
+export interface HookKind<Options = Record<string, unknown>> {
+  readonly summary: string;
+  readonly options: Fields<Options>;
+  create(options: Options): HookFunction;
+}
+
+export const hookKind = <Options>(kind: HookKind<Options>): HookKind => kind as unknown as HookKind;

@@ -1,0 +1,129 @@
+import type { NodeName } from './node.ts';
+import type { ReleaseId, Revision } from './release.ts';
+import type { BalancerName } from './site.ts';
+
+/** What was read of a site at one moment: from each node, and from each balancer. Plain data. */
+export interface Observation {
+  readonly nodes: Readonly<Record<NodeName, NodeState>>;
+  readonly balancers: readonly BalancerState[];
+  /** One entry for each server that a balancer has for a node: a node may have several, or none. */
+  readonly servers: readonly ServerState[];
+}
+
+export interface NodeState {
+  readonly name: NodeName;
+  /** Null if the node answered; else why it could not be read, and the fields below say nothing. */
+  readonly unreachable: string | null;
+  readonly current: Current;
+  /** Sorted by id, oldest first. */
+  readonly releases: readonly ReleaseState[];
+  /** The release that the node answered its checks as, after its last change; null if not shown. */
+  readonly proved: ReleaseId | null;
+  /** Servers that a run of sluice took out of rotation and has not put back, by `ServerState.server`. */
+  readonly drained: readonly string[];
+  readonly lock: LockState | null;
+  /** What stands in the way of a release here, each a sentence; empty if nothing does. */
+  readonly problems: readonly string[];
+}
+
+export type Current =
+  | { readonly kind: 'release'; readonly id: ReleaseId }
+  | { readonly kind: 'absent' }
+  /** A real file or directory stands where the link should be. */
+  | { readonly kind: 'blocked' }
+  | { readonly kind: 'elsewhere'; readonly target: string };
+
+export interface ReleaseState {
+  readonly id: ReleaseId;
+  readonly revision: Revision | null;
+  /** Whole, with the digest that was sent. Releases of other tools count if their log says they were live. */
+  readonly complete: boolean;
+  /** It answered its checks on this node at some time. */
+  readonly checked: boolean;
+  /** It was live and failed its checks on this node, and never passed them since. */
+  readonly failed: boolean;
+}
+
+export interface LockState {
+  /** The run that holds it: the fencing number that each changing command carries. */
+  readonly run: string;
+  readonly holder: string;
+  readonly host: string;
+  /** What the run does, such as `deploy main (3f2a9c1) as 20260114093000`. */
+  readonly reason: string;
+  /** ISO 8601, by the holder's clock. */
+  readonly startedAt: string;
+  /** Since the last heartbeat, both read from the node's clock. */
+  readonly silentMs: number;
+}
+
+export interface BalancerState {
+  readonly balancer: BalancerName;
+  /** One process, where a balancer has several. */
+  readonly member: string;
+  readonly unreachable: string | null;
+  /** Changes when the process was restarted or reloaded: run-time state may be lost. */
+  readonly incarnation: string;
+}
+
+export interface ServerState {
+  readonly balancer: BalancerName;
+  readonly member: string;
+  readonly node: NodeName;
+  /** Unique among all balancers, such as `lb1 web/web3`. */
+  readonly server: string;
+  /** What the balancer was told. `draining`: no new requests but those of sticky sessions; `out`: none at all. */
+  readonly rotation: 'in' | 'draining' | 'out';
+  /** What the balancer thinks of the node; `unchecked`: it makes no checks (or pauses them while out). */
+  readonly health: 'up' | 'down' | 'starting' | 'unchecked';
+  /** Requests in flight and queued; null: the balancer cannot tell, which is not 0. */
+  readonly sessions: number | null;
+}
+
+export const nodeState = (observed: Observation, node: NodeName): NodeState => {
+  const state = observed.nodes[node];
+  if (!state) throw new RangeError(`no node ${node} was observed`);
+  return state;
+};
+
+export const liveRelease = (state: NodeState): ReleaseId | null =>
+  state.current.kind === 'release' ? state.current.id : null;
+
+export const releaseOn = (state: NodeState, id: ReleaseId): ReleaseState | null =>
+  state.releases.find((release) => release.id === id) ?? null;
+
+export const hasComplete = (state: NodeState, id: ReleaseId): boolean =>
+  releaseOn(state, id)?.complete ?? false;
+
+export const serversOf = (observed: Observation, node: NodeName): readonly ServerState[] =>
+  observed.servers.filter((server) => server.node === node);
+
+const takesTraffic = (server: ServerState): boolean =>
+  server.rotation === 'in' && (server.health === 'up' || server.health === 'unchecked');
+
+/**
+ * Every balancer sends the node traffic. A site without balancers cannot take a node out, so a node serves
+ * there as long as it has a live release.
+ */
+export function isServing(observed: Observation, node: NodeName): boolean {
+  const state = nodeState(observed, node);
+  const servers = serversOf(observed, node);
+  if (observed.balancers.length === 0) return state.unreachable === null && liveRelease(state) !== null;
+  return servers.length > 0 && servers.every(takesTraffic);
+}
+
+/** A balancer may still send the node requests, or one is still in flight, as far as anyone can tell. */
+export const mayReceive = (observed: Observation, node: NodeName): boolean =>
+  serversOf(observed, node).some((server) => server.rotation !== 'out' || (server.sessions ?? 0) > 0);
+
+/** An operator, not sluice, took the node out of rotation everywhere: it stays out. */
+export const isHeldOut = (observed: Observation, node: NodeName): boolean => {
+  const servers = serversOf(observed, node);
+  const ours = nodeState(observed, node).drained;
+  return (
+    servers.length > 0 && servers.every(({ rotation, server }) => rotation !== 'in' && !ours.includes(server))
+  );
+};
+
+export const servingNodes = (observed: Observation): readonly NodeName[] =>
+  Object.keys(observed.nodes).filter((node) => isServing(observed, node));

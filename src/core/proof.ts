@@ -1,0 +1,155 @@
+import { failure, list } from './errors.ts';
+import {
+  hasComplete,
+  isHeldOut,
+  isServing,
+  liveRelease,
+  mayReceive,
+  nodeState,
+  type Observation,
+  servingNodes,
+} from './observation.ts';
+import { predict } from './predict.ts';
+import type { Step } from './step.ts';
+
+export interface ProofInput {
+  readonly strategy: string;
+  readonly observed: Observation;
+  readonly servingMin: number;
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Walks a plan on paper and refuses it, with every promise that it would break (`PLAN_UNSAFE`). A strategy is
+ * trusted to be useful, never to be safe: this is what makes a user's own strategy harmless.
+ */
+export function prove(input: ProofInput): void {
+  const problems = brokenPromises(input);
+  if (problems.length > 0) throw failure('PLAN_UNSAFE', { strategy: input.strategy, problems });
+}
+
+/** A sentence for each promise that some step breaks, each beginning with the step. */
+export function brokenPromises({ observed, servingMin, steps }: ProofInput): readonly string[] {
+  const strangers = unknownNodes(observed, steps);
+  if (strangers.length > 0) return strangers;
+  const problems: string[] = [];
+  let before = observed;
+  steps.forEach((step, index) => {
+    const after = predict(before, step);
+    const context: Context = { first: observed, before, after, servingMin, earlier: steps.slice(0, index) };
+    for (const promise of promises) {
+      for (const text of promise(step, context))
+        problems.push(`step ${index + 1} (${step.kind} ${list(step.nodes)}): ${text}`);
+    }
+    before = after;
+  });
+  return [...new Set([...problems, ...leftOut(observed, before)])];
+}
+
+/** What the plan takes out of rotation it also puts back. */
+const leftOut = (first: Observation, last: Observation): readonly string[] =>
+  servingNodes(first)
+    .filter((node) => !isServing(last, node))
+    .map((node) => `the end: ${node} serves now and would be left out of rotation`);
+
+/** Nothing else can be said of a step that names a node of nowhere. */
+const unknownNodes = (observed: Observation, steps: readonly Step[]): readonly string[] =>
+  steps.flatMap((step, index) =>
+    step.nodes
+      .filter((node) => !observed.nodes[node])
+      .map((node) => `step ${index + 1} (${step.kind} ${list(step.nodes)}): there is no node ${node}`),
+  );
+
+interface Context {
+  /** What the plan starts from. */
+  readonly first: Observation;
+  /** Just before and just after the step. */
+  readonly before: Observation;
+  readonly after: Observation;
+  readonly servingMin: number;
+  readonly earlier: readonly Step[];
+}
+
+type Promise = (step: Step, context: Context) => readonly string[];
+
+const floor: Promise = (_step, { before, after, servingMin }) => {
+  const [had, left] = [servingNodes(before).length, servingNodes(after).length];
+  return left < had && left < servingMin
+    ? [`it would leave ${left} nodes serving, and servingMin is ${servingMin}`]
+    : [];
+};
+
+const noSpilledRequest: Promise = (step, { before }) =>
+  step.kind !== 'activate' || before.balancers.length === 0
+    ? []
+    : step.nodes
+        .filter((node) => mayReceive(before, node))
+        .map((node) => `${node} would change while a balancer may still send it requests`);
+
+const wholeBeforeLive: Promise = (step, { before }) =>
+  step.kind !== 'activate'
+    ? []
+    : step.nodes
+        .filter((node) => !hasComplete(nodeState(before, node), step.release.id))
+        .map((node) => `${node} does not have release ${step.release.id}, whole`);
+
+const proofBeforeTraffic: Promise = (step, { before }) =>
+  step.kind !== 'enable'
+    ? []
+    : step.nodes
+        .filter((node) => nodeState(before, node).proved !== liveRelease(nodeState(before, node)))
+        .map((node) => `${node} would take traffic before it answered its checks after its last change`);
+
+/** One batch at a time carries a release that has not been proved. */
+const blastRadius: Promise = (step, { first, before }) => {
+  if (step.kind !== 'activate') return [];
+  return Object.values(before.nodes)
+    .filter(
+      ({ name, proved, current }) =>
+        !step.nodes.includes(name) &&
+        proved === null &&
+        current.kind === 'release' &&
+        current.id === step.release.id &&
+        liveRelease(nodeState(first, name)) !== step.release.id,
+    )
+    .map(({ name }) => `${name} has the new release and has not answered its checks yet`);
+};
+
+/** Every node keeps the release that was live when the plan began. */
+const wayBack: Promise = (step, { first, before, after }) =>
+  step.nodes.flatMap((node) => {
+    const live = liveRelease(nodeState(first, node));
+    if (live === null || !hasComplete(nodeState(before, node), live)) return [];
+    return hasComplete(nodeState(after, node), live) ? [] : [`${node} would lose ${live}, the way back`];
+  });
+
+const liveStays: Promise = (step, { after }) =>
+  step.kind !== 'cleanup'
+    ? []
+    : step.nodes
+        .filter((node) => step.remove[node]?.some((id) => id === liveRelease(nodeState(after, node))))
+        .map((node) => `${node} would lose its live release`);
+
+const oursOnly: Promise = (step, { first }) =>
+  step.kind !== 'enable'
+    ? []
+    : step.nodes
+        .filter((node) => isHeldOut(first, node))
+        .map((node) => `${node} was taken out by an operator`);
+
+const once: Promise = (step, { earlier }) =>
+  step.kind === 'hook' && step.once && earlier.some((one) => one.kind === 'hook' && one.hook === step.hook)
+    ? [`hook ${step.hook} would run twice, and it is marked once`]
+    : [];
+
+const promises: readonly Promise[] = [
+  floor,
+  noSpilledRequest,
+  wholeBeforeLive,
+  proofBeforeTraffic,
+  blastRadius,
+  wayBack,
+  liveStays,
+  oursOnly,
+  once,
+];

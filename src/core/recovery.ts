@@ -1,0 +1,123 @@
+import type { NodeName } from './node.ts';
+import {
+  isHeldOut,
+  isServing,
+  liveRelease,
+  nodeState,
+  type Observation,
+  servingNodes,
+} from './observation.ts';
+import type { Release, ReleaseId } from './release.ts';
+import type { OnFailure } from './site.ts';
+import { activate, check, drain, enable, type Step } from './step.ts';
+import type { Strategy } from './strategy.ts';
+
+/** The release that each node had when the run began; null if it had none. */
+export type Before = Readonly<Record<NodeName, Release | null>>;
+
+export interface RecoveryInput {
+  readonly policy: OnFailure | 'interrupted';
+  readonly before: Before;
+  readonly servingMin: number;
+}
+
+/**
+ * The way on after a failure or a signal: nodes that this run left out of rotation come back first (they serve
+ * nothing, so that costs nothing), then, for `rollback`, the others return to the release they had, never more at a
+ * time than the floor allows.
+ */
+export const recovery = ({ policy, before, servingMin }: RecoveryInput): Strategy => ({
+  name: `recovery (${policy})`,
+  summary: sentences[policy],
+  *steps({ observed, target }) {
+    const out = target.nodes.filter((name) => isOut(observed, name, before));
+    yield* policy === 'halt' ? putBackProved(observed, out) : putBack(observed, out, before);
+    if (policy !== 'rollback') return;
+    const changed = target.nodes.filter((name) => !out.includes(name) && hasChanged(observed, name, before));
+    for (const batch of withinFloor(observed, changed, servingMin)) {
+      yield drain(batch);
+      yield* restore(batch, before);
+      yield enable(batch);
+    }
+  },
+});
+
+const sentences: { readonly [P in OnFailure | 'interrupted']: string } = {
+  rollback: 'Bring every node back to the release that it had.',
+  'rollback-batch': 'Bring the nodes that are out of rotation back to the release that they had.',
+  halt: 'Let nodes that passed their checks serve again, and change nothing more.',
+  interrupted: 'Bring the nodes that are out of rotation back to the release that they had.',
+};
+
+/** Nodes that did not change come back as they are; the others return to the release they had first. */
+function* putBack(observed: Observation, out: readonly NodeName[], before: Before): Iterable<Step> {
+  const untouched = out.filter((name) => !hasChanged(observed, name, before));
+  const changed = out.filter((name) => hasChanged(observed, name, before) && before[name] !== null);
+  yield* proveUnproved(observed, untouched, before);
+  if (untouched.length > 0) yield enable(untouched);
+  if (changed.length === 0) return;
+  yield drain(changed);
+  yield* restore(changed, before);
+  yield enable(changed);
+}
+
+function* putBackProved(observed: Observation, out: readonly NodeName[]): Iterable<Step> {
+  const proved = out.filter((name) => {
+    const node = nodeState(observed, name);
+    return node.proved !== null && node.proved === liveRelease(node);
+  });
+  if (proved.length > 0) yield enable(proved);
+}
+
+function* proveUnproved(observed: Observation, names: readonly NodeName[], before: Before): Iterable<Step> {
+  const unproved = names.filter((name) => nodeState(observed, name).proved === null && before[name] !== null);
+  for (const [release, nodes] of byRelease(unproved, before)) yield check(nodes, { release, nodes });
+}
+
+/** Nodes may have had different releases: each group returns to its own. */
+function* restore(names: readonly NodeName[], before: Before): Iterable<Step> {
+  const groups = byRelease(names, before);
+  for (const [release, nodes] of groups) yield activate(nodes, { release, nodes });
+  for (const [release, nodes] of groups) yield check(nodes, { release, nodes });
+}
+
+function byRelease(
+  names: readonly NodeName[],
+  before: Before,
+): readonly (readonly [Release, readonly NodeName[]])[] {
+  const groups = new Map<ReleaseId, [Release, NodeName[]]>();
+  for (const name of names) {
+    const release = before[name];
+    if (!release) continue;
+    const group = groups.get(release.id) ?? [release, []];
+    group[1].push(name);
+    groups.set(release.id, group);
+  }
+  return [...groups.values()];
+}
+
+const hasChanged = (observed: Observation, name: NodeName, before: Before): boolean => {
+  const live = liveRelease(nodeState(observed, name));
+  return live !== (before[name]?.id ?? null);
+};
+
+/** Left out of rotation by this run, or changed and not shown to work. */
+const isOut = (observed: Observation, name: NodeName, before: Before): boolean => {
+  const node = nodeState(observed, name);
+  return node.drained.length > 0 || (hasChanged(observed, name, before) && node.proved === null);
+};
+
+/** As many nodes at a time as may leave without going below the floor; at least one, which the proof then judges. */
+function withinFloor(
+  observed: Observation,
+  names: readonly NodeName[],
+  servingMin: number,
+): readonly (readonly NodeName[])[] {
+  const free = observed.balancers.length === 0 ? names.length : servingNodes(observed).length - servingMin;
+  const size = Math.max(1, free);
+  const idle = names.filter((name) => !isServing(observed, name) || isHeldOut(observed, name));
+  const busy = names.filter((name) => !idle.includes(name));
+  const result: NodeName[][] = idle.length > 0 ? [[...idle]] : [];
+  for (let done = 0; done < busy.length; done += size) result.push(busy.slice(done, done + size));
+  return result;
+}

@@ -1,0 +1,120 @@
+import type { CommandLine } from './command.ts';
+import type { HookSpec } from './hook.ts';
+import type { Node } from './node.ts';
+import type { Secret } from './secret.ts';
+
+/**
+ * A site at one stage, as the rest of the program sees it: every setting present, parsed and in its final unit.
+ * `src/config` makes it; nothing in here is checked again.
+ */
+export interface Site {
+  readonly name: string;
+  readonly stage: string;
+  readonly source: GitSource;
+  /** Absolute path on every node. */
+  readonly deployTo: string;
+  /** Paths relative to the release, each linked into `shared/`. */
+  readonly linkedDirs: readonly string[];
+  readonly linkedFiles: readonly string[];
+  /** Complete releases kept on each node, the live one and the one before among them; at least 2. */
+  readonly keepReleases: number;
+  readonly nodes: readonly Node[];
+  readonly balancers: readonly BalancerSettings[];
+  readonly strategy: StrategySettings;
+  /** The capacity floor, resolved to a count of nodes. */
+  readonly servingMin: number;
+  readonly drain: DrainSettings;
+  readonly checks: readonly Check[];
+  /** Run on each node after `current` was switched, in order, in the release. */
+  readonly activate: readonly CommandLine[];
+  readonly hooks: readonly HookSpec[];
+  /** The user that the commands on nodes run as through sudo; null: the login user. */
+  readonly become: string | null;
+  readonly ssh: SshSettings;
+  readonly onFailure: OnFailure;
+}
+
+export type BalancerName = string;
+
+export interface GitSource {
+  readonly kind: 'git';
+  /** Anything git can fetch from: a URL, an scp-like address, a path. */
+  readonly url: string;
+  /** Branch, tag or commit that is deployed unless the command line names another. */
+  readonly ref: string;
+  /** Only this directory of the checkout becomes the release; '.' is all of it. */
+  readonly directory: string;
+  readonly submodules: boolean;
+  /** Run once, in order, in a clean checkout on the operator's machine. */
+  readonly build: readonly CommandLine[];
+  readonly env: Readonly<Record<string, string | Secret>>;
+  /** Paths (glob patterns of git's pathspec form are not supported) left out of the artifact. */
+  readonly exclude: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** Parsed by the balancer's own driver; `kind` is a key of the registry in `src/adapters/balancers`. */
+export interface BalancerSettings {
+  readonly name: BalancerName;
+  readonly kind: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface StrategySettings {
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface DrainSettings {
+  /** How long requests in flight may take to end. */
+  readonly timeoutMs: number;
+  /** What then: change the node all the same, or put it back untouched and fail. */
+  readonly onTimeout: 'force' | 'put-back';
+  /** How long a node that was enabled may take until every balancer sends it traffic. */
+  readonly enableTimeoutMs: number;
+}
+
+/** One HTTP question to a node that is out of rotation. */
+export interface Check {
+  readonly path: string;
+  readonly scheme: 'http' | 'https';
+  readonly port: number;
+  /** The Host header; null: the node's address. */
+  readonly host: string | null;
+  readonly status: number;
+  /** Text that the body must contain; `{{release}}` and `{{revision}}` stand for the new release. */
+  readonly expect: string | null;
+  /** At most this many questions; null: as many as fit into the time. */
+  readonly attemptsMax: number | null;
+  readonly intervalMs: number;
+  /** From the first question to the last answer. */
+  readonly timeoutMs: number;
+  /** Through the node's SSH connection (so private nodes work), or straight from the operator's machine. */
+  readonly via: 'ssh' | 'direct';
+}
+
+export interface SshSettings {
+  readonly transport: 'ssh2' | 'openssh' | 'local';
+  readonly user: string | null;
+  readonly port: number | null;
+  /** Private keys, absolute paths; empty: those that ssh would try. */
+  readonly keys: readonly string[];
+  readonly agent: boolean;
+  /** `user@host:port`, outermost first; empty: none, or what ~/.ssh/config says. */
+  readonly jump: readonly string[];
+  /** The OpenSSH client config that is read; null: none. */
+  readonly configFile: string | null;
+  readonly knownHosts: readonly string[];
+  readonly hostKeys: 'strict' | 'accept-new';
+  readonly connectTimeoutMs: number;
+  readonly keepAliveMs: number;
+  /** Questions of a connection that could not be opened for a passing reason. */
+  readonly attemptsMax: number;
+}
+
+/**
+ * What happens to the fleet when a step fails. `rollback`: every node goes back to the release it had.
+ * `rollback-batch`: only nodes that are out of rotation because of this run go back. `halt`: nothing more is
+ * changed; nodes that passed their checks serve again, the others stay out.
+ */
+export type OnFailure = 'rollback' | 'rollback-batch' | 'halt';

@@ -1,0 +1,51 @@
+import type { HookPoint } from './hook.ts';
+import type { NodeName } from './node.ts';
+import type { Release, ReleaseId } from './release.ts';
+import type { Target } from './target.ts';
+
+/** One act of a plan: plain data, the same after JSON. Each kind may run twice without harm. */
+export type Step =
+  | { readonly kind: 'build'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  | { readonly kind: 'prepare'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  | { readonly kind: 'drain'; readonly nodes: readonly NodeName[] }
+  | { readonly kind: 'activate'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  | { readonly kind: 'check'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  | { readonly kind: 'enable'; readonly nodes: readonly NodeName[] }
+  | { readonly kind: 'cleanup'; readonly nodes: readonly NodeName[]; readonly remove: Removals }
+  | {
+      readonly kind: 'hook';
+      readonly nodes: readonly NodeName[];
+      readonly hook: string;
+      readonly point: HookPoint;
+      /** Once in a deploy for the whole fleet, whatever is retried. */
+      readonly once: boolean;
+      readonly release: Release;
+    };
+
+export type StepKind = Step['kind'];
+export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
+
+/** For each node, the releases that are deleted there. */
+export type Removals = Readonly<Record<NodeName, readonly ReleaseId[]>>;
+
+export const prepare = (nodes: readonly NodeName[], { release }: Target): Step => ({
+  kind: 'prepare',
+  nodes,
+  release,
+});
+
+export const drain = (nodes: readonly NodeName[]): Step => ({ kind: 'drain', nodes });
+
+export const activate = (nodes: readonly NodeName[], { release }: Target): Step => ({
+  kind: 'activate',
+  nodes,
+  release,
+});
+
+export const check = (nodes: readonly NodeName[], { release }: Target): Step => ({
+  kind: 'check',
+  nodes,
+  release,
+});
+
+export const enable = (nodes: readonly NodeName[]): Step => ({ kind: 'enable', nodes });

@@ -1,0 +1,98 @@
+import { all, type Field, type Fields, type JsonSchema, listOf, scalar } from './field.ts';
+import type { NodeName } from './node.ts';
+import { isHeldOut, isServing, liveRelease, nodeState, type Observation } from './observation.ts';
+import type { Step } from './step.ts';
+import type { Target } from './target.ts';
+
+/**
+ * Chooses the order in which nodes change. `steps` is pure: no await, clock, ports or logs, and it is sent
+ * nothing back. It need not be safe: `makePlan` proves what it yields and refuses a plan that breaks a promise.
+ */
+export interface Strategy {
+  readonly name: string;
+  /** One sentence, shown above the plan. */
+  readonly summary: string;
+  steps(input: { readonly observed: Observation; readonly target: Target }): Iterable<Step>;
+}
+
+/** A strategy as the registry holds it: its options are read by the fields, like every setting. */
+export interface StrategyKind<Options = Record<string, unknown>> {
+  readonly summary: string;
+  readonly options: Fields<Options>;
+  create(options: Options): Strategy;
+}
+
+export const strategyKind = <Options>(kind: StrategyKind<Options>): StrategyKind =>
+  kind as unknown as StrategyKind;
+
+/** The target's nodes that do not run its release, or that an earlier run left out of rotation. */
+export const outdated = (observed: Observation, target: Target): readonly NodeName[] =>
+  target.nodes.filter((name) => {
+    const node = nodeState(observed, name);
+    return liveRelease(node) !== target.release.id || node.drained.length > 0;
+  });
+
+/**
+ * Nodes that serve nothing come first: what fails on them costs nothing. Those that an operator holds out lead, then
+ * those that should serve and do not. Otherwise the order is kept.
+ */
+export const weakestFirst = (observed: Observation, nodes: readonly NodeName[]): readonly NodeName[] => {
+  const rank = (node: NodeName): number =>
+    isHeldOut(observed, node) ? 0 : isServing(observed, node) ? 2 : 1;
+  return nodes.toSorted((a, b) => rank(a) - rank(b));
+};
+
+/** `2`: two nodes; `'30%'`: that part of all nodes, rounded down, at least one. */
+export type BatchSize = number | `${number}%`;
+
+/**
+ * Splits nodes into batches. The sizes are used in turn and the last one is repeated: ten nodes and
+ * `[1, '30%', '100%']` give batches of 1, 3 and 6.
+ */
+export function batches(nodes: readonly NodeName[], sizes: readonly BatchSize[]): readonly NodeName[][] {
+  const result: NodeName[][] = [];
+  for (let done = 0; done < nodes.length; ) {
+    const size = sizes[Math.min(result.length, sizes.length - 1)] ?? 1;
+    const batch = nodes.slice(done, done + countOf(size, nodes.length));
+    result.push(batch);
+    done += batch.length;
+  }
+  return result;
+}
+
+function countOf(size: BatchSize, total: number): number {
+  const count = typeof size === 'number' ? size : Math.floor((Number.parseFloat(size) / 100) * total);
+  return Math.max(1, count);
+}
+
+/** A size or a list of sizes. */
+export const batchSizes: Field<readonly BatchSize[]> = {
+  expected: "a count of nodes such as 2, a part such as '30%', or a list of them",
+  summary: '',
+  schema: { anyOf: [batchSchema(), { type: 'array', items: batchSchema(), minItems: 1 }] },
+  parse(value, path) {
+    if (!Array.isArray(value)) return all([batchSize.parse(value, path)]);
+    return listOf(batchSize, 1).parse(value, path);
+  },
+};
+
+const batchSize: Field<BatchSize> = scalar(
+  "a count of nodes such as 2 or a part such as '30%'",
+  batchSchema(),
+  (size): BatchSize | undefined => {
+    if (typeof size === 'number' && Number.isInteger(size) && size >= 1) return size;
+    if (typeof size !== 'string') return undefined;
+    if (/^[1-9]\d*$/.test(size)) return Number(size);
+    const percent = Number(/^(\d+(?:\.\d+)?)%$/.exec(size)?.[1]);
+    return percent > 0 && percent <= 100 ? `${percent}%` : undefined;
+  },
+);
+
+function batchSchema(): JsonSchema {
+  return {
+    anyOf: [
+      { type: 'integer', minimum: 1 },
+      { type: 'string', pattern: '^\\d+(\\.\\d+)?%$' },
+    ],
+  };
+}

@@ -1,0 +1,64 @@
+import { failure } from './errors.ts';
+import type { NodeName } from './node.ts';
+import { hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
+import { newReleaseId, type Release, type ReleaseId, type Revision } from './release.ts';
+
+/** What a plan leads to: `release` live on each of `nodes`. */
+export interface Target {
+  readonly release: Release;
+  readonly nodes: readonly NodeName[];
+}
+
+/**
+ * The release that a deploy of `revision` leads to. One that is live already on some node, and whole on all that were
+ * asked for, is taken on: so nothing to do is nothing done, and the rest of a fleet gets the same bytes. Otherwise it is
+ * a new release, were the revision known: going back to a release is what a rollback is for.
+ */
+export function deployTarget(
+  observed: Observation,
+  nodes: readonly NodeName[],
+  revision: Revision,
+  nowMs: number,
+): Target {
+  const live = Object.values(observed.nodes).flatMap((state) => {
+    const id = liveRelease(state);
+    const release = id === null ? null : releaseOn(state, id);
+    return release?.revision === revision && !release.failed ? [release.id] : [];
+  });
+  const taken = live
+    .toSorted()
+    .findLast((id) => nodes.every((name) => hasComplete(nodeState(observed, name), id)));
+  return { release: { id: taken ?? newReleaseId(nowMs, allIds(observed)), revision }, nodes };
+}
+
+const allIds = (observed: Observation): readonly ReleaseId[] =>
+  Object.values(observed.nodes).flatMap(({ releases }) => releases.map(({ id }) => id));
+
+/**
+ * The release that a rollback leads to: the one that is named, or the newest before the live one that answered its
+ * checks, and is whole on every node. Throws `RELEASE_ABSENT` or `NO_RELEASE_BEFORE`.
+ */
+export function rollbackTarget(
+  observed: Observation,
+  nodes: readonly NodeName[],
+  to: ReleaseId | null,
+): Target {
+  const id = to ?? releaseBefore(observed, nodes);
+  if (id === null) throw failure('NO_RELEASE_BEFORE', { nodes });
+  const absent = nodes.filter((name) => !hasComplete(nodeState(observed, name), id));
+  if (absent.length > 0) throw failure('RELEASE_ABSENT', { release: id, nodes: absent });
+  const revision = releaseOn(nodeState(observed, nodes[0]!), id)?.revision;
+  return { release: { id, revision: revision ?? ('' as Revision) }, nodes };
+}
+
+/** By id, the only order among releases: never by the times of directories. */
+function releaseBefore(observed: Observation, nodes: readonly NodeName[]): ReleaseId | null {
+  const states = nodes.map((name) => nodeState(observed, name));
+  const live = states.map(liveRelease).reduce<string>((a, b) => (b !== null && b > a ? b : a), '');
+  const good = states.flatMap(({ releases }) =>
+    releases
+      .filter(({ id, complete, checked, failed }) => id < live && complete && checked && !failed)
+      .map(({ id }) => id),
+  );
+  return good.sort().at(-1) ?? null;
+}

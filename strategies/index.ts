@@ -1,0 +1,9 @@
+import type { StrategyKind } from '../src/core/strategy.ts';
+import { allAtOnce } from './all-at-once.ts';
+import { rolling } from './rolling.ts';
+
+/** Every strategy that a config can name. */
+export const strategies = {
+  rolling,
+  'all-at-once': allAtOnce,
+} as const satisfies Readonly<Record<string, StrategyKind>>;

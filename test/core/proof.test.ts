@@ -1,0 +1,144 @@
+import { describe, expect, test } from 'vitest';
+import type { Observation } from '../../src/core/observation.ts';
+import { brokenPromises } from '../../src/core/proof.ts';
+import { activate, check, drain, enable, prepare, type Step } from '../../src/core/step.ts';
+import { fleet, good, names, release, releaseId, withNode, withServer } from './fleet.ts';
+
+const target = { release: release(2), nodes: names(4) };
+
+/** What a careful strategy does with these nodes. */
+const renew = (nodes: readonly string[]): readonly Step[] => [
+  drain(nodes),
+  activate(nodes, target),
+  check(nodes, target),
+  enable(nodes),
+];
+
+const safe: readonly Step[] = [prepare(names(4), target), ...names(4).flatMap((name) => renew([name]))];
+
+const broken = (
+  steps: readonly Step[],
+  observed: Observation = fleet(4),
+  servingMin = 3,
+): readonly string[] => brokenPromises({ strategy: 'test', observed, servingMin, steps });
+
+/** The safe plan without its first step of a kind. */
+const without = (kind: Step['kind']): readonly Step[] => {
+  const index = safe.findIndex((step) => step.kind === kind);
+  return safe.filter((_, i) => i !== index);
+};
+
+test('a plan that keeps every promise is not refused', () => {
+  expect(broken(safe)).toEqual([]);
+});
+
+describe('a plan is refused', () => {
+  test('that goes below the floor', () => {
+    const steps = [prepare(names(4), target), ...renew(['web1', 'web2']), ...renew(['web3', 'web4'])];
+    expect(broken(steps)).toEqual([
+      'step 2 (drain web1 and web2): it would leave 2 nodes serving, and servingMin is 3',
+      'step 6 (drain web3 and web4): it would leave 2 nodes serving, and servingMin is 3',
+    ]);
+  });
+
+  test('that lowers the number of serving nodes where it is below the floor already', () => {
+    const observed = withServer(withServer(fleet(4), 'web1', { health: 'down' }), 'web2', { health: 'down' });
+    expect(broken([drain(['web3'])], observed)[0]).toContain('it would leave 1 nodes serving');
+  });
+
+  test('that changes a node while requests may come', () => {
+    expect(broken(without('drain'))).toContain(
+      'step 2 (activate web1): web1 would change while a balancer may still send it requests',
+    );
+  });
+
+  test('that enables a node before it answered its checks', () => {
+    expect(broken(without('check'))).toContain(
+      'step 4 (enable web1): web1 would take traffic before it answered its checks after its last change',
+    );
+  });
+
+  test('that checks a node and then changes it again', () => {
+    const steps = [
+      prepare(['web1'], target),
+      drain(['web1']),
+      check(['web1'], target),
+      activate(['web1'], target),
+      enable(['web1']),
+    ];
+    expect(broken(steps)[0]).toContain('before it answered its checks after its last change');
+  });
+
+  test('that makes a release live where it is not whole', () => {
+    expect(broken(without('prepare'))[0]).toBe(
+      `step 2 (activate web1): web1 does not have release ${releaseId(2)}, whole`,
+    );
+  });
+
+  test('that has an unproved release on two batches', () => {
+    const steps = [
+      prepare(names(4), target),
+      drain(['web1']),
+      activate(['web1'], target),
+      drain(['web2']),
+      activate(['web2'], target),
+      check(['web1', 'web2'], target),
+      enable(['web1', 'web2']),
+    ];
+    expect(broken(steps, fleet(4), 2)).toEqual([
+      'step 5 (activate web2): web1 has the new release and has not answered its checks yet',
+    ]);
+  });
+
+  test('that deletes the way back', () => {
+    const steps: readonly Step[] = [
+      ...safe,
+      { kind: 'cleanup', nodes: ['web2'], remove: { web2: [releaseId(1)] } },
+    ];
+    expect(broken(steps)).toContain(`step 18 (cleanup web2): web2 would lose ${releaseId(1)}, the way back`);
+  });
+
+  test('that deletes the live release', () => {
+    const steps: readonly Step[] = [
+      ...safe,
+      { kind: 'cleanup', nodes: ['web2'], remove: { web2: [releaseId(2)] } },
+    ];
+    expect(broken(steps)).toContain('step 18 (cleanup web2): web2 would lose its live release');
+  });
+
+  test('that puts back what an operator took out', () => {
+    const observed = withServer(fleet(4), 'web2', { rotation: 'out' });
+    expect(broken(safe, observed, 2)).toContain('step 9 (enable web2): web2 was taken out by an operator');
+  });
+
+  test('that leaves a node out of rotation at its end', () => {
+    expect(broken(safe.slice(0, -1))).toEqual(['the end: web4 serves now and would be left out of rotation']);
+  });
+
+  test('that runs once what is marked once, twice', () => {
+    const migrate: Step = {
+      kind: 'hook',
+      nodes: ['web1'],
+      hook: 'migrate',
+      point: 'after:prepare',
+      once: true,
+      release: release(2),
+    };
+    expect(broken([migrate, ...safe, migrate])).toEqual([
+      'step 19 (hook web1): hook migrate would run twice, and it is marked once',
+    ]);
+  });
+
+  test('that names a node that is not there', () => {
+    expect(broken([drain(['web9'])])).toContain('step 1 (drain web9): there is no node web9');
+  });
+});
+
+test('a node that runs the release already is not held against the next batch', () => {
+  const observed = withNode(fleet(4), 'web1', {
+    current: { kind: 'release', id: releaseId(2) },
+    releases: [good(1), good(2)],
+    proved: null,
+  });
+  expect(broken([prepare(names(4), target), ...renew(['web2'])], observed)).toEqual([]);
+});

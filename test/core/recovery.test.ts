@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import type { Observation } from '../../src/core/observation.ts';
+import { makePlan } from '../../src/core/plan.ts';
+import { type Before, recovery } from '../../src/core/recovery.ts';
+import type { OnFailure } from '../../src/core/site.ts';
+import { fleet, good, names, release, releaseId, site, withNode, withServer } from './fleet.ts';
+
+const before = (count: number): Before => Object.fromEntries(names(count).map((name) => [name, release(1)]));
+
+/** `done` nodes renewed, the next one out of rotation and changed, the others as they were. */
+const failedAt = (
+  count: number,
+  done: number,
+  out: Partial<Observation['nodes'][string]> = {},
+): Observation => {
+  const renewed = {
+    current: { kind: 'release', id: releaseId(2) },
+    releases: [good(1), good(2)],
+    proved: releaseId(2),
+  } as const;
+  const failing = names(count)[done]!;
+  const state = names(count)
+    .slice(0, done)
+    .reduce((observed, name) => withNode(observed, name, renewed), fleet(count));
+  const changed = { ...renewed, proved: null, drained: [`lb web/${failing}`], ...out };
+  return withServer(withNode(state, failing, changed), failing, { rotation: 'out', health: 'unchecked' });
+};
+
+const steps = (
+  policy: OnFailure | 'interrupted',
+  observed: Observation,
+  servingMin = 3,
+): readonly string[] => {
+  const count = Object.keys(observed.nodes).length;
+  return makePlan({
+    site: site(count, { servingMin }),
+    strategy: recovery({ policy, before: before(count), servingMin }),
+    purpose: 'recovery',
+    observed,
+    target: { release: release(2), nodes: names(count) },
+  }).steps.map(
+    ({ step }) =>
+      `${step.kind} ${step.nodes.join(',')}${'release' in step ? ` ${step.release.id.slice(-1)}` : ''}`,
+  );
+};
+
+describe('after a failed check', () => {
+  test('rollback brings back the failed node first, then the others within the floor', () => {
+    expect(steps('rollback', failedAt(5, 3))).toEqual([
+      'drain web4',
+      'activate web4 1',
+      'check web4 1',
+      'enable web4',
+      'drain web1',
+      'activate web1 1',
+      'check web1 1',
+      'enable web1',
+      'drain web2',
+      'activate web2 1',
+      'check web2 1',
+      'enable web2',
+      'drain web3',
+      'activate web3 1',
+      'check web3 1',
+      'enable web3',
+    ]);
+  });
+
+  test('rollback-batch brings back only the nodes that are out', () => {
+    expect(steps('rollback-batch', failedAt(5, 3))).toEqual([
+      'drain web4',
+      'activate web4 1',
+      'check web4 1',
+      'enable web4',
+    ]);
+  });
+
+  test('halt changes no node, and lets one that passed serve again', () => {
+    expect(steps('halt', failedAt(5, 3))).toEqual([]);
+    expect(steps('halt', failedAt(5, 3, { proved: releaseId(2) }))).toEqual(['enable web4']);
+  });
+});
+
+test('a node that did not change yet is put back as it is, without waiting for its requests (S37)', () => {
+  const untouched = { current: { kind: 'release', id: releaseId(1) }, proved: releaseId(1) } as const;
+  expect(steps('rollback', failedAt(4, 0, untouched))).toEqual(['enable web1']);
+});
+
+test('a node whose way back was never proved is checked before it serves', () => {
+  const untouched = { current: { kind: 'release', id: releaseId(1) }, proved: null } as const;
+  expect(steps('interrupted', failedAt(4, 0, untouched))).toEqual(['check web1 1', 'enable web1']);
+});
+
+test('nodes that had different releases return each to its own', () => {
+  const mixed: Before = { web1: release(1), web2: { ...release(3), id: releaseId(3) } };
+  const observed = withNode(failedAt(2, 1, { releases: [good(2), good(3)] }), 'web1', {
+    current: { kind: 'release', id: releaseId(2) },
+    releases: [good(1), good(2)],
+  });
+  const plan = makePlan({
+    site: site(2, { servingMin: 1 }),
+    strategy: recovery({ policy: 'rollback', before: mixed, servingMin: 1 }),
+    purpose: 'recovery',
+    observed,
+    target: { release: release(2), nodes: names(2) },
+  });
+  const activated = plan.steps.flatMap(({ step }) =>
+    step.kind === 'activate' ? [`${step.nodes} ${step.release.id}`] : [],
+  );
+  expect(activated).toEqual([`web2 ${releaseId(3)}`, `web1 ${releaseId(1)}`]);
+});
+
+test('without a balancer a failed batch comes back too', () => {
+  const observed = { ...failedAt(3, 1, { drained: [] }), balancers: [], servers: [] };
+  expect(steps('rollback-batch', observed)).toEqual(['activate web2 1', 'check web2 1']);
+});

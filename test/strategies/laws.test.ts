@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import { isDeployError } from '../../src/core/errors.ts';
+import {
+  isHeldOut,
+  isServing,
+  mayReceive,
+  type Observation,
+  servingNodes,
+} from '../../src/core/observation.ts';
+import { makePlan, type Plan } from '../../src/core/plan.ts';
+import { predict } from '../../src/core/predict.ts';
+import { recovery } from '../../src/core/recovery.ts';
+import type { OnFailure, Site } from '../../src/core/site.ts';
+import type { Strategy } from '../../src/core/strategy.ts';
+import { strategies } from '../../strategies/index.ts';
+import { chance, fleet, good, names, release, releaseId, site, withNode, withServer } from '../core/fleet.ts';
+
+const seeds = Array.from({ length: 300 }, (_, seed) => seed);
+
+interface Case {
+  readonly observed: Observation;
+  readonly site: Site;
+}
+
+/** A fleet of 1 to 12 nodes, each in some state that a fleet can be found in. */
+function randomCase(seed: number): Case {
+  const random = chance(seed);
+  const count = 1 + Math.floor(random() * 12);
+  let observed = fleet(count);
+  for (const name of names(count)) {
+    const fate = random();
+    if (fate < 0.1) observed = withServer(observed, name, { rotation: 'out', health: 'unchecked' });
+    else if (fate < 0.2) observed = withServer(observed, name, { health: 'down' });
+    else if (fate < 0.3) observed = withServer(observed, name, { sessions: 3 });
+    else if (fate < 0.4) observed = withNode(observed, name, { releases: [good(1), good(2)] });
+    else if (fate < 0.45)
+      observed = withNode(observed, name, {
+        current: { kind: 'release', id: releaseId(2) },
+        releases: [good(1), good(2)],
+        proved: releaseId(2),
+      });
+    else if (fate < 0.5)
+      observed = withServer(withNode(observed, name, { drained: [`lb web/${name}`] }), name, {
+        rotation: 'out',
+      });
+  }
+  return { observed, site: site(count, { servingMin: Math.floor(random() * count) }) };
+}
+
+const optionsOf: {
+  readonly [K in keyof typeof strategies]: (random: () => number) => Record<string, unknown>;
+} = {
+  rolling: (random) => ({ batch: random() < 0.5 ? [1 + Math.floor(random() * 3)] : [1, '30%', '100%'] }),
+  'all-at-once': () => ({}),
+};
+
+/** The plan, or null if it was refused as not safe: a strategy need not fit every fleet. */
+function planned({ observed, site: settings }: Case, strategy: Strategy): Plan | null {
+  try {
+    const target = { release: release(2), nodes: settings.nodes.map(({ name }) => name) };
+    return makePlan({ site: settings, strategy, purpose: 'deploy', observed, target });
+  } catch (error) {
+    if (isDeployError(error, 'PLAN_UNSAFE')) return null;
+    throw error;
+  }
+}
+
+/** The promises again, in words of their own: what a plan does to a fleet, step by step. */
+function expectSafe(plan: Plan, { observed, site: { servingMin } }: Case): Observation {
+  let state = observed;
+  for (const { step } of plan.steps) {
+    const before = servingNodes(state).length;
+    if (step.kind === 'activate') for (const node of step.nodes) expect(mayReceive(state, node)).toBe(false);
+    if (step.kind === 'enable') {
+      for (const node of step.nodes) {
+        expect(isHeldOut(observed, node)).toBe(false);
+        expect(state.nodes[node]?.proved).not.toBeNull();
+      }
+    }
+    state = predict(state, step);
+    const after = servingNodes(state).length;
+    expect(after >= servingMin || after >= before).toBe(true);
+  }
+  for (const node of servingNodes(observed)) expect(isServing(state, node)).toBe(true);
+  return state;
+}
+
+describe.each(Object.entries(strategies))('%s', (name, kind) => {
+  const strategyOf = (seed: number): Strategy =>
+    kind.create(optionsOf[name as keyof typeof strategies](chance(seed + 1)));
+
+  test('keeps every promise on every fleet for which it is not refused', () => {
+    let safe = 0;
+    for (const seed of seeds) {
+      const one = randomCase(seed);
+      const plan = planned(one, strategyOf(seed));
+      if (!plan) continue;
+      safe++;
+      const end = expectSafe(plan, one);
+      for (const { name: node } of one.site.nodes)
+        expect([seed, node, end.nodes[node]?.current]).toEqual([
+          seed,
+          node,
+          { kind: 'release', id: releaseId(2) },
+        ]);
+    }
+    expect(safe, 'seeds that led to a plan').toBeGreaterThan(seeds.length / 20);
+  });
+
+  test('has nothing to do where it is done', () => {
+    for (const seed of seeds) {
+      const one = randomCase(seed);
+      const plan = planned(one, strategyOf(seed));
+      if (!plan) continue;
+      const end = plan.steps.reduce((state, { step }) => predict(state, step), one.observed);
+      expect(planned({ ...one, observed: end }, strategyOf(seed))?.steps).toEqual([]);
+    }
+  });
+
+  test('the names of nodes do not change how many serve', () => {
+    for (const seed of seeds.slice(0, 50)) {
+      const one = randomCase(seed);
+      const lowest = (input: Case): number =>
+        Math.min(99, ...(planned(input, strategyOf(seed))?.steps.map(({ serving }) => serving) ?? []));
+      const reversed = { ...one, site: { ...one.site, nodes: one.site.nodes.toReversed() } };
+      expect(lowest(reversed)).toBe(lowest(one));
+    }
+  });
+
+  test.each<OnFailure | 'interrupted'>(['rollback', 'rollback-batch', 'interrupted', 'halt'])(
+    'from every prefix of a plan there is a safe way on: %s',
+    (policy) => {
+      for (const seed of seeds.slice(0, 60)) {
+        const one = randomCase(seed);
+        const plan = planned(one, strategyOf(seed));
+        if (!plan) continue;
+        const before = Object.fromEntries(
+          Object.values(one.observed.nodes).map((node) => [
+            node.name,
+            node.current.kind === 'release' ? release(Number(node.current.id.slice(-2))) : null,
+          ]),
+        );
+        let state = one.observed;
+        for (const { step } of plan.steps) {
+          state = predict(state, step);
+          const way = wayOn(one, state, recovery({ policy, before, servingMin: one.site.servingMin }));
+          const end = expectSafe(way, { ...one, observed: state });
+          if (policy !== 'rollback') continue;
+          for (const [node, had] of Object.entries(before)) {
+            expect([seed, node, end.nodes[node]?.current]).toEqual([
+              seed,
+              node,
+              { kind: 'release', id: had?.id },
+            ]);
+          }
+          for (const node of servingNodes(one.observed))
+            expect([seed, node, isServing(end, node)]).toEqual([seed, node, true]);
+        }
+      }
+    },
+  );
+});
+
+/** A way on must exist: a refusal is a failure here. */
+const wayOn = (one: Case, observed: Observation, strategy: Strategy): Plan =>
+  makePlan({
+    site: one.site,
+    strategy,
+    purpose: 'recovery',
+    observed,
+    target: { release: release(2), nodes: one.site.nodes.map(({ name }) => name) },
+  });
