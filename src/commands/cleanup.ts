@@ -1,0 +1,35 @@
+import type { NodeCommand } from '../core/command.ts';
+import type { ReleaseId } from '../core/release.ts';
+import { type Fence, fenced } from './fenced.ts';
+import { layout } from './layout.ts';
+import { words } from './shell.ts';
+
+/** Releases that could not be deleted, with what `rm` said. */
+export type Undeleted = readonly { readonly id: ReleaseId; readonly reason: string }[];
+
+/**
+ * Deletes releases. What cannot be deleted is reported, and is no failure. `rm -r` removes links and never
+ * follows them, so nothing in shared storage is touched; the live release is kept whatever the list says.
+ */
+export const removeReleases = (fence: Fence, ids: readonly ReleaseId[]): NodeCommand<Undeleted> => ({
+  name: 'remove-releases',
+  params: { run: fence.run, ids },
+  summary: `delete ${ids.join(', ')}`,
+  script: fenced(
+    fence,
+    [
+      `live=$(readlink ${layout.current} || :)`,
+      `for id in ${words(...ids)}; do`,
+      '  case $live in (*/$id|$id) continue ;; esac',
+      '  if reason=$(rm -rf "releases/$id" 2>&1); then rm -f ".sluice/releases/$id"',
+      '  else printf "undeleted %s %s\\n" "$id" "$(echo "$reason" | head -n 1)"; fi',
+      'done',
+    ].join('\n'),
+  ),
+  parse: (stdout) =>
+    stdout
+      .split('\n')
+      .map((line) => /^undeleted (\d{14}) (.*)$/.exec(line))
+      .flatMap((match) => (match ? [{ id: match[1] as ReleaseId, reason: match[2]! }] : [])),
+  timeoutMs: 10 * 60_000,
+});

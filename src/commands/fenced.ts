@@ -1,0 +1,47 @@
+import type { ReleaseId } from '../core/release.ts';
+import { layout } from './layout.ts';
+import { quote, words } from './shell.ts';
+
+/** Under which lock a command changes a node, and what is written down in the same round trip. */
+export interface Fence {
+  readonly deployTo: string;
+  /** The run that must hold this node's lock. */
+  readonly run: string;
+  /** Marks for the records of releases, written before the work. */
+  readonly marks: readonly Mark[];
+  /** Journal lines, each one JSON, written before the work. */
+  readonly before: readonly string[];
+  /** Journal lines written once the work is done. */
+  readonly after: readonly string[];
+}
+
+/** What checks showed of a release on this node. */
+export interface Mark {
+  readonly release: ReleaseId;
+  readonly mark: 'checked' | 'failed';
+}
+
+/** The exit status and the word on stderr of a command that found another run's lock, or none. */
+export const fencedStatus = 75;
+
+/**
+ * `script` in `deployTo`, in one round trip with the lock's check and the journal: nothing changes unless the
+ * node's lock names `run` (fencing), so a run that lost its lock can do no more harm.
+ */
+export const fenced = ({ deployTo, run, marks, before, after }: Fence, script: string): string =>
+  [
+    `cd ${quote(deployTo)}`,
+    `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
+    `[ "$holder" = ${quote(run)} ] || { echo fenced >&2; exit ${fencedStatus}; }`,
+    ...marks.map(({ release, mark }) => markRelease(release, mark)),
+    ...journal(run, before),
+    script,
+    ...journal(run, after),
+  ].join('\n');
+
+/** A release of another tool has no record: it counts as good by that tool's log, and stays without one. */
+export const markRelease = (release: ReleaseId, mark: string): string =>
+  `[ ! -e ${layout.record(release)} ] || echo "${mark} $(date +%s)" >> ${layout.record(release)}`;
+
+const journal = (run: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : [`${words('printf', '%s\\n', ...lines)} >> ${quote(layout.journal(run))}`];

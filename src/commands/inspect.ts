@@ -1,0 +1,219 @@
+import type { NodeCommand } from '../core/command.ts';
+import type { Node } from '../core/node.ts';
+import type { Current, LockState, NodeState, ReleaseState } from '../core/observation.ts';
+import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
+import { layout } from './layout.ts';
+import { quote } from './shell.ts';
+
+type Place = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles'>;
+
+/** Reads everything that sluice wants to know of a node, in one round trip, and changes nothing. */
+export const inspect = (node: Node, place: Place): NodeCommand<NodeState> => ({
+  name: 'inspect',
+  params: { deployTo: place.deployTo, linkedDirs: place.linkedDirs, linkedFiles: place.linkedFiles },
+  summary: `read the state of ${place.deployTo}`,
+  script: inspectScript(place),
+  parse: (stdout) => parseInspection(node, place, stdout),
+  timeoutMs: 30_000,
+});
+
+/** The script alone, for commands that end with a fresh look. Every line it writes begins with `= `. */
+export function inspectScript({ deployTo, linkedDirs, linkedFiles }: Place): string {
+  return [
+    'say() { printf "= %s\\n" "$*"; }',
+    'say now "$(date +%s)"',
+    `for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null 2>&1 || say lacks "$tool"; done`,
+    `if cd ${quote(deployTo)} 2>/dev/null; then`,
+    'say root',
+    '[ -w . ] || say readonly',
+    `if [ -L ${layout.current} ]; then say current "$(readlink ${layout.current})"`,
+    `elif [ -e ${layout.current} ]; then say blocked; fi`,
+    `for dir in ${layout.releases}/*/; do`,
+    '  id=${dir#releases/}; id=${id%/}',
+    '  case $id in ([0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; (*) continue ;; esac',
+    '  say release "$id"',
+    '  revision=; read -r revision 2>/dev/null < "$dir/REVISION" || :; say revision "$id" "$revision"',
+    `  [ ! -f ".sluice/releases/$id" ] || while read -r mark rest; do say mark "$id" "$mark"; done < ".sluice/releases/$id"`,
+    'done',
+    `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
+    `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
+    `if [ -f ${layout.lock} ]; then`,
+    `  { read -r run; read -r details; } < ${layout.lock} || :`,
+    `  beat=0; read -r beat 2>/dev/null < ${layout.heartbeat} || :`,
+    '  say lock "$run" "$beat" "$details"',
+    'fi',
+    ...linkedFiles.map((path) => `[ -f ${quote(`${layout.shared}/${path}`)} ] || say missing ${quote(path)}`),
+    ...linkedDirs.map((path) => lostFiles(deployTo, path)),
+    'else',
+    `  parent=${quote(deployTo)}; while [ ! -d "$parent" ]; do parent=$(dirname "$parent"); done`,
+    '  [ -w "$parent" ] || say noparent "$parent"',
+    ...linkedFiles.map((path) => `say missing ${quote(path)}`),
+    'fi',
+    'say end',
+  ].join('\n');
+}
+
+/** Counts the files of a real directory of the live release that `shared/` lacks: linking it would lose them. */
+function lostFiles(deployTo: string, path: string): string {
+  const dir = quote(`${layout.current}/${path}`);
+  const shared = quote(`${deployTo}/${layout.shared}/${path}`);
+  return [
+    `if [ -d ${dir} ] && [ ! -L ${dir} ]; then`,
+    `  lost=$(cd ${dir} && find . -type f | while IFS= read -r file; do [ -e ${shared}/"$file" ] || echo x; done | wc -l)`,
+    `  [ "$lost" -eq 0 ] || say unlinked ${quote(path)} "$lost"`,
+    'fi',
+  ].join('\n');
+}
+
+/** What sluice runs on a node besides the shell itself: all of it in coreutils or busybox. */
+const tools = ['tar', 'gzip', 'sha256sum', 'mkfifo', 'tee', 'mv', 'ln', 'readlink', 'date'];
+
+interface Line {
+  readonly key: string;
+  readonly rest: string;
+}
+
+/** Throws if the text is not what the script writes to its end. */
+export function parseInspection(node: Node, place: Place, stdout: string): NodeState {
+  const lines = stdout
+    .split('\n')
+    .filter((line) => line.startsWith('= '))
+    .map((line): Line => {
+      const [key = '', ...rest] = line.slice(2).split(' ');
+      return { key, rest: rest.join(' ') };
+    });
+  if (lines.at(-1)?.key !== 'end') throw new Error(`the inspection of ${node.name} ended early`);
+  const all = (key: string): readonly string[] =>
+    lines.filter((line) => line.key === key).map(({ rest }) => rest);
+  const current = currentOf(place.deployTo, all('current')[0], all('blocked').length > 0);
+  const releases = releasesOf(lines, current);
+  const live = current.kind === 'release' ? current.id : null;
+  return {
+    name: node.name,
+    unreachable: null,
+    current,
+    releases,
+    proved: live !== null && provedBy(lines, live) ? live : null,
+    drained: all('drained'),
+    lock: lockOf(all('lock')[0], Number(all('now')[0])),
+    problems: problemsOf(node, place, lines, current),
+  };
+}
+
+function currentOf(deployTo: string, target: string | undefined, blocked: boolean): Current {
+  if (blocked) return { kind: 'blocked' };
+  if (target === undefined) return { kind: 'absent' };
+  const id = target
+    .replace(`${deployTo}/`, '')
+    .replace(/^(\.\/)?releases\//, '')
+    .replace(/\/$/, '');
+  return isReleaseId(id) ? { kind: 'release', id } : { kind: 'elsewhere', target };
+}
+
+/**
+ * A release that sluice made is good by its own record; one that another tool made, if that tool's log says it
+ * was live or if it is live now.
+ */
+function releasesOf(lines: readonly Line[], current: Current): readonly ReleaseState[] {
+  const logged = lines.filter(({ key }) => key === 'logged').map(({ rest }) => rest);
+  const ids = lines.filter(({ key }) => key === 'release').map(({ rest }) => rest);
+  return ids
+    .filter(isReleaseId)
+    .sort()
+    .map((id): ReleaseState => {
+      const marks = marksOf(lines, id);
+      const revision = second(lines, 'revision', id)[0] ?? '';
+      const adopted =
+        marks.length === 0 && (logged.includes(id) || (current.kind === 'release' && current.id === id));
+      return {
+        id,
+        revision: isRevision(revision) ? revision : null,
+        complete: adopted || marks.includes('complete'),
+        checked: adopted || marks.includes('checked'),
+        failed: marks.lastIndexOf('failed') > marks.lastIndexOf('checked'),
+      };
+    });
+}
+
+/** Proved: it answered its checks after it was last made live. */
+function provedBy(lines: readonly Line[], live: ReleaseId): boolean {
+  const marks = marksOf(lines, live);
+  return (
+    marks.lastIndexOf('checked') >= marks.lastIndexOf('live') &&
+    marks.lastIndexOf('failed') <= marks.lastIndexOf('checked')
+  );
+}
+
+const marksOf = (lines: readonly Line[], id: ReleaseId): readonly string[] => second(lines, 'mark', id);
+
+/** The rest of each line of `key` whose first word is `id`. */
+const second = (lines: readonly Line[], key: string, id: ReleaseId): readonly string[] =>
+  lines
+    .filter((line) => line.key === key && line.rest.startsWith(`${id} `))
+    .map(({ rest }) => rest.slice(id.length + 1));
+
+function lockOf(line: string | undefined, nowSeconds: number): LockState | null {
+  if (line === undefined) return null;
+  const [run = '', beat = '0', ...details] = line.split(' ');
+  const known = parseDetails(details.join(' '));
+  return { run, ...known, silentMs: Math.max(0, nowSeconds - Number(beat)) * 1000 };
+}
+
+function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs'> {
+  const unknown = {
+    holder: 'somebody',
+    host: 'an unknown host',
+    reason: 'unknown',
+    startedAt: 'an unknown time',
+  };
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value !== 'object' || value === null) return unknown;
+    const texts = Object.entries(value).filter(([key, text]) => key in unknown && typeof text === 'string');
+    return { ...unknown, ...Object.fromEntries(texts) };
+  } catch {
+    return unknown;
+  }
+}
+
+function problemsOf(
+  node: Node,
+  { deployTo }: Place,
+  lines: readonly Line[],
+  current: Current,
+): readonly string[] {
+  const sentences: { readonly [key: string]: (rest: string) => string } = {
+    lacks: (tool) => `${node.name} lacks ${tool}, which sluice runs there.`,
+    readonly: () => `${node.name}: ${deployTo} is not writable for the login user.`,
+    noparent: (parent) =>
+      `${node.name}: ${deployTo} cannot be made, ${parent} is not writable for the login user.`,
+    missing: (path) => `${node.name}: linked file ${deployTo}/shared/${path} is missing; put it there first.`,
+    unlinked: (rest) => {
+      const [path, files] = rest.split(/ (?=\d+$)/);
+      return `${node.name}: linkedDirs names ${path}, but ${deployTo}/current/${path} is a real directory with ${files} file(s) that ${deployTo}/shared/${path} lacks: they would vanish from the site. Copy them there first.`;
+    },
+    blocked: () =>
+      `${node.name}: ${deployTo}/current is a real file or directory, not a link; move it away, sluice never replaces it.`,
+  };
+  const found = lines.flatMap(({ key, rest }) => (sentences[key] ? [sentences[key](rest)] : []));
+  const elsewhere =
+    current.kind === 'elsewhere'
+      ? [
+          `${node.name}: ${deployTo}/current points to ${current.target}, which is not a release of ${deployTo}/releases.`,
+        ]
+      : [];
+  return [...found, ...elsewhere];
+}
+
+/** What is said of a node that could not be read. */
+export const unreadable = (node: Node, reason: string): NodeState => ({
+  name: node.name,
+  unreachable: reason,
+  current: { kind: 'absent' },
+  releases: [],
+  proved: null,
+  drained: [],
+  lock: null,
+  problems: [],
+});

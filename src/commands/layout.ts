@@ -1,0 +1,33 @@
+import type { ReleaseId } from '../core/release.ts';
+
+/**
+ * Where things are on a node: Capistrano's layout, and `.sluice/` beside it. Scripts run in `deployTo`, so all
+ * but the first are relative to it.
+ */
+export const layout = {
+  releases: 'releases',
+  current: 'current',
+  shared: 'shared',
+  revisionsLog: 'revisions.log',
+  own: '.sluice',
+  lock: '.sluice/lock',
+  heartbeat: '.sluice/heartbeat',
+  drained: '.sluice/drained',
+  history: '.sluice/history',
+  release: (id: ReleaseId): string => `releases/${id}`,
+  /** One line a mark: `complete`, `live`, `checked`, `failed`, each with its time. */
+  record: (id: ReleaseId): string => `.sluice/releases/${id}`,
+  incoming: (id: ReleaseId): string => `.sluice/incoming/${id}`,
+  journal: (run: string): string => `.sluice/journal/${run}`,
+  once: (id: ReleaseId, hook: string): string => `.sluice/once/${id}.${encodeURIComponent(hook)}`,
+} as const;
+
+/** Directories that must be there before anything is written. */
+export const ownDirectories: readonly string[] = [
+  layout.releases,
+  layout.shared,
+  '.sluice/releases',
+  '.sluice/incoming',
+  '.sluice/journal',
+  '.sluice/once',
+];

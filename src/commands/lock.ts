@@ -1,0 +1,106 @@
+import type { NodeCommand } from '../core/command.ts';
+import type { Node } from '../core/node.ts';
+import type { LockState, NodeState } from '../core/observation.ts';
+import type { Site } from '../core/site.ts';
+import { type Fence, fenced } from './fenced.ts';
+import { inspectScript, parseInspection } from './inspect.ts';
+import { layout, ownDirectories } from './layout.ts';
+import { quote, words } from './shell.ts';
+
+export interface Acquired {
+  readonly acquired: boolean;
+  /** The node as it is now, whoever holds its lock. */
+  readonly state: NodeState;
+}
+
+/**
+ * Takes the node's lock and looks at the node, in one round trip. link(2) makes the lock appear whole or not at all,
+ * and fails if it is there. Taking it twice in one run is taking it once.
+ */
+export const acquireLock = (
+  node: Node,
+  site: Site,
+  lock: Omit<LockState, 'silentMs'>,
+): NodeCommand<Acquired> => {
+  const { run, ...details } = lock;
+  const mine = `${layout.lock}.${run}`;
+  return {
+    name: 'acquire-lock',
+    params: { deployTo: site.deployTo, lock },
+    summary: 'take the lock',
+    script: [
+      words('mkdir', '-p', ...ownDirectories.map((dir) => `${site.deployTo}/${dir}`)),
+      `cd ${quote(site.deployTo)}`,
+      `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
+      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then date +%s > ${layout.heartbeat}; fi`,
+      words('rm', '-f', mine),
+      `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
+      `[ "$holder" != ${quote(run)} ] || echo acquired`,
+      inspectScript(site),
+    ].join('\n'),
+    parse: (stdout) => ({
+      acquired: stdout.startsWith('acquired\n'),
+      state: parseInspection(node, site, stdout),
+    }),
+    timeoutMs: 30_000,
+  };
+};
+
+/** Shows that the run lives. */
+export const renewLock = (fence: Fence): NodeCommand<void> => ({
+  name: 'renew-lock',
+  params: { run: fence.run },
+  summary: 'renew the lock',
+  script: fenced(fence, `date +%s > ${layout.heartbeat}`),
+  parse: () => undefined,
+  timeoutMs: 30_000,
+});
+
+export interface Ending {
+  /** For `revisions.log`, as Capistrano writes it; null for a run that changed no live release. */
+  readonly logLine: string | null;
+  /** One line of JSON for `sluice history`; null for a run that changed nothing. */
+  readonly historyLine: string | null;
+}
+
+/** Writes the run's end into the logs, and gives the lock back. Frees nothing that another run holds. */
+export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): NodeCommand<void> => ({
+  name: 'release-lock',
+  params: { run: fence.run, logLine, historyLine },
+  summary: 'write the log and give the lock back',
+  script: fenced(
+    fence,
+    [
+      ...(logLine === null ? [] : [`${words('printf', '%s\\n', logLine)} >> ${layout.revisionsLog}`]),
+      ...(historyLine === null ? [] : [`${words('printf', '%s\\n', historyLine)} >> ${layout.history}`]),
+      pruneJournals,
+      `rm -f ${layout.lock}`,
+    ].join('\n'),
+  ),
+  parse: () => undefined,
+  timeoutMs: 30_000,
+});
+
+const journalsKept = 20;
+/** Run ids begin with their time, so the shell's own order of names is the order of runs. */
+const pruneJournals = [
+  'set -- .sluice/journal/*',
+  `while [ $# -gt ${journalsKept} ]; do rm -f "$1"; shift; done`,
+].join('\n');
+
+/** Takes the lock away from whoever holds it, and records who did so and why. */
+export const breakLock = (deployTo: string, run: string, historyLine: string): NodeCommand<boolean> => ({
+  name: 'break-lock',
+  params: { deployTo, run, historyLine },
+  summary: `break the lock of run ${run}`,
+  script: [
+    `cd ${quote(deployTo)}`,
+    `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
+    `[ "$holder" = ${quote(run)} ] || exit 0`,
+    `${words('printf', '%s\\n', historyLine)} >> ${layout.history}`,
+    `rm -f ${layout.lock}`,
+    'echo broken',
+  ].join('\n'),
+  parse: (stdout) => stdout === 'broken\n',
+  timeoutMs: 30_000,
+});

@@ -1,0 +1,85 @@
+import type { NodeCommand } from '../core/command.ts';
+import type { Release } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
+import { type Fence, fenced } from './fenced.ts';
+import { layout } from './layout.ts';
+import { quote, words } from './shell.ts';
+
+export interface Received {
+  /** SHA-256 of the bytes that arrived; null: the release was there already, whole. */
+  readonly digest: string | null;
+}
+
+/**
+ * Unpacks a release from standard input (a gzip-compressed tar), links what is shared, and lets it appear under
+ * `releases/` by a rename once its digest is right: a half-made release is never seen there.
+ */
+export const receive = (
+  fence: Fence,
+  site: Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles'>,
+  release: Release,
+  digest: string,
+): NodeCommand<Received> => {
+  const into = layout.incoming(release.id);
+  return {
+    name: 'receive',
+    params: { run: fence.run, release, digest, linkedDirs: site.linkedDirs, linkedFiles: site.linkedFiles },
+    summary: `receive release ${release.id}`,
+    script: fenced(
+      fence,
+      [
+        `if grep -qs '^complete' ${layout.record(release.id)} && [ -d ${layout.release(release.id)} ]; then cat > /dev/null; else`,
+        unpack(into, digest),
+        ...site.linkedDirs.map((path) => link(site.deployTo, into, path, 'directory')),
+        ...site.linkedFiles.map((path) => link(site.deployTo, into, path, 'file')),
+        words('rm', '-rf', layout.release(release.id)),
+        words('mv', into, layout.release(release.id)),
+        `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,
+        'fi',
+      ].join('\n'),
+    ),
+    parse: (stdout) => ({ digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null }),
+    timeoutMs: 30 * 60_000,
+  };
+};
+
+/** One pass over the bytes: they are unpacked while they are counted. */
+const unpack = (into: string, digest: string): string => {
+  const [pipe, sum] = [`${into}.pipe`, `${into}.sum`];
+  return [
+    words('rm', '-rf', into, pipe, sum),
+    words('mkdir', '-p', into),
+    words('mkfifo', pipe),
+    `sha256sum < ${pipe} > ${sum} &`,
+    `tee ${pipe} | { status=0; tar -xzf - -C ${into} || status=$?; cat > /dev/null; exit $status; } || { status=$?; ${words('rm', '-rf', into, pipe, sum)}; exit $status; }`,
+    'wait',
+    `read -r got _ < ${sum}`,
+    words('rm', '-f', pipe, sum),
+    `echo "digest $got"`,
+    `[ "$got" = ${digest} ] || { ${words('rm', '-rf', into)}; exit 0; }`,
+  ].join('\n');
+};
+
+/** Never through a link that the release itself brought: its parents must be real directories. */
+const link = (deployTo: string, into: string, path: string, kind: 'directory' | 'file'): string => {
+  const parents = path
+    .split('/')
+    .slice(0, -1)
+    .map((_, i, parts) => parts.slice(0, i + 1).join('/'));
+  const shared = `${layout.shared}/${path}`;
+  const parent = parents.at(-1);
+  return [
+    ...parents.map(
+      (dir) =>
+        `[ ! -L ${quote(`${into}/${dir}`)} ] || { echo ${quote(`${dir} is a link in the release, so ${path} cannot be linked below it`)} >&2; exit 1; }`,
+    ),
+    words(
+      'mkdir',
+      '-p',
+      parent ? `${into}/${parent}` : into,
+      kind === 'directory' ? shared : `${layout.shared}/${parent ?? '.'}`,
+    ),
+    words('rm', '-rf', `${into}/${path}`),
+    words('ln', '-s', `${deployTo}/${shared}`, `${into}/${path}`),
+  ].join('\n');
+};

@@ -1,0 +1,56 @@
+import type { CommandLine, NodeCommand } from '../core/command.ts';
+import type { HookPoint } from '../core/hook.ts';
+import type { Release } from '../core/release.ts';
+import { type Fence, fenced } from './fenced.ts';
+import { layout } from './layout.ts';
+import { userCommand, words } from './shell.ts';
+
+export interface HookRun {
+  readonly hook: string;
+  readonly point: HookPoint;
+  readonly command: CommandLine;
+  readonly once: boolean;
+  readonly release: Release;
+  readonly timeoutMs: number;
+}
+
+export interface HookResult {
+  /** `unknown`: an earlier attempt began it, and nobody knows how that ended; it was not run again. */
+  readonly state: 'done' | 'unknown';
+  readonly output: string;
+}
+
+/**
+ * Runs a hook's command in the release that the run brings (or in `deployTo` where it is not there yet). One
+ * that is marked once leaves `begun` and `done` marks under the release's name, so that it is never run twice.
+ */
+export const runHook = (
+  fence: Fence,
+  { hook, point, command, once, release, timeoutMs }: HookRun,
+): NodeCommand<HookResult> => {
+  const mark = layout.once(release.id, hook);
+  const run = [
+    `( if [ -d ${layout.release(release.id)} ]; then cd ${layout.release(release.id)}; fi`,
+    `${words('export', `SLUICE_RELEASE=${release.id}`, `SLUICE_REVISION=${release.revision}`, `SLUICE_HOOK=${point}`)}`,
+    `${userCommand(command)} < /dev/null 2>&1 )`,
+  ].join('\n');
+  return {
+    name: 'run-hook',
+    params: { run: fence.run, hook, point, command, once, release },
+    summary: `hook ${hook}`,
+    script: fenced(
+      fence,
+      once
+        ? [
+            `if [ -e ${mark}.done ]; then exit 0; fi`,
+            `if [ -e ${mark}.begun ]; then echo '=unknown'; exit 0; fi`,
+            `: > ${mark}.begun`,
+            `${run} || { status=$?; rm -f ${mark}.begun; exit $status; }`,
+            `: > ${mark}.done`,
+          ].join('\n')
+        : run,
+    ),
+    parse: (stdout) => ({ state: stdout.startsWith('=unknown\n') ? 'unknown' : 'done', output: stdout }),
+    timeoutMs,
+  };
+};
