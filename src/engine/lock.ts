@@ -1,0 +1,92 @@
+import { acquireLock, type Ending, releaseLock, renewLock } from '../commands/lock.ts';
+import { type DeployError, failure, isDeployError, lockStaleMs } from '../core/errors.ts';
+import { isoTime } from '../core/instant.ts';
+import type { Node } from '../core/node.ts';
+import type { LockState, NodeState } from '../core/observation.ts';
+import type { Site } from '../core/site.ts';
+import type { Ports } from '../ports.ts';
+import { fenceFor, onNode, type Run } from './run.ts';
+
+export interface LockRequest {
+  readonly site: Site;
+  readonly ports: Ports;
+  readonly run: string;
+  readonly reason: string;
+}
+
+/**
+ * Takes the lock on every node of the stage, and returns the nodes as they are under it. The first node is asked
+ * alone: of two runs that start together exactly one gets it, and the other has nothing to give back. Throws
+ * `LOCKED`, with nothing held.
+ */
+export async function takeLock({ site, ports, run, reason }: LockRequest): Promise<readonly NodeState[]> {
+  const startedAt = isoTime(ports.clock.nowMs());
+  const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt };
+  const take = async (node: Node): Promise<NodeState> => {
+    const { acquired, state } = await onNode(ports, node, acquireLock(node, site, lock));
+    if (!acquired) throw lockedBy(node, state.lock);
+    return state;
+  };
+  const [first, ...others] = site.nodes;
+  if (!first) return [];
+  const taken = [await take(first)];
+  const results = await Promise.allSettled(others.map(take));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) {
+    await giveBack(site, ports, run);
+    throw failed.reason;
+  }
+  return [...taken, ...results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
+}
+
+const lockedBy = (node: Node, lock: LockState | null): DeployError =>
+  lock ? failure('LOCKED', { node: node.name, lock }) : failure('LOCK_RACE', { node: node.name });
+
+/** Frees what this run holds and no other's; a node that cannot be reached now keeps a lock that goes stale. */
+async function giveBack(site: Site, ports: Ports, run: string): Promise<void> {
+  const fence = { deployTo: site.deployTo, run, marks: [], before: [], after: [] };
+  await Promise.allSettled(
+    site.nodes.map((node) => onNode(ports, node, releaseLock(fence, { logLine: null, historyLine: null }))),
+  );
+}
+
+/** Writes the run's end on every node and frees them. Returns a warning for each node where that failed. */
+export async function finishRun(run: Run, ending: Ending): Promise<readonly string[]> {
+  const results = await Promise.allSettled(
+    run.site.nodes.map((node) => onNode(run.ports, node, releaseLock(fenceFor(run, node.name), ending))),
+  );
+  return results.flatMap((result, index) => {
+    if (result.status === 'fulfilled') return [];
+    if (!isDeployError(result.reason)) throw result.reason;
+    return [`the lock on ${run.site.nodes[index]!.name} was not given back: ${result.reason.message}`];
+  });
+}
+
+/** Renews the lock until `stop`; `onLost` is told once if another run holds it. */
+export function keepLock(run: Run, onLost: (error: DeployError) => void): { stop(): Promise<void> } {
+  const stopped = new AbortController();
+  const beat = async (): Promise<void> => {
+    for (;;) {
+      await run.ports.clock.sleep(lockStaleMs / 3, stopped.signal);
+      if (stopped.signal.aborted) return;
+      const lost = await renewAll(run);
+      if (lost) return onLost(lost);
+    }
+  };
+  const beating = beat();
+  return {
+    async stop() {
+      stopped.abort();
+      await beating;
+    },
+  };
+}
+
+async function renewAll(run: Run): Promise<DeployError | null> {
+  const fence = { deployTo: run.site.deployTo, run: run.id, marks: [], before: [], after: [] };
+  const results = await Promise.allSettled(
+    run.site.nodes.map((node) => onNode(run.ports, node, renewLock(fence))),
+  );
+  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  return errors.find((error): error is DeployError => isDeployError(error, 'LOCK_LOST')) ?? null;
+}

@@ -1,0 +1,66 @@
+import { inspect, unreadable } from '../commands/inspect.ts';
+import { type DeployError, failure, isDeployError } from '../core/errors.ts';
+import type { Node } from '../core/node.ts';
+import type { BalancerState, NodeState, Observation } from '../core/observation.ts';
+import type { Site } from '../core/site.ts';
+import type { Balancer, BalancerView, Ports } from '../ports.ts';
+import { onNode } from './run.ts';
+
+/** Reads the whole site, all nodes and balancers at the same time. What cannot be read says why; it never rejects for that. */
+export async function observe(site: Site, ports: Ports, signal?: AbortSignal): Promise<Observation> {
+  const [nodes, view] = await Promise.all([
+    Promise.all(site.nodes.map((node) => readNode(site, ports, node, signal))),
+    observeBalancers(ports, signal),
+  ]);
+  return assemble(nodes, view);
+}
+
+export const assemble = (nodes: readonly NodeState[], view: BalancerView): Observation => ({
+  nodes: Object.fromEntries(nodes.map((node) => [node.name, node])),
+  balancers: view.members,
+  servers: view.servers,
+});
+
+async function readNode(site: Site, ports: Ports, node: Node, signal?: AbortSignal): Promise<NodeState> {
+  try {
+    return await onNode(ports, node, inspect(node, site), signal ? { signal } : {});
+  } catch (error) {
+    if (!isDeployError(error)) throw error;
+    return unreadable(node, error.message);
+  }
+}
+
+/** All balancers, together. Rejects where one refuses to be read; a member that does not answer is data. */
+export async function readBalancers(ports: Ports, signal?: AbortSignal): Promise<BalancerView> {
+  return together(await Promise.all(ports.balancers.map((balancer) => balancer.observe(signal))));
+}
+
+/** As a whole observation has it: whatever is wrong with a member is a sentence beside it. */
+export async function observeBalancers(ports: Ports, signal?: AbortSignal): Promise<BalancerView> {
+  return together(await Promise.all(ports.balancers.map((balancer) => describeBalancer(balancer, signal))));
+}
+
+async function describeBalancer(balancer: Balancer, signal?: AbortSignal): Promise<BalancerView> {
+  try {
+    const { members, servers } = await balancer.observe(signal);
+    return { members: members.map(inWords), servers };
+  } catch (error) {
+    if (!isDeployError(error)) throw error;
+    const { name } = balancer;
+    return {
+      members: [{ balancer: name, member: name, unreachable: error.message, incarnation: '' }],
+      servers: [],
+    };
+  }
+}
+
+const inWords = (state: BalancerState): BalancerState =>
+  state.unreachable === null ? state : { ...state, unreachable: unreachableMember(state).message };
+
+export const unreachableMember = ({ balancer, member, unreachable }: BalancerState): DeployError =>
+  failure('BALANCER_UNREACHABLE', { balancer, address: member, reason: unreachable ?? 'it did not answer' });
+
+const together = (views: readonly BalancerView[]): BalancerView => ({
+  members: views.flatMap(({ members }) => members),
+  servers: views.flatMap(({ servers }) => servers),
+});

@@ -1,0 +1,60 @@
+import { setUp } from '../commands/setup.ts';
+import { failure } from '../core/errors.ts';
+import type { NodeName } from '../core/node.ts';
+import { isServing, type LockState, liveRelease, type Observation, serversOf } from '../core/observation.ts';
+import type { Site } from '../core/site.ts';
+import type { Ports } from '../ports.ts';
+import { onNode } from './run.ts';
+
+export interface Preflight {
+  /** What must be mended first, each a sentence. */
+  readonly problems: readonly string[];
+  /** What a person should know, and may be meant. */
+  readonly warnings: readonly string[];
+}
+
+/** What an observation says against changing the site. Pure. */
+export function preflight(site: Site, observed: Observation): Preflight {
+  const nodes = Object.values(observed.nodes);
+  const unserved =
+    observed.balancers.length === 0
+      ? []
+      : nodes.filter(({ name }) => liveRelease(observed.nodes[name]!) !== null && !isServing(observed, name));
+  return {
+    problems: [
+      ...nodes.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
+      ...nodes.flatMap(({ problems }) => problems),
+      ...observed.balancers.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
+    ],
+    warnings: [
+      ...unserved.map(({ name }) => `${name} does not serve now: ${rotationText(observed, name)}.`),
+      ...(site.checks.length === 0 ? ['There are no checks: a broken release would take traffic.'] : []),
+    ],
+  };
+}
+
+const rotationText = (observed: Observation, node: NodeName): string =>
+  serversOf(observed, node)
+    .map(({ server, rotation, health }) => `${server} is ${rotation} and ${health}`)
+    .join(', ') || 'no balancer has it';
+
+/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. */
+export function refuseUnfit(site: Site, observed: Observation): void {
+  const held = heldLock(observed);
+  if (held) throw failure('LOCKED', held);
+  const { problems } = preflight(site, observed);
+  if (problems.length > 0) throw failure('PREFLIGHT', { problems });
+}
+
+/** A lock that some run holds on some node. */
+export function heldLock(
+  observed: Observation,
+): { readonly node: NodeName; readonly lock: LockState } | null {
+  for (const { name, lock } of Object.values(observed.nodes)) if (lock) return { node: name, lock };
+  return null;
+}
+
+/** Makes the directories of an empty `deployTo` on every node. What is there stays as it is. */
+export async function setup(site: Site, ports: Ports): Promise<void> {
+  await Promise.all(site.nodes.map((node) => onNode(ports, node, setUp(site))));
+}

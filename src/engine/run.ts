@@ -1,0 +1,199 @@
+import type { Fence, Mark } from '../commands/fenced.ts';
+import { fencedStatus } from '../commands/fenced.ts';
+import { assert } from '../core/assert.ts';
+import type { NodeCommand } from '../core/command.ts';
+import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
+import type { EventBody, FailureText } from '../core/event.ts';
+import { compactTime } from '../core/instant.ts';
+import type { Node, NodeName } from '../core/node.ts';
+import type { Observation } from '../core/observation.ts';
+import type { Release } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
+import type { Step } from '../core/step.ts';
+import type { Artifact, Ports, RunOptions } from '../ports.ts';
+
+/** One run under way: what its steps share. The maps and `artifact` change while it goes on. */
+export interface Run {
+  /** The lock's number: no command changes a node whose lock names another run. */
+  readonly id: string;
+  readonly site: Site;
+  readonly ports: Ports;
+  /** The release that the run brings live. */
+  readonly release: Release;
+  /** Aborted by a signal of the operator (`SIGINT`, `SIGTERM`) or by the loss of the lock (a `DeployError`). */
+  readonly signal: AbortSignal;
+  /** The last whole observation. */
+  observed: Observation;
+  artifact: Artifact | null;
+  /** What went wrong, for hooks at the point `failed`. */
+  failureText: string | null;
+  readonly warnings: string[];
+  /** Servers that this run has out of rotation, for each node. */
+  readonly drained: Map<NodeName, readonly string[]>;
+  /** When a node left rotation, and how long it was out in all. */
+  readonly rotation: Map<NodeName, { readonly leftAtMs: number | null; readonly outMs: number }>;
+  /** What waits for the next command on a node to be written down there. */
+  readonly unwritten: Map<NodeName, { readonly lines: readonly string[]; readonly marks: readonly Mark[] }>;
+}
+
+export const newRun = (
+  fixed: Pick<Run, 'id' | 'site' | 'ports' | 'release' | 'signal' | 'observed'>,
+): Run => ({
+  ...fixed,
+  observed: withoutLocks(fixed.observed),
+  artifact: null,
+  failureText: null,
+  warnings: [],
+  drained: new Map(Object.values(fixed.observed.nodes).map(({ name, drained }) => [name, drained])),
+  rotation: new Map(),
+  unwritten: new Map(),
+});
+
+/** Its time comes first, so that names of runs sort as the runs do. */
+export const newRunId = ({ clock, random }: Ports): string =>
+  `${compactTime(clock.nowMs())}-${random.hex(4)}`;
+
+/** As a run sees the site: the lock that every node has is its own. */
+export const withoutLocks = (observed: Observation): Observation => ({
+  ...observed,
+  nodes: Object.fromEntries(
+    Object.entries(observed.nodes).map(([name, node]) => [name, { ...node, lock: null }]),
+  ),
+});
+
+/** A node that failed in a step; `node` is null where the step failed as a whole. */
+export interface NodeFailure {
+  readonly node: NodeName | null;
+  readonly error: DeployError;
+}
+
+export const emit = (ports: Ports, event: EventBody): void =>
+  ports.emit({ atMs: ports.clock.nowMs(), ...event });
+
+export const textOf = (error: DeployError): FailureText => ({
+  code: error.code,
+  message: error.message,
+  hint: error.hint,
+});
+
+export function nodeOf(site: Site, name: NodeName): Node {
+  const node = site.nodes.find((candidate) => candidate.name === name);
+  assert(node, `steps name nodes of the site, and ${name} is one`);
+  return node;
+}
+
+/** Does `work` on each node of a step at the same time, waits for all, and says which failed. */
+export async function eachNode(
+  run: Run,
+  step: Step,
+  work: (node: Node) => Promise<string | null>,
+): Promise<readonly NodeFailure[]> {
+  const results = await Promise.allSettled(
+    step.nodes.map(async (name) => {
+      const detail = await work(nodeOf(run.site, name));
+      emit(run.ports, { type: 'node-done', node: name, step, detail });
+    }),
+  );
+  return results.flatMap((result, index) =>
+    result.status === 'fulfilled' ? [] : [nodeFailed(run, step, step.nodes[index]!, result.reason)],
+  );
+}
+
+/** A bug is not a failure of the node: it goes up as it is. */
+export function nodeFailed(run: Run, step: Step, node: NodeName, error: unknown): NodeFailure {
+  if (!isDeployError(error)) throw error;
+  emit(run.ports, { type: 'node-failed', node, step, failure: textOf(error) });
+  return { node, error };
+}
+
+/** The failure of a step as a whole. */
+export const stepFailed = (error: unknown): readonly NodeFailure[] => {
+  if (!isDeployError(error)) throw error;
+  return [{ node: null, error }];
+};
+
+/** A journal line: what begins or is done, of which step. */
+export const journalLine = (run: Run, step: Step, state: 'begin' | 'done'): string =>
+  JSON.stringify({ at: run.ports.clock.nowMs(), state, kind: step.kind, nodes: step.nodes });
+
+/** The fence for the next command on `node`, with everything that waits to be written there. */
+export function fenceFor(
+  run: Run,
+  node: NodeName,
+  lines: Partial<Pick<Fence, 'before' | 'after'>> = {},
+): Fence {
+  const waiting = run.unwritten.get(node);
+  run.unwritten.delete(node);
+  return {
+    deployTo: run.site.deployTo,
+    run: run.id,
+    marks: waiting?.marks ?? [],
+    before: [...(waiting?.lines ?? []), ...(lines.before ?? [])],
+    after: lines.after ?? [],
+  };
+}
+
+/** Writes a line, and what checks showed, with the next command on the node: it costs no round trip of its own. */
+export function writeLater(run: Run, node: NodeName, line: string, marks: readonly Mark[] = []): void {
+  const waiting = run.unwritten.get(node);
+  run.unwritten.set(node, {
+    lines: [...(waiting?.lines ?? []), line],
+    marks: [...(waiting?.marks ?? []), ...marks],
+  });
+}
+
+/** What a step writes before and after its work on a node. */
+export const around = (run: Run, step: Step): Pick<Fence, 'before' | 'after'> => ({
+  before: [journalLine(run, step, 'begin')],
+  after: [journalLine(run, step, 'done')],
+});
+
+/**
+ * Runs a command on a node and reads its answer. Every command may run twice without harm, so one whose outcome
+ * is unknown (the connection was lost) is run again, a few times. Throws `LOCK_LOST` if the node's lock is another
+ * run's, `COMMAND_FAILED` for any other status but 0.
+ */
+export async function onNode<R>(
+  ports: Ports,
+  node: Node,
+  command: NodeCommand<R>,
+  options: RunOptions = {},
+): Promise<R> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { status, stdout, stderr } = await ports.transport.run(node, command, options);
+      if (status === fencedStatus && /^fenced$/m.test(stderr)) throw lockLost(node, command);
+      if (status !== 0) throw commandFailed(node, command, status, stderr.trim() === '' ? stdout : stderr);
+      return command.parse(stdout);
+    } catch (error) {
+      const lost = isDeployError(error, 'OUTCOME_UNKNOWN');
+      if (!lost || attempt === attemptsMax || options.signal?.aborted) throw error;
+      await ports.clock.sleep(retryAfterMs * attempt, options.signal);
+    }
+  }
+}
+
+const attemptsMax = 3;
+const retryAfterMs = 500;
+
+const lockLost = (node: Node, command: NodeCommand): DeployError =>
+  failure('LOCK_LOST', { node: node.name, run: String(command.params.run) });
+
+const commandFailed = (node: Node, command: NodeCommand, status: number, output: string): DeployError =>
+  failure('COMMAND_FAILED', { node: node.name, command: command.summary, status, output });
+
+/** The expected failure in anything thrown by an aborted wait. */
+export function interruption(signal: AbortSignal): DeployError {
+  return isDeployError(signal.reason)
+    ? signal.reason
+    : failure('INTERRUPTED', { signal: messageOf(signal.reason) });
+}
+
+/** The one failure, or all of them together. */
+export function together(failures: readonly NodeFailure[]): DeployError {
+  assert(failures.length > 0, 'something failed');
+  if (failures.length === 1) return failures[0]!.error;
+  return failure('NODES_FAILED', {
+    failures: failures.map(({ node, error }) => ({ node: node ?? 'the fleet', message: error.message })),
+  });
+}

@@ -1,0 +1,145 @@
+import { note } from '../../commands/note.ts';
+import { failure, isDeployError } from '../../core/errors.ts';
+import type { Node } from '../../core/node.ts';
+import type { Release } from '../../core/release.ts';
+import type { Check } from '../../core/site.ts';
+import type { HttpAnswer } from '../../ports.ts';
+import { eachNode, fenceFor, interruption, journalLine, onNode, type Run, writeLater } from '../run.ts';
+import type { StepHandler } from './handler.ts';
+
+export const check: StepHandler<'check'> = {
+  describe: ({ release }, _ports, { checks }) =>
+    checks.map(
+      (one) =>
+        `${one.scheme}://${one.host ?? '<node>'}:${one.port}${one.path} answers ${expectation(one, release)} within ${one.timeoutMs} ms`,
+    ),
+  execute: (step, run) =>
+    eachNode(run, step, async (node) => {
+      try {
+        await settled(run.site.checks.map((one) => prove(run, node, one, step.release)));
+      } catch (error) {
+        if (isDeployError(error) && !isDeployError(error, 'INTERRUPTED', 'LOCK_LOST'))
+          await markFailed(run, node, step.release);
+        throw error;
+      }
+      writeLater(run, node.name, journalLine(run, step, 'done'), [
+        { release: step.release.id, mark: 'checked' },
+      ]);
+      return null;
+    }),
+};
+
+/** All of them, then the first that failed: no question goes on behind the caller's back. */
+async function settled(work: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+/** A node that can no longer be told is in trouble enough: its first failure is the one that counts. */
+async function markFailed(run: Run, node: Node, release: Release): Promise<void> {
+  const fence = fenceFor(run, node.name);
+  const marks = [...fence.marks, { release: release.id, mark: 'failed' } as const];
+  await Promise.allSettled([onNode(run.ports, node, note({ ...fence, marks }, null))]);
+}
+
+/**
+ * Asks until the node answers as the release. The pauses grow from a few milliseconds to the check's interval, so
+ * that a node that starts fast is out of rotation no longer than it must be; with `attemptsMax` they are even.
+ */
+async function prove(run: Run, node: Node, one: Check, release: Release): Promise<void> {
+  const { clock } = run.ports;
+  const deadlineMs = clock.nowMs() + one.timeoutMs;
+  let pauseMs = one.attemptsMax === null ? Math.min(pauseMinMs, one.intervalMs) : one.intervalMs;
+  let last: Refused | null = null;
+  for (let attempts = 1; ; attempts++) {
+    const verdict = await ask(run, node, one, release, Math.max(1, deadlineMs - clock.nowMs()));
+    if (verdict.ok) return;
+    const leftMs = deadlineMs - clock.nowMs();
+    const timeUp = leftMs <= 0;
+    // A question that the deadline cut off tells less than the answer before it.
+    if (last === null || !timeUp || verdict.kind !== 'silent') last = verdict;
+    if (timeUp || attempts === one.attemptsMax) {
+      throw refusal({ node, one, release, attempts, timeUp, verdict: last });
+    }
+    await clock.sleep(Math.min(pauseMs, leftMs), run.signal);
+    if (run.signal.aborted) throw interruption(run.signal);
+    pauseMs = Math.min(pauseMs * 1.5, one.intervalMs);
+  }
+}
+
+const pauseMinMs = 25;
+
+type Verdict = { readonly ok: true } | Refused;
+
+interface Refused {
+  readonly ok: false;
+  readonly answer: string;
+  readonly kind: 'silent' | 'wrong' | 'old';
+}
+
+async function ask(run: Run, node: Node, one: Check, release: Release, leftMs: number): Promise<Verdict> {
+  try {
+    const answer = await run.ports.http.request(
+      {
+        method: 'GET',
+        url: urlOf(node, one),
+        headers: one.host === null ? {} : { host: one.host },
+        via: one.via === 'ssh' ? node : null,
+        timeoutMs: leftMs,
+      },
+      run.signal,
+    );
+    return judge(one, release, answer);
+  } catch (error) {
+    if (!isDeployError(error)) throw error;
+    if (!isDeployError(error, 'HTTP_UNANSWERED')) throw error;
+    return { ok: false, kind: 'silent', answer: String(error.details.reason) };
+  }
+}
+
+function judge(one: Check, release: Release, { status, body }: HttpAnswer): Verdict {
+  const shown = `${status} ${JSON.stringify(body.trim().slice(0, 120))}`;
+  if (status !== one.status) return { ok: false, kind: 'wrong', answer: shown };
+  if (one.expect === null || body.includes(fill(one.expect, release))) return { ok: true };
+  return { ok: false, kind: namesRelease(one) ? 'old' : 'wrong', answer: shown };
+}
+
+/** Through SSH the node is asked on its own loopback-free address, as its balancer would. */
+const urlOf = (node: Node, { scheme, port, path }: Check): string => {
+  const host = node.address.includes(':') ? `[${node.address}]` : node.address;
+  return `${scheme}://${host}:${port}${path}`;
+};
+
+interface Refusal {
+  readonly node: Node;
+  readonly one: Check;
+  readonly release: Release;
+  readonly attempts: number;
+  readonly timeUp: boolean;
+  readonly verdict: Refused;
+}
+
+function refusal({ node, one, release, attempts, timeUp, verdict }: Refusal): Error {
+  const details = {
+    node: node.name,
+    url: urlOf(node, one),
+    expected: expectation(one, release),
+    answer: verdict.answer,
+  };
+  if (verdict.kind === 'old') return failure('WRONG_RELEASE', details);
+  return timeUp
+    ? failure('CHECK_TIMEOUT', { ...details, withinMs: one.timeoutMs })
+    : failure('CHECK_FAILED', { ...details, attempts });
+}
+
+const expectation = (one: Check, release: Release): string =>
+  one.expect === null
+    ? String(one.status)
+    : `${one.status} with ${JSON.stringify(fill(one.expect, release))}`;
+
+const fill = (text: string, { id, revision }: Release): string =>
+  text.replaceAll('{{release}}', id).replaceAll('{{revision}}', revision);
+
+const namesRelease = ({ expect }: Check): boolean =>
+  expect !== null && /\{\{(release|revision)\}\}/.test(expect);

@@ -1,0 +1,101 @@
+import { note } from '../../commands/note.ts';
+import { failure } from '../../core/errors.ts';
+import { isServing, nodeState, type Observation, servingNodes } from '../../core/observation.ts';
+import { drainedBy } from '../../core/predict.ts';
+import type { StepOf } from '../../core/step.ts';
+import { readBalancers } from '../observe.ts';
+import {
+  eachNode,
+  fenceFor,
+  interruption,
+  journalLine,
+  type NodeFailure,
+  nodeFailed,
+  onNode,
+  type Run,
+  stepFailed,
+  writeLater,
+} from '../run.ts';
+import { awaitDrained, changeRotation, softest } from '../settle.ts';
+import type { StepHandler } from './handler.ts';
+
+type Drain = StepOf<'drain'>;
+
+export const drain: StepHandler<'drain'> = {
+  describe: ({ nodes }, { balancers }) =>
+    nodes.flatMap((node) =>
+      balancers.flatMap((balancer) => [
+        `${balancer.name}: ${balancer.describe({ node, server: null, to: balancer.capabilities.drain === 'hard' ? 'out' : 'draining' })}, until no request is in flight`,
+        ...(balancer.capabilities.drain === 'both'
+          ? [`${balancer.name}: ${balancer.describe({ node, server: null, to: 'out' })}`]
+          : []),
+      ]),
+    ),
+  async execute(step, run) {
+    try {
+      const observed = { ...run.observed, ...(await freshBalancers(run)) };
+      guardFloor(step, run, observed);
+      const failures = await recordIntent(step, run, observed);
+      if (failures.length > 0) return failures;
+      return await takeOut(step, run, observed);
+    } catch (error) {
+      return stepFailed(error);
+    }
+  },
+};
+
+async function freshBalancers(run: Run): Promise<Pick<Observation, 'balancers' | 'servers'>> {
+  const { members, servers } = await readBalancers(run.ports);
+  return { balancers: members, servers };
+}
+
+/** The promise of the floor, against the site as it is now: other nodes may have failed since the plan was made. */
+function guardFloor({ nodes }: Drain, run: Run, observed: Observation): void {
+  const serving = servingNodes(observed);
+  const left = serving.filter((node) => !nodes.includes(node)).length;
+  if (left < serving.length && left < run.site.servingMin) {
+    throw failure('FLOOR_AT_RISK', { nodes, serving: left, servingMin: run.site.servingMin });
+  }
+}
+
+/** Each node is told first which of its servers this run takes out, so that whoever comes next knows. */
+function recordIntent(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {
+  const before = [journalLine(run, step, 'begin')];
+  return eachNodeQuietly(step, run, async (name) => {
+    const servers = drainedBy(observed, nodeState(observed, name));
+    run.drained.set(name, servers);
+    const node = run.site.nodes.find((candidate) => candidate.name === name)!;
+    await onNode(run.ports, node, note(fenceFor(run, name, { before }), servers));
+  });
+}
+
+async function eachNodeQuietly(
+  step: Drain,
+  run: Run,
+  work: (name: string) => Promise<void>,
+): Promise<readonly NodeFailure[]> {
+  const results = await Promise.allSettled(step.nodes.map(work));
+  return results.flatMap((result, index) =>
+    result.status === 'fulfilled' ? [] : [nodeFailed(run, step, step.nodes[index]!, result.reason)],
+  );
+}
+
+async function takeOut(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {
+  const leaving = observed.servers.filter(
+    ({ node, rotation, server }) => rotation === 'in' && run.drained.get(node)?.includes(server),
+  );
+  const leftAtMs = run.ports.clock.nowMs();
+  for (const node of step.nodes.filter((name) => isServing(observed, name))) {
+    run.rotation.set(node, { leftAtMs, outMs: run.rotation.get(node)?.outMs ?? 0 });
+  }
+  if (leaving.length > 0) await changeRotation(run.ports, leaving, softest(run.ports, leaving));
+  const late = await awaitDrained(run, step.nodes);
+  if (run.signal.aborted) throw interruption(run.signal);
+  for (const node of step.nodes) writeLater(run, node, journalLine(run, step, 'done'));
+  const failures = new Map(late.map((failed) => [failed.node, failed.error]));
+  return eachNode(run, step, async ({ name }) => {
+    const error = failures.get(name);
+    if (error) throw error;
+    return null;
+  });
+}

@@ -1,0 +1,181 @@
+import { runHook } from '../../commands/run-hook.ts';
+import { userCommand } from '../../commands/shell.ts';
+import { assert } from '../../core/assert.ts';
+import type { CommandLine } from '../../core/command.ts';
+import { type DeployError, failure, isDeployError, messageOf } from '../../core/errors.ts';
+import type { HookContext, HookSpec } from '../../core/hook.ts';
+import type { NodeName } from '../../core/node.ts';
+import type { Site } from '../../core/site.ts';
+import type { StepOf } from '../../core/step.ts';
+import {
+  around,
+  eachNode,
+  emit,
+  fenceFor,
+  type NodeFailure,
+  nodeOf,
+  onNode,
+  type Run,
+  stepFailed,
+} from '../run.ts';
+import type { StepHandler } from './handler.ts';
+
+type HookStep = StepOf<'hook'>;
+type Action<K extends HookSpec['action']['kind']> = Extract<HookSpec['action'], { kind: K }>;
+
+export const hook: StepHandler<'hook'> = {
+  describe: ({ hook: name, nodes }, _ports, site) => [describeAction(hookOf(site, name), nodes)],
+  async execute(step, run) {
+    const spec = hookOf(run.site, step.hook);
+    try {
+      switch (spec.action.kind) {
+        case 'nodes':
+          return await onNodes(step, run, spec.action);
+        case 'operator':
+          return await onOperator(step, run, spec.action);
+        case 'function':
+          return await inProcess(step, run, spec.action);
+      }
+    } catch (error) {
+      return stepFailed(error);
+    }
+  },
+};
+
+function hookOf(site: Site, name: string): HookSpec {
+  const spec = site.hooks.find((candidate) => candidate.name === name);
+  assert(spec, `plans name hooks of the site, and ${name} is one`);
+  return spec;
+}
+
+const describeAction = ({ name, action }: HookSpec, nodes: readonly NodeName[]): string => {
+  if (action.kind === 'function') return `call ${name}`;
+  const command = userCommand(action.command);
+  return action.kind === 'operator' ? `here: ${command}` : `${nodes.join(', ')}: ${command}`;
+};
+
+const failed = (step: HookStep, where: string, reason: string, cause?: unknown): DeployError =>
+  failure('HOOK_FAILED', { hook: step.hook, point: step.point, where, reason }, cause);
+
+const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<readonly NodeFailure[]> =>
+  eachNode(run, step, async (node) => {
+    const { hook: name, point, once, release } = step;
+    const { command, timeoutMs } = action;
+    const fence = fenceFor(run, node.name, around(run, step));
+    const result = await onNode(
+      run.ports,
+      node,
+      runHook(fence, { hook: name, point, command, once, release, timeoutMs }),
+    ).catch((error: unknown) => {
+      throw isDeployError(error, 'COMMAND_FAILED', 'COMMAND_TIMEOUT')
+        ? failed(step, node.name, error.message, error)
+        : error;
+    });
+    if (result.state === 'unknown') {
+      throw failed(
+        step,
+        node.name,
+        'an earlier attempt was cut off, and it is not known how it ended; it runs once, so it was not run again',
+      );
+    }
+    for (const text of result.output.split('\n').filter((line) => line !== '')) {
+      emit(run.ports, { type: 'line', from: `${name} on ${node.name}`, text });
+    }
+    return null;
+  });
+
+async function onOperator(
+  step: HookStep,
+  run: Run,
+  action: Action<'operator'>,
+): Promise<readonly NodeFailure[]> {
+  const result = await run.ports.operator.run(action.command, {
+    env: environment(step, run),
+    timeoutMs: action.timeoutMs,
+    signal: run.signal,
+  });
+  const output = `${result.stdout}${result.stderr}`.trim();
+  if (result.status !== 0) throw failed(step, 'the operator’s machine', `status ${result.status}: ${output}`);
+  for (const text of output.split('\n').filter((line) => line !== ''))
+    emit(run.ports, { type: 'line', from: step.hook, text });
+  return [];
+}
+
+const environment = (step: HookStep, run: Run): Readonly<Record<string, string>> => ({
+  SLUICE_SITE: run.site.name,
+  SLUICE_STAGE: run.site.stage,
+  SLUICE_HOOK: step.point,
+  SLUICE_RELEASE: step.release.id,
+  SLUICE_REVISION: step.release.revision,
+  SLUICE_NODES: step.nodes.join(' '),
+  SLUICE_OPERATOR: run.ports.operator.name,
+  ...(run.failureText === null ? {} : { SLUICE_FAILURE: run.failureText }),
+});
+
+/** A user's function may throw anything: whatever it is, it is a failing hook. */
+async function inProcess(
+  step: HookStep,
+  run: Run,
+  action: Action<'function'>,
+): Promise<readonly NodeFailure[]> {
+  const ended = new AbortController();
+  const timeUp = run.ports.clock.sleep(action.timeoutMs, ended.signal).then(() => {
+    if (!ended.signal.aborted)
+      throw failed(step, 'the operator’s machine', `it did not end within ${action.timeoutMs} ms`);
+  });
+  try {
+    await Promise.race([
+      timeUp,
+      Promise.resolve().then(() => action.run(contextOf(step, run, ended.signal))),
+    ]);
+    return [];
+  } catch (error) {
+    throw isDeployError(error) ? error : failed(step, 'the operator’s machine', messageOf(error), error);
+  } finally {
+    ended.abort();
+    await Promise.allSettled([timeUp]);
+  }
+}
+
+const contextOf = (step: HookStep, run: Run, ended: AbortSignal): HookContext => ({
+  site: run.site.name,
+  stage: run.site.stage,
+  point: step.point,
+  operator: run.ports.operator.name,
+  release: step.release,
+  nodes: step.nodes,
+  failure: run.failureText,
+  signal: AbortSignal.any([run.signal, ended]),
+  run: (node, command) => runOn(step, run, node, command),
+  async get(node, { path, host, port = 80 }) {
+    const { address } = nodeOf(run.site, node);
+    return run.ports.http.request({
+      method: 'GET',
+      url: `http://${address.includes(':') ? `[${address}]` : address}:${port}${path}`,
+      headers: host === undefined ? {} : { host },
+      via: nodeOf(run.site, node),
+      timeoutMs: requestTimeoutMs,
+    });
+  },
+  async post(url, body) {
+    const { status } = await run.ports.http.request({
+      method: 'POST',
+      url,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      via: null,
+      timeoutMs: requestTimeoutMs,
+    });
+    if (status < 200 || status > 299)
+      throw failed(step, 'the operator’s machine', `the notice was answered with status ${status}`);
+  },
+});
+
+const requestTimeoutMs = 30_000;
+
+async function runOn(step: HookStep, run: Run, node: NodeName, command: CommandLine): Promise<string> {
+  const { hook: name, point, release } = step;
+  const fence = fenceFor(run, node);
+  const work = runHook(fence, { hook: name, point, command, once: false, release, timeoutMs: 10 * 60_000 });
+  return (await onNode(run.ports, nodeOf(run.site, node), work)).output;
+}

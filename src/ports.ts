@@ -1,0 +1,178 @@
+import type { Duplex } from 'node:stream';
+import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts';
+import type { Event } from './core/event.ts';
+import type { Node, NodeName } from './core/node.ts';
+import type { BalancerState, ServerState } from './core/observation.ts';
+import type { Release, Revision } from './core/release.ts';
+import type { BalancerName } from './core/site.ts';
+
+/** Every effect that the engine has. Built by `bin` from adapters, and by the simulator. */
+export interface Ports {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly balancers: readonly Balancer[];
+  readonly source: Source;
+  readonly http: Http;
+  readonly operator: Operator;
+  /** Takes each event in order. Never throws, never waits. */
+  readonly emit: (event: Event) => void;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  nowMs(): number;
+  /** Resolves after `ms`, or as soon as `signal` is aborted. Never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Random {
+  /** `bytes` random bytes in hexadecimal. */
+  hex(bytes: number): string;
+}
+
+/** A machine that is reached over the transport: a node, or the host of a balancer. */
+export type Host = Pick<Node, 'name' | 'address' | 'port' | 'user'>;
+
+/**
+ * Runs commands on hosts over one connection a host, opened at first use and kept until `close`.
+ * Rejects with `NODE_UNREACHABLE`, `HOST_KEY_UNKNOWN`, `HOST_KEY_CHANGED` or `AUTH_REFUSED` if nothing was run;
+ * with `OUTCOME_UNKNOWN` if the connection was lost, or `COMMAND_TIMEOUT` if the time ran out, after the command
+ * was sent: it may have done its work. An exit status other than 0 is a result.
+ */
+export interface Transport {
+  run(host: Host, command: NodeCommand, options?: RunOptions): Promise<CommandResult>;
+  /** A byte stream to an address as the host sees it. */
+  connect(host: Host, to: StreamTarget, signal?: AbortSignal): Promise<Duplex>;
+  close(): Promise<void>;
+  /** Since the start: connections opened and commands run, for the record. */
+  counts(): { readonly connections: number; readonly commands: number };
+}
+
+export interface RunOptions {
+  /** Sent to the command's standard input, which is then closed. Made anew by each call. */
+  readonly stdin?: () => AsyncIterable<Uint8Array>;
+  /** The bytes of stdin that the connection took so far. */
+  readonly onSent?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export type StreamTarget =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/**
+ * One load balancer (one or more processes that must agree). Small on purpose: it reads and it writes; waiting,
+ * deadlines and the choice of what to write are the engine's. Every method may be called twice without harm.
+ */
+export interface Balancer {
+  readonly name: BalancerName;
+  readonly capabilities: BalancerCapabilities;
+  /**
+   * Reads all members. A member that cannot be read is an entry with `unreachable` set, not a rejection.
+   * Rejects with `BALANCER_SERVER_UNKNOWN` if a member lacks a server of the nodes that were given to the driver.
+   */
+  observe(signal?: AbortSignal): Promise<BalancerView>;
+  /**
+   * Tells every member, and reads back that it took it. Rejects with `BALANCER_UNREACHABLE`,
+   * `BALANCER_SERVER_UNKNOWN`, `BALANCER_REFUSED` or `BALANCER_NOT_APPLIED`.
+   */
+  change(changes: readonly RotationChange[], signal?: AbortSignal): Promise<void>;
+  /** What `change` would send, for people: one line a change. */
+  describe(change: RotationChange): string;
+  close(): Promise<void>;
+}
+
+export interface BalancerCapabilities {
+  /** `soft`: sticky sessions keep coming while it drains; `hard`: nothing new comes; `both`: either, by choice. */
+  readonly drain: 'soft' | 'hard' | 'both';
+  /** Whether `ServerState.sessions` is a count. */
+  readonly sessions: 'exact' | 'none';
+  readonly weights: boolean;
+}
+
+export interface BalancerView {
+  readonly members: readonly BalancerState[];
+  readonly servers: readonly ServerState[];
+}
+
+export interface RotationChange {
+  readonly node: NodeName;
+  /** Only this server, by `ServerState.server`; null: all servers of the node. */
+  readonly server: string | null;
+  readonly to: 'in' | 'draining' | 'out';
+}
+
+/** Where revisions come from. */
+export interface Source {
+  /** One commit for the whole fleet. Rejects with `REF_UNKNOWN` or `SOURCE_UNREACHABLE`. */
+  resolve(ref: string, signal?: AbortSignal): Promise<Revision>;
+  /** Newest first, what `to` has and `from` has not; `behind`: what `from` has and `to` has not. */
+  compare(from: Revision, to: Revision): Promise<Comparison>;
+  /** Checks out, builds and packs once. Rejects with `BUILD_FAILED`. The artifact is deleted by `discard`. */
+  build(release: Release, options: BuildOptions): Promise<Artifact>;
+  /** What `build` would run, for people. */
+  describe(): readonly string[];
+}
+
+export interface Comparison {
+  readonly commits: readonly {
+    readonly revision: string;
+    readonly author: string;
+    readonly subject: string;
+  }[];
+  /** Commits of the live release that the new one lacks: more than 0 makes it a downgrade. */
+  readonly behind: number;
+}
+
+export interface BuildOptions {
+  readonly signal?: AbortSignal;
+  /** A line of output of a build command. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** A packed build: a tar archive, gzip-compressed once, whose top level is the release directory itself. */
+export interface Artifact {
+  readonly bytes: number;
+  /** SHA-256 of the packed bytes, hexadecimal. */
+  readonly digest: string;
+  read(): AsyncIterable<Uint8Array>;
+  discard(): Promise<void>;
+}
+
+/** Asks HTTP questions. */
+export interface Http {
+  /** Rejects with `HTTP_UNANSWERED` if no whole answer came. Never follows a redirect. */
+  request(question: HttpQuestion, signal?: AbortSignal): Promise<HttpAnswer>;
+}
+
+export interface HttpQuestion {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Through this host's connection; null: from the operator's machine. */
+  readonly via: Host | null;
+  readonly timeoutMs: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** At most the first 256 KiB. */
+  readonly body: string;
+}
+
+/** The machine on which sluice runs, and whoever runs it. */
+export interface Operator {
+  /** `user@host`, for the lock and the log. */
+  readonly name: string;
+  readonly host: string;
+  /** Runs a hook's command here. */
+  run(command: CommandLine, options: OperatorRunOptions): Promise<CommandResult>;
+}
+
+export interface OperatorRunOptions {
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
