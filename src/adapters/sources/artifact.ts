@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Revision } from '../../core/release.ts';
+import type { Artifact } from '../../ports.ts';
+import { gzipped } from './gzip.ts';
+import { type Entry, tarred } from './tar.ts';
+
+export interface PackOptions {
+  /** Made anew, alone in a directory that goes with it. */
+  readonly file: string;
+  readonly revision: Revision;
+  /** The time of the commit, in seconds since the epoch. */
+  readonly timeSeconds: number;
+  readonly excluded: (path: string) => boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Packs a release, with the files that say which one it is. Null if there was nothing to pack. */
+export async function pack(
+  entries: AsyncIterable<Entry> | Iterable<Entry>,
+  { file, revision, timeSeconds, excluded, signal }: PackOptions,
+): Promise<Artifact | null> {
+  let packed = 0;
+  async function* contents(): AsyncGenerator<Entry> {
+    yield textEntry('REVISION', `${revision}\n`);
+    yield textEntry('REVISION_TIME', `${timeSeconds}\n`);
+    for await (const entry of entries) {
+      signal?.throwIfAborted();
+      if (isOwn(entry.path) || excluded(entry.path)) continue;
+      packed += 1;
+      yield entry;
+    }
+  }
+  const written = await write(file, gzipped(tarred(contents(), timeSeconds)));
+  if (packed === 0) return null;
+  return {
+    ...written,
+    read: () => createReadStream(file, { highWaterMark: readBytes }),
+    discard: () => rm(dirname(file), { recursive: true, force: true }),
+  };
+}
+
+/** Whether it would stand in the place of the two that are written here. */
+const isOwn = (path: string): boolean => /^REVISION(?:_TIME)?(?:\/|$)/.test(path);
+
+const readBytes = 1024 * 1024;
+
+function textEntry(path: string, text: string): Entry {
+  const content = Buffer.from(text);
+  return { path, kind: 'file', executable: false, bytes: content.length, content: [content] };
+}
+
+async function write(
+  file: string,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<Pick<Artifact, 'bytes' | 'digest'>> {
+  const digest = createHash('sha256');
+  let length = 0;
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    for await (const chunk of bytes) {
+      digest.update(chunk);
+      length += chunk.length;
+      await handle.writeFile(chunk);
+    }
+  } finally {
+    await handle.close();
+  }
+  return { bytes: length, digest: digest.digest('hex') };
+}
