@@ -1,0 +1,113 @@
+import {
+  describe,
+  duration,
+  type Field,
+  type Fields,
+  listOf,
+  mapOf,
+  objectOf,
+  optional,
+  parsed,
+  port,
+  problem,
+  scalar,
+  shown,
+  withDefault,
+} from '../../core/field.ts';
+import type { NodeName } from '../../core/node.ts';
+import type { Host, StreamTarget } from '../../ports.ts';
+import { isName } from './haproxy-wire.ts';
+
+export interface HaproxyOptions {
+  /** One for each process. */
+  readonly socket: readonly StreamTarget[];
+  readonly host: Host | null;
+  readonly backend: readonly string[];
+  readonly servers: Readonly<Record<NodeName, string>>;
+  readonly timeout: number;
+}
+
+/** One value, or a list of such, in which none stands twice. */
+const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
+  const several = listOf(item, 1);
+  return {
+    expected: `${item.expected}, or a list of such`,
+    summary: '',
+    schema: { anyOf: [item.schema, { ...several.schema, uniqueItems: true }] },
+    parse(value, path) {
+      if (!Array.isArray(value)) {
+        const one = item.parse(value, path);
+        return one.ok ? parsed([one.value]) : one;
+      }
+      const twice = value.findIndex((entry, i) => value.indexOf(entry) < i);
+      return twice < 0
+        ? several.parse(value, path)
+        : problem(`${path}[${twice}]`, `${shown(value[twice])} stands in the list before`);
+    },
+  };
+};
+
+const socketAddress: Field<StreamTarget> = scalar(
+  'the absolute path of a unix socket, or host:port',
+  { type: 'string', pattern: '^(/.+|[^/\\s]+:\\d+)$' },
+  (value) => {
+    if (typeof value !== 'string') return undefined;
+    if (/^\/[^\0\n]+$/.test(value)) return { kind: 'unix', path: value };
+    const [, v6, host = v6, digits] = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+)):(\d+)$/.exec(value) ?? [];
+    const number = port.parse(Number(digits), '');
+    return host !== undefined && number.ok ? { kind: 'tcp', host, port: number.value } : undefined;
+  },
+);
+
+const name: Field<string> = scalar(
+  'a name of letters, digits and -_.:',
+  { type: 'string', pattern: '^[A-Za-z0-9_.:-]+$' },
+  (value) => (typeof value === 'string' && isName(value) ? value : undefined),
+);
+
+/** A host name or an address. No leading `-`: ssh would read it as an option. */
+const address: Field<string> = scalar(
+  'a host name or address',
+  { type: 'string', pattern: '^[A-Za-z0-9_:][A-Za-z0-9_.:-]*$' },
+  (value) => (typeof value === 'string' && /^[\w:][\w.:-]*$/.test(value) ? value : undefined),
+);
+
+const user: Field<string> = scalar(
+  'a user name',
+  { type: 'string', pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]*$' },
+  (value) => (typeof value === 'string' && /^\w[\w.-]*$/.test(value) ? value : undefined),
+);
+
+const login = objectOf({
+  address: describe('Its host name or address.', address),
+  user: describe('The user to log in as.', optional(user, 'as for nodes')),
+  port: describe('The port of its SSH server.', optional(port, 'as for nodes')),
+});
+
+const sshHost: Field<Host> = {
+  expected: 'a host name or address, or an object with address, user and port',
+  summary: '',
+  schema: { anyOf: [address.schema, login.schema] },
+  ...(login.inside ? { inside: login.inside } : {}),
+  parse(value, path) {
+    const found = login.parse(typeof value === 'string' ? { address: value } : value, path);
+    return found.ok ? parsed({ name: found.value.address, ...found.value }) : found;
+  },
+};
+
+export const haproxyOptions: Fields<HaproxyOptions> = {
+  socket: describe(
+    'Where the runtime API listens: the path of a unix socket, or host:port. A list if several HAProxy processes serve the site: all are told, all must agree.',
+    oneOrMore(socketAddress),
+  ),
+  host: describe(
+    'The machine of the balancer, reached through SSH: the socket is then as that machine sees it.',
+    optional(sshHost, 'the machine on which sluice runs'),
+  ),
+  backend: describe('The backend in which every node is a server, or a list of such.', oneOrMore(name)),
+  servers: describe(
+    'The name of a node at HAProxy, where it differs.',
+    withDefault(mapOf(name, 'the name of a node'), {}),
+  ),
+  timeout: describe('How long HAProxy may take to answer.', withDefault(duration, 5000, '5s')),
+};

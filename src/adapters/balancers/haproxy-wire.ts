@@ -1,0 +1,210 @@
+import { assert } from '../../core/assert.ts';
+import type { ServerState } from '../../core/observation.ts';
+import type { RotationChange } from '../../ports.ts';
+
+/** What one HAProxy process says of itself and of all its servers. */
+export interface Reading {
+  /** Which process answered, and since when it runs (if its version tells). */
+  readonly incarnation: string;
+  readonly servers: readonly ServerReading[];
+}
+
+export interface ServerReading extends Pick<ServerState, 'rotation' | 'health'> {
+  readonly backend: string;
+  readonly server: string;
+  /** Streams (connections in TCP mode) on the server, and those that are queued for it alone. */
+  readonly sessions: number;
+  /** What else than a command explains the rotation, for people; empty if nothing does. */
+  readonly because: readonly string[];
+}
+
+/** The commands whose answers `readingOf` reads: the process, the states, and the statistics of all servers. */
+export const readCommands: readonly string[] = ['show info', 'show servers state', 'show stat -1 4 -1'];
+
+/** Throws if the answers are not what HAProxy 2.4 to 3.2 says (management guide, 9.3). */
+export function readingOf(answers: readonly string[]): Reading {
+  const [info = '', states = '', stats = ''] = answers;
+  const statOf = new Map(statRows(stats).map((stat) => [stat.key, stat]));
+  const servers = stateRows(states).map((state): ServerReading => {
+    const stat = statOf.get(`${state.backend}/${state.server}`);
+    if (!stat) throw new Error(`"show stat" does not have ${state.backend}/${state.server}`);
+    return {
+      backend: state.backend,
+      server: state.server,
+      rotation: rotationOf(state),
+      health: healthOf(state, stat),
+      sessions: stat.sessions,
+      because: reasonsOf(state),
+    };
+  });
+  return { incarnation: incarnationOf(info), servers };
+}
+
+/** A name of a backend or server as HAProxy allows it: nothing in it parts or escapes commands. */
+export const isName = (text: string): boolean => /^[A-Za-z0-9_.:-]+$/.test(text);
+
+export interface Order {
+  readonly backend: string;
+  readonly server: string;
+  readonly to: RotationChange['to'];
+}
+
+export function setState({ backend, server, to }: Order): string {
+  assert(isName(backend) && isName(server), 'only names are sent to HAProxy as names');
+  return `set server ${backend}/${server} state ${wordFor[to]}`;
+}
+
+const wordFor = { in: 'ready', draining: 'drain', out: 'maint' } as const;
+
+/** What a setter was refused with, or null: a setter that works says nothing. */
+export const refusalOf = (answer: string): string | null =>
+  answer === '' ? null : answer.replace(/^\[\d\]: /, '');
+
+export interface Batch {
+  readonly line: string;
+  readonly commands: readonly string[];
+}
+
+/**
+ * The commands in as few lines as HAProxy's buffer allows (`tune.bufsize`, 16 kB by default): a connection that is
+ * not interactive takes one line, in which `;` parts commands.
+ */
+export function batchesOf(commands: readonly string[], bytesMax = 8000): readonly Batch[] {
+  const batches: string[][] = [[]];
+  for (const command of commands) {
+    const batch = batches.at(-1)!;
+    const fits = lineOf([...batch, command]).length <= bytesMax;
+    if (fits) batch.push(command);
+    else batches.push([command]);
+  }
+  return batches.map((batch) => ({ line: lineOf(batch), commands: batch }));
+}
+
+/** Severities are asked for: without them, an error could be told from other output only by its text. */
+const lineOf = (commands: readonly string[]): string => ['set severity-output number', ...commands].join(';');
+
+/**
+ * The answer to each command of a batch. An answer ends with its first empty line; a batch goes on after an error.
+ * Throws if there are not as many answers as commands.
+ */
+export function answersOf(output: string, { commands }: Batch): readonly string[] {
+  const answers = output.match(/(?:.+\n)*\n/g) ?? [];
+  if (answers.join('') !== output || answers.length !== commands.length + 1) {
+    throw new Error(`the answer is not that of a runtime API: ${shown(output)}`);
+  }
+  return answers.slice(1).map((answer) => answer.trimEnd());
+}
+
+function incarnationOf(info: string): string {
+  const value = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(info)?.[1];
+  const pid = value('Pid');
+  if (pid === undefined) throw new Error(`"show info" has no Pid: ${shown(info)}`);
+  return `${pid} since ${value('Start_time_sec') ?? 'an unknown time'}`;
+}
+
+interface StateRow {
+  readonly backend: string;
+  readonly server: string;
+  readonly operation: 'stopped' | 'starting' | 'running' | 'stopping';
+  /** Bits: see `admin`. */
+  readonly admin: number;
+  readonly weight: number;
+  /** Health or agent checks are made at this time. */
+  readonly checks: boolean;
+  /** Counts up to `rise`, where the server is up, and on to `rise + fall - 1`. */
+  readonly checkHealth: number;
+}
+
+function stateRows(answer: string): readonly StateRow[] {
+  const [version, ...table] = answer.split('\n');
+  if (version !== '1') throw new Error(`"show servers state" has an unknown format: ${shown(answer)}`);
+  return rowsOf(table, (line) => line.split(' ')).map((cell) => ({
+    backend: cell('be_name'),
+    server: cell('srv_name'),
+    operation: operations[numberOf(cell('srv_op_state'))] ?? unreadable('srv_op_state', cell('srv_op_state')),
+    admin: numberOf(cell('srv_admin_state')),
+    weight: numberOf(cell('srv_uweight')),
+    checks: [cell('srv_check_state'), cell('srv_agent_state')].some((bits) => isChecking(numberOf(bits))),
+    checkHealth: numberOf(cell('srv_check_health')),
+  }));
+}
+
+const operations: readonly StateRow['operation'][] = ['stopped', 'starting', 'running', 'stopping'];
+
+/** Configured (2) and enabled (4), and not paused (8). */
+const isChecking = (bits: number): boolean => (bits & 14) === 6;
+
+interface StatRow {
+  readonly key: string;
+  readonly sessions: number;
+  readonly rise: number;
+  readonly fall: number;
+  /** Its health follows another server's. */
+  readonly tracks: boolean;
+}
+
+const statRows = (answer: string): readonly StatRow[] =>
+  rowsOf(answer.split('\n'), commaSeparated).map((cell) => ({
+    key: `${cell('pxname')}/${cell('svname')}`,
+    sessions: numberOf(cell('scur')) + numberOf(cell('qcur')),
+    rise: numberOf(cell('check_rise') || '0'),
+    fall: numberOf(cell('check_fall') || '0'),
+    tracks: cell('tracked') !== '',
+  }));
+
+/** Texts that hold commas stand in double quotes, such as the reason of a failed check. */
+const commaSeparated = (line: string): readonly string[] =>
+  [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)].map(([, value]) => value!);
+
+/** By name of the column, for versions add columns. The first line of a table names them, after `# `. */
+function rowsOf([header = '', ...lines]: readonly string[], split: (line: string) => readonly string[]) {
+  if (!header.startsWith('# ')) throw new Error(`a table without a header: ${shown(header)}`);
+  const columns = split(header.slice(2));
+  return lines.map((line) => {
+    const cells = split(line);
+    return (column: string): string => cells[columns.indexOf(column)] ?? unreadable(column, line);
+  });
+}
+
+const numberOf = (cell: string): number => (/^\d+$/.test(cell) ? Number(cell) : unreadable('a number', cell));
+
+function unreadable(what: string, where: string): never {
+  throw new Error(`${what} cannot be read from ${shown(where)}`);
+}
+
+const shown = (text: string): string => JSON.stringify(text.slice(0, 60));
+
+/**
+ * Bits of `srv_admin_state`. Bit 4 is not among them: it says that the configuration has the server `disabled`,
+ * and stays when the server is made ready; until then bit 1 is set as well.
+ */
+const admin = {
+  maint: 0x01 | 0x02 | 0x20,
+  drain: 0x08 | 0x10,
+  inherited: 0x02 | 0x10,
+  unresolved: 0x20,
+} as const;
+
+function rotationOf(state: StateRow): ServerState['rotation'] {
+  if (state.admin & admin.maint) return 'out';
+  return state.admin & admin.drain || state.weight === 0 ? 'draining' : 'in';
+}
+
+const reasonsOf = (state: StateRow): readonly string[] => [
+  ...(state.admin & admin.inherited ? ['it follows the server that it tracks'] : []),
+  ...(state.admin & admin.unresolved ? ['its host name does not resolve'] : []),
+  ...(state.weight === 0 ? ['its weight is 0'] : []),
+];
+
+/**
+ * The `status` of `show stat` would not do: it mixes health with rotation. A server that was just made ready runs
+ * before it was checked; its count then stands at `rise`, and it is `starting` until a check succeeds.
+ */
+function healthOf(state: StateRow, { rise, fall, tracks }: StatRow): ServerState['health'] {
+  if (rotationOf(state) === 'out') return 'unchecked';
+  if (state.operation === 'starting') return 'starting';
+  if (state.operation === 'stopping') return 'down';
+  if (state.operation === 'stopped') return state.checks && state.checkHealth > 0 ? 'starting' : 'down';
+  if (!state.checks) return tracks ? 'up' : 'unchecked';
+  return state.checkHealth < rise + fall - 1 ? 'starting' : 'up';
+}

@@ -1,0 +1,20 @@
+import type { Fields } from '../../core/field.ts';
+import type { NodeName } from '../../core/node.ts';
+import type { BalancerName } from '../../core/site.ts';
+import type { Balancer, Transport } from '../../ports.ts';
+
+/** A kind of balancer as the registry holds it: its options are read by the fields, like every setting. */
+export interface BalancerKind<Options = Record<string, unknown>> {
+  readonly summary: string;
+  readonly options: Fields<Options>;
+  /** Makes the driver; connects to nothing yet. */
+  create(input: {
+    readonly name: BalancerName;
+    readonly options: Options;
+    readonly nodes: readonly NodeName[];
+    readonly transport: Transport;
+  }): Balancer;
+}
+
+export const balancerKind = <Options>(kind: BalancerKind<Options>): BalancerKind =>
+  kind as unknown as BalancerKind;

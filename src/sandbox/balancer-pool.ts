@@ -1,0 +1,68 @@
+/** A server behind the balancer. Its state changes as requests, checks and operators come. */
+export interface PoolServer {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  weight: number;
+  rotation: Rotation;
+  /** `unchecked` for good if no checks are made; else what they last said, in rotation or not. */
+  health: 'up' | 'down' | 'starting' | 'unchecked';
+  inFlight: number;
+  /** Requests that were sent to it. */
+  requests: number;
+  /** Of these: answered with 5xx, cut off, or not at all. */
+  failures: number;
+  /** Good answers to checks in a row; below 0: bad ones. */
+  streak: number;
+  /** What its weight has earned it since it was last chosen. */
+  credit: number;
+}
+
+export type Rotation = 'in' | 'draining' | 'out';
+
+export interface HealthCheck {
+  readonly path: string;
+  readonly intervalMs: number;
+  /** Good answers in a row that make a server `up`, bad ones that make it `down`. */
+  readonly rise: number;
+  readonly fall: number;
+}
+
+/**
+ * The server that the next request goes to, or null if none may take it: by turns, each as often as its weight says,
+ * and as evenly spread as can be.
+ */
+export function chooseServer(
+  servers: readonly PoolServer[],
+  tried: ReadonlySet<PoolServer> = new Set(),
+): PoolServer | null {
+  const ready = servers.filter((server) => isReady(server) && !tried.has(server));
+  for (const server of ready) server.credit += server.weight;
+  const [chosen = null] = ready.toSorted((a, b) => b.credit - a.credit);
+  if (chosen) chosen.credit -= ready.reduce((sum, { weight }) => sum + weight, 0);
+  return chosen;
+}
+
+const isReady = ({ rotation, health, weight }: PoolServer): boolean =>
+  rotation === 'in' && weight > 0 && (health === 'up' || health === 'unchecked');
+
+/** A server that comes back gets no request before its checks were good anew: it may have changed meanwhile. */
+export function setRotation(server: PoolServer, to: Rotation): void {
+  if (to === 'in' && server.rotation !== 'in') {
+    server.streak = 0;
+    server.credit = 0;
+    if (server.health !== 'unchecked') server.health = 'starting';
+  }
+  server.rotation = to;
+}
+
+export function recordCheck(
+  server: PoolServer,
+  good: boolean,
+  { rise, fall }: Omit<HealthCheck, 'path' | 'intervalMs'>,
+): void {
+  server.streak = good ? Math.max(server.streak, 0) + 1 : Math.min(server.streak, 0) - 1;
+  if (server.streak >= rise) server.health = 'up';
+  else if (good && server.health === 'down') server.health = 'starting';
+  else if (!good && (server.health === 'starting' || -server.streak >= fall)) server.health = 'down';
+}

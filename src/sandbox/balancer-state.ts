@@ -1,0 +1,31 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { messageOf } from '../core/errors.ts';
+import { patchField } from './balancer-admin.ts';
+import type { PoolServer } from './balancer-pool.ts';
+
+/** Writes rotation and weight of each server. In one go: changes that come together must not overtake each other. */
+export function saveState(file: string, servers: readonly PoolServer[]): void {
+  const state = Object.fromEntries(servers.map(({ name, rotation, weight }) => [name, { rotation, weight }]));
+  writeFileSync(`${file}.new`, `${JSON.stringify(state, null, 2)}\n`);
+  renameSync(`${file}.new`, file);
+}
+
+/** Gives the servers what was written of them. Nothing if there is no such file; throws if it cannot be read. */
+export function loadState(file: string, servers: readonly PoolServer[]): void {
+  const state = patchField.parse(read(file), file);
+  if (!state.ok) throw new Error(state.problems.join('\n'));
+  for (const server of servers) {
+    const { rotation, weight } = state.value[server.name] ?? { rotation: null, weight: null };
+    server.rotation = rotation ?? server.rotation;
+    server.weight = weight ?? server.weight;
+  }
+}
+
+function read(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new Error(`${file} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}

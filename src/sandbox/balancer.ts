@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, get, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Secret } from '../core/secret.ts';
+import { adminApi, type PoolPatch } from './balancer-admin.ts';
+import { type HealthCheck, type PoolServer, recordCheck, setRotation } from './balancer-pool.ts';
+import { createProxy } from './balancer-proxy.ts';
+import { loadState, saveState } from './balancer-state.ts';
+
+/**
+ * The small balancer of the sandbox: a reverse proxy on a loopback port, and an admin API (`balancer-admin.ts`) on a
+ * second one. Listens once every server was checked; the first check decides. Rejects if a port is taken, or the
+ * state file cannot be read.
+ */
+export async function startBalancer(options: BalancerOptions): Promise<RunningBalancer> {
+  const { check, stateFile } = options;
+  const servers = options.servers.map((server) => newServer(server, check !== undefined));
+  if (stateFile !== undefined) loadState(stateFile, servers);
+  const stopping = new AbortController();
+  if (check) await watch(servers, check, stopping.signal);
+  const proxy = createProxy(servers);
+  const incarnation = randomUUID();
+  const admin = adminApi(options.token, {
+    view: () => ({ incarnation, unserved: proxy.unserved(), servers: servers.map(shownServer) }),
+    names: () => servers.map(({ name }) => name),
+    change: (patch) => {
+      change(servers, patch);
+      if (stateFile !== undefined) saveState(stateFile, servers);
+    },
+  });
+  const front = await listen(proxy.handle, options.port);
+  const back = await listen(admin, options.adminPort).catch((error: unknown) => {
+    front.close();
+    stopping.abort();
+    throw error;
+  });
+  return {
+    url: urlOf(front),
+    adminUrl: urlOf(back),
+    async close() {
+      stopping.abort();
+      proxy.retire();
+      await Promise.all([closeGently(front), closeGently(back)]);
+      proxy.close();
+    },
+  };
+}
+
+export interface BalancerOptions {
+  /** 0 and the default: any free port. Both are on the loopback address alone. */
+  readonly port?: number;
+  readonly adminPort?: number;
+  /** What the admin API asks for. */
+  readonly token: Secret;
+  /** Weight: from 0 to 256, 1 by default. */
+  readonly servers: readonly { name: string; host: string; port: number; weight?: number }[];
+  /** Absent: servers are taken to be healthy. */
+  readonly check?: HealthCheck;
+  /** Keeps rotation and weights over a restart of the balancer. */
+  readonly stateFile?: string;
+}
+
+export interface RunningBalancer {
+  readonly url: string;
+  readonly adminUrl: string;
+  /** Takes no new connection, lets requests in flight end for at most 5 s, and stops. */
+  close(): Promise<void>;
+}
+
+const newServer = (
+  { name, host, port, weight = 1 }: BalancerOptions['servers'][number],
+  checked: boolean,
+): PoolServer => ({
+  name,
+  host,
+  port,
+  weight,
+  rotation: 'in',
+  health: checked ? 'starting' : 'unchecked',
+  inFlight: 0,
+  requests: 0,
+  failures: 0,
+  streak: 0,
+  credit: 0,
+});
+
+const shownServer = ({ streak: _streak, credit: _credit, ...shown }: PoolServer) => shown;
+
+function change(servers: readonly PoolServer[], patch: PoolPatch): void {
+  for (const server of servers) {
+    const { rotation, weight } = patch[server.name] ?? { rotation: null, weight: null };
+    if (rotation !== null) setRotation(server, rotation);
+    if (weight !== null) server.weight = weight;
+  }
+}
+
+/** Checks every server until the signal. Resolves after the first round. */
+async function watch(servers: readonly PoolServer[], check: HealthCheck, signal: AbortSignal): Promise<void> {
+  await Promise.all(
+    servers.map(async (server) => {
+      recordCheck(server, await isHealthy(server, check), { ...check, rise: 1 });
+      void keepChecking(server, check, signal);
+    }),
+  );
+}
+
+async function keepChecking(server: PoolServer, check: HealthCheck, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(check.intervalMs, undefined, { signal, ref: false }).catch(() => {});
+    if (!signal.aborted) recordCheck(server, await isHealthy(server, check), check);
+  }
+}
+
+/** It answers with 2xx or 3xx, on a connection of its own, within a second. */
+const isHealthy = ({ host, port }: PoolServer, { path }: HealthCheck): Promise<boolean> =>
+  new Promise((resolve) => {
+    const question = get({ host, port, path, agent: false, signal: AbortSignal.timeout(1000) }, (answer) => {
+      const { statusCode = 0 } = answer;
+      answer.resume().on('error', () => {});
+      resolve(statusCode >= 200 && statusCode < 400);
+    });
+    question.on('error', () => resolve(false));
+  });
+
+/** Clients keep idle connections for a minute at most: none should meet one that is just being closed. */
+function listen(handle: RequestListener, port = 0): Promise<Server> {
+  const server = createServer({ keepAliveTimeout: 65_000 }, handle);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+const urlOf = (server: Server): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+/** Connections end as soon as they are idle, all of them after 5 s. */
+function closeGently(server: Server): Promise<void> {
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
+  const late = setTimeout(() => server.closeAllConnections(), 5000);
+  return new Promise((resolve) => {
+    server.close(() => {
+      clearInterval(idle);
+      clearTimeout(late);
+      resolve();
+    });
+  });
+}

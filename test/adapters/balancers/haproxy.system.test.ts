@@ -1,0 +1,260 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
+import { parseFields } from '../../../src/core/field.ts';
+import type { Balancer, Host, StreamTarget, Transport } from '../../../src/ports.ts';
+import {
+  type Backend,
+  type BalancerLab,
+  balancerContract,
+  ofNode,
+  rotations,
+  sessions,
+  startBackend,
+  turn,
+} from '../../contracts/balancer.ts';
+import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+
+balancerContract('one HAProxy, over its unix socket', (backends) => startLab(backends, 1, 'unix'));
+balancerContract('two HAProxy, over TCP', (backends) => startLab(backends, 2, 'tcp'));
+balancerContract('two HAProxy on a machine that is reached through SSH', (backends) =>
+  startLab(backends, 2, 'ssh'),
+);
+
+describe('HAProxy', () => {
+  let folder: string;
+  let haproxy: RunningHaproxy;
+  let backends: readonly Backend[];
+  let balancer: Balancer;
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'haproxy-'));
+    backends = [await startBackend('web1'), await startBackend('web2')];
+    const servers = backends.map(({ name, port }) => ({
+      name,
+      port,
+      options: `check inter 50 cookie ${name}`,
+    }));
+    haproxy = await startHaproxy({
+      dir: folder,
+      frontendPort: await freePort(),
+      socket: join(folder, 'api.sock'),
+      backends: [
+        {
+          name: 'web',
+          lines: ['option httpchk GET /health', 'cookie STICKY insert indirect nocache'],
+          servers,
+        },
+        {
+          name: 'api',
+          servers: [
+            { name: 'first', port: backends[0]!.port, options: 'disabled' },
+            { name: 'second', port: backends[1]!.port, options: 'track web/web2' },
+          ],
+        },
+      ],
+    });
+    balancer = driver({ socket: haproxy.socket, backend: 'web' });
+  });
+  afterAll(async () => {
+    await haproxy?.stop();
+    await Promise.all(backends.map((backend) => backend.close()));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const send = (command: string) => answerOf(haproxy.socket, command);
+  const oneOf = async (node: string, of = balancer) => ofNode(await of.observe(), node)[0]!;
+  const get = async (cookie = '') => fetch(haproxy.url, { headers: { cookie } });
+
+  test('a server of weight 0 is draining, and being put in does not make it serve', async () => {
+    await send('set weight web/web1 0');
+    expect(await oneOf('web1')).toMatchObject({ rotation: 'draining' });
+    await expect(balancer.change([turn('web1', 'in')])).rejects.toMatchObject({
+      code: 'BALANCER_NOT_APPLIED',
+      details: { server: 'lb web/web1', wanted: 'in', seen: 'draining (its weight is 0)' },
+    });
+    await send('set weight web/web1 100%');
+    expect(await oneOf('web1')).toMatchObject({ rotation: 'in' });
+  });
+
+  test('sticky clients keep coming while a server drains, and go elsewhere once it is out', async () => {
+    const first = await get('STICKY=web1');
+    expect(await first.text()).toBe('web1');
+    await balancer.change([turn('web1', 'draining')]);
+    for (let i = 0; i < 5; i++) expect(await (await get('STICKY=web1')).text()).toBe('web1');
+    for (let i = 0; i < 5; i++) expect(await (await get()).text()).toBe('web2');
+    await balancer.change([turn('web1', 'out')]);
+    for (let i = 0; i < 5; i++) expect(await (await get('STICKY=web1')).text()).toBe('web2');
+    await balancer.change([turn('web1', 'in')]);
+  });
+
+  test('requests that are queued for a server count as sessions', async () => {
+    await send('set maxconn server web/web1 1');
+    const asked = [1, 2, 3].map(() => fetch(`${haproxy.url}/hold`, { headers: { cookie: 'STICKY=web1' } }));
+    try {
+      await vi.waitFor(async () => expect(sessions([await oneOf('web1')])).toBe(3), { timeout: 5000 });
+      expect(backends[0]!.held()).toBe(1);
+    } finally {
+      const releasing = setInterval(() => backends[0]!.release(), 10);
+      for (const answer of await Promise.all(asked)) expect(await answer.text()).toBe('held by web1, whole');
+      clearInterval(releasing);
+      await send('set maxconn server web/web1 0');
+    }
+  });
+
+  test('a server that is disabled in the configuration is out until it is put in', async () => {
+    const api = driver({
+      socket: haproxy.socket,
+      backend: 'api',
+      servers: { web1: 'first', web2: 'second' },
+    });
+    expect(await oneOf('web1', api)).toMatchObject({ server: 'lb api/first', rotation: 'out' });
+    await api.change([turn('web1', 'in')]);
+    expect(await oneOf('web1', api)).toMatchObject({ rotation: 'in', health: 'unchecked' });
+  });
+
+  test('a server that tracks another one follows it, which is said when it is not obeyed', async () => {
+    const api = driver({
+      socket: haproxy.socket,
+      backend: 'api',
+      servers: { web1: 'first', web2: 'second' },
+    });
+    await vi.waitFor(async () =>
+      expect(await oneOf('web2', api)).toMatchObject({ rotation: 'in', health: 'up' }),
+    );
+    await balancer.change([turn('web2', 'out')]);
+    expect(await oneOf('web2', api)).toMatchObject({ rotation: 'out' });
+    await expect(api.change([turn('web2', 'in')])).rejects.toMatchObject({
+      code: 'BALANCER_NOT_APPLIED',
+      details: { seen: 'out (it follows the server that it tracks)' },
+    });
+    await balancer.change([turn('web2', 'in')]);
+  });
+
+  test('a node is a server in each backend, and all of them are told', async () => {
+    const both = driver({ socket: haproxy.socket, backend: ['web', 'api'] }, ['web1']);
+    await expect(both.observe()).rejects.toMatchObject({
+      details: { server: 'api/web1', known: ['api/first', 'api/second'] },
+    });
+    expect(both.describe(turn('web1', 'draining'))).toBe(
+      'set server web/web1 state drain; set server api/web1 state drain',
+    );
+  });
+
+  test('a backend that does not exist is an unknown server', async () => {
+    const wrong = driver({ socket: haproxy.socket, backend: 'shop' });
+    await expect(wrong.observe()).rejects.toMatchObject({
+      code: 'BALANCER_SERVER_UNKNOWN',
+      details: { server: 'shop/web1', known: ['web/web1', 'web/web2', 'api/first', 'api/second'] },
+    });
+  });
+
+  test('more changes than fit into one line are all made', async () => {
+    const many = Array.from({ length: 800 }, () => turn('web1', 'out'));
+    await balancer.change([...many, turn('web2', 'draining')]);
+    expect(rotations((await balancer.observe()).servers)).toEqual(['out', 'draining']);
+    await balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
+  });
+
+  test('a socket that takes connections but does not answer is unreachable once the time is over', async () => {
+    const silent = createServer(() => {}).listen(join(folder, 'silent.sock'));
+    const { members } = await driver({
+      socket: join(folder, 'silent.sock'),
+      backend: 'web',
+      timeout: '100ms',
+    }).observe();
+    expect(members).toMatchObject([{ unreachable: 'no answer within 100 ms', incarnation: '' }]);
+    silent.close();
+  });
+
+  test('whatever answers but is not a runtime API is unreachable', async () => {
+    const other = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')).listen(
+      0,
+      '127.0.0.1',
+    );
+    await vi.waitFor(() => expect(other.listening).toBe(true));
+    const { port } = other.address() as { port: number };
+    const { members } = await driver({ socket: `127.0.0.1:${port}`, backend: 'web' }).observe();
+    expect(members[0]!.unreachable).toMatch(/not that of a runtime API: "HTTP/);
+    other.close();
+  });
+});
+
+function driver(
+  raw: Readonly<Record<string, unknown>>,
+  nodes: readonly string[] = ['web1', 'web2'],
+): Balancer {
+  const kind = balancerKinds.haproxy;
+  const options = parseFields(kind.options, raw);
+  if (!options.ok) throw new Error(options.problems.join('\n'));
+  return kind.create({ name: 'lb', options: options.value, nodes, transport: localTransport });
+}
+
+/** Stands for SSH: what it is asked to reach from the machine `lb.example.org`, it reaches from here. */
+const localTransport: Transport = {
+  run: () => Promise.reject(new Error('a balancer runs no commands')),
+  async connect(host: Host, to: StreamTarget) {
+    expect(host).toEqual({ name: 'lb.example.org', address: 'lb.example.org', user: 'ops', port: null });
+    return to.kind === 'unix' ? connect(to.path) : connect(to.port, to.host);
+  },
+  close: async () => {},
+  counts: () => ({ connections: 0, commands: 0 }),
+};
+
+async function startLab(
+  backends: readonly Backend[],
+  count: 1 | 2,
+  over: 'unix' | 'tcp' | 'ssh',
+): Promise<BalancerLab> {
+  const folder = mkdtempSync(join(tmpdir(), 'haproxy-'));
+  const web: HaproxyBackend = {
+    name: 'web',
+    lines: ['option httpchk GET /health', 'default-server check inter 50 rise 2 fall 2'],
+    servers: backends.map(({ name, port }) => ({ name, port })),
+  };
+  const members = await Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const dir = join(folder, String(i));
+      mkdirSync(dir);
+      const [frontendPort, apiPort] = [await freePort(), await freePort()];
+      const global = [
+        `stats socket ipv4@127.0.0.1:${apiPort} level admin`,
+        `stats socket ${join(dir, 'operator.sock')} mode 600 level operator`,
+      ];
+      const socket = join(dir, 'api.sock');
+      const running = await startHaproxy({ dir, frontendPort, socket, backends: [web], global });
+      return { running, dir, address: over === 'tcp' ? `127.0.0.1:${apiPort}` : socket };
+    }),
+  );
+  const host = over === 'ssh' ? { host: { address: 'lb.example.org', user: 'ops' } } : {};
+  const make = (sockets: readonly string[], nodes?: readonly string[]) =>
+    driver({ socket: sockets.length === 1 ? sockets[0] : sockets, backend: 'web', ...host }, nodes);
+  const addresses = members.map(({ address }) => address);
+  return {
+    balancer: make(addresses),
+    urls: members.map(({ running }) => running.url),
+    serverNamed: (name) => `web/${name}`,
+    forNodes: (nodes) => make(addresses, nodes),
+    withoutRights: () => make(members.map(({ dir }) => join(dir, 'operator.sock'))),
+    async takeOutByHand(node) {
+      for (const { running } of members) await answerOf(running.socket, `disable server web/${node}`);
+    },
+    restartMember: () => members[0]!.running.restart(),
+    stopMember: () => members[0]!.running.stop(),
+    async close() {
+      await Promise.all(members.map(({ running }) => running.stop()));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function answerOf(socket: string, command: string): Promise<string> {
+  const stream = connect(socket);
+  stream.write(`${command}\n`);
+  let answer = '';
+  for await (const chunk of stream) answer += String(chunk);
+  return answer.trim();
+}

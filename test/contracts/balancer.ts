@@ -1,0 +1,292 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { ServerState } from '../../src/core/observation.ts';
+import type { Balancer, BalancerView, RotationChange } from '../../src/ports.ts';
+
+/** A balancer that runs, with two web servers behind it: `web1` and `web2`. */
+export interface BalancerLab {
+  /** The driver, made for the nodes `web1` and `web2`. */
+  readonly balancer: Balancer;
+  /** The site, through each member. */
+  readonly urls: readonly string[];
+  /** What `BALANCER_SERVER_UNKNOWN` calls the server of this name. */
+  readonly serverNamed: (name: string) => string;
+  /** The same driver for other nodes. */
+  forNodes(nodes: readonly string[]): Balancer;
+  /** The same driver, without the right to change anything. */
+  withoutRights(): Balancer;
+  /** What an operator does by hand, on every member. */
+  takeOutByHand(node: string): Promise<void>;
+  /** The first member. */
+  restartMember(): Promise<void>;
+  stopMember(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What every driver promises, tried on the real balancer. */
+export function balancerContract(
+  name: string,
+  start: (backends: readonly Backend[]) => Promise<BalancerLab>,
+): void {
+  describe(name, () => {
+    let lab: BalancerLab;
+    let web1: Backend;
+    let web2: Backend;
+
+    beforeAll(async () => {
+      [web1, web2] = [await startBackend('web1'), await startBackend('web2')];
+      lab = await start([web1, web2]);
+    });
+    afterAll(async () => {
+      await lab?.close();
+      await Promise.all([web1, web2].map((backend) => backend?.close()));
+    });
+    beforeEach(async () => {
+      await lab.balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
+      await untilUp('web1', 'web2');
+    });
+
+    const serversOf = async (node: string) => ofNode(await lab.balancer.observe(), node);
+    const untilUp = (...nodes: readonly string[]) =>
+      vi.waitFor(async () => {
+        const view = await lab.balancer.observe();
+        for (const node of nodes) {
+          expect(ofNode(view, node).map(({ health }) => health)).not.toContain('starting');
+          expect(ofNode(view, node).map(({ health }) => health)).not.toContain('down');
+        }
+      }, patience);
+    /** Asks through every member, often enough that a server in rotation cannot be missed. */
+    const whoAnswers = async () => {
+      const answers = await Promise.all(
+        lab.urls.flatMap((url) => Array.from({ length: 8 }, async () => (await fetch(url)).text())),
+      );
+      return [...new Set(answers)].sort();
+    };
+
+    test('sees every server of every node on every member', async () => {
+      const { members, servers } = await lab.balancer.observe();
+      expect(members).toHaveLength(lab.urls.length);
+      expect(members.map(({ unreachable }) => unreachable)).toEqual(lab.urls.map(() => null));
+      expect(new Set(servers.map(({ node }) => node))).toEqual(new Set(['web1', 'web2']));
+      expect(new Set(servers.map(({ server }) => server)).size).toBe(servers.length);
+      expect(new Set(servers.map(({ member }) => member))).toEqual(
+        new Set(members.map(({ member }) => member)),
+      );
+      for (const server of servers) expect(server).toMatchObject({ rotation: 'in', sessions: 0 });
+    });
+
+    test.each(['draining', 'out', 'in'] as const)(
+      'a change to %s is read back, and may be made twice',
+      async (to) => {
+        await lab.balancer.change([turn('web1', to)]);
+        await lab.balancer.change([turn('web1', to)]);
+        expect(rotations(await serversOf('web1'))).toEqual([to]);
+        expect(rotations(await serversOf('web2'))).toEqual(['in']);
+      },
+    );
+
+    test.each(['draining', 'out'] as const)(
+      'a node that is %s gets no new request, while the one in flight is counted and ends whole',
+      async (to) => {
+        const slow = lab.urls.map((url) => fetch(`${url}/hold`));
+        await vi.waitFor(() => expect(web1.held() + web2.held()).toBe(lab.urls.length), patience);
+        const busy = web1.held() > 0 ? web1 : web2;
+        const idle = busy === web1 ? web2 : web1;
+        const held = busy.held();
+        await lab.balancer.change([turn(busy.name, to)]);
+        const before = busy.requests();
+        expect(await whoAnswers()).toEqual([idle.name]);
+        expect(busy.requests()).toBe(before);
+        expect(sessions(await serversOf(busy.name))).toBe(held);
+        web1.release();
+        web2.release();
+        for (const answer of await Promise.all(slow))
+          expect(await answer.text()).toMatch(/^held by web[12], whole$/);
+        await vi.waitFor(async () => expect(sessions(await serversOf(busy.name))).toBe(0), patience);
+      },
+    );
+
+    test('a node that is put back in serves again', async () => {
+      await lab.balancer.change([turn('web1', 'out')]);
+      expect(await whoAnswers()).toEqual(['web2']);
+      await lab.balancer.change([turn('web1', 'in')]);
+      await untilUp('web1');
+      expect(await whoAnswers()).toEqual(['web1', 'web2']);
+    });
+
+    test('one server alone is changed, if the change says which', async () => {
+      const [first, ...others] = await serversOf('web1');
+      await lab.balancer.change([{ node: 'web1', server: first!.server, to: 'out' }]);
+      const after = await serversOf('web1');
+      expect(after.filter(({ rotation }) => rotation === 'out').map(({ server }) => server)).toEqual([
+        first!.server,
+      ]);
+      expect(after).toHaveLength(others.length + 1);
+    });
+
+    test('what an operator took out by hand is seen as out', async () => {
+      await lab.takeOutByHand('web1');
+      expect(rotations(await serversOf('web1'))).toEqual(['out']);
+    });
+
+    test('a server that the balancer does not know is named, with those that it has', async () => {
+      const wrong = lab.forNodes(['web1', 'web9']);
+      const unknown = {
+        code: 'BALANCER_SERVER_UNKNOWN',
+        details: {
+          balancer: lab.balancer.name,
+          server: lab.serverNamed('web9'),
+          node: 'web9',
+          known: expect.arrayContaining([lab.serverNamed('web1'), lab.serverNamed('web2')]),
+        },
+      };
+      await expect(wrong.observe()).rejects.toMatchObject(unknown);
+      await expect(wrong.change([turn('web9', 'out')])).rejects.toMatchObject(unknown);
+    });
+
+    test('a server that the settings do not know is refused before anything is sent', async () => {
+      const change: RotationChange = { node: 'web1', server: 'another balancer web1', to: 'out' };
+      await expect(lab.balancer.change([turn('web1', 'out'), change])).rejects.toMatchObject({
+        code: 'BALANCER_SERVER_UNKNOWN',
+        details: { server: 'another balancer web1' },
+      });
+      expect(rotations(await serversOf('web1'))).toEqual(['in']);
+    });
+
+    test('a change without the right to make it is refused', async () => {
+      const refused = lab.withoutRights().change([turn('web1', 'out')]);
+      await expect(refused).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
+      expect(rotations(await serversOf('web1'))).toEqual(['in']);
+    });
+
+    test('a node whose checks fail is down, without sessions, and can be drained', async () => {
+      web1.setHealthy(false);
+      try {
+        await vi.waitFor(async () => {
+          expect(new Set((await serversOf('web1')).map(({ health }) => health))).toEqual(new Set(['down']));
+        }, patience);
+        await lab.balancer.change([turn('web1', 'draining')]);
+        const [server] = await serversOf('web1');
+        expect(server).toMatchObject({ rotation: 'draining', health: 'down', sessions: 0 });
+      } finally {
+        web1.setHealthy(true);
+      }
+    });
+
+    test('a node that was put in while its checks fail is never said to be up', async () => {
+      await lab.balancer.change([turn('web1', 'out')]);
+      web1.setHealthy(false);
+      try {
+        await lab.balancer.change([turn('web1', 'in')]);
+        const seen = new Set<string>();
+        await vi.waitFor(async () => {
+          for (const { health } of await serversOf('web1')) seen.add(health);
+          expect(seen).toContain('down');
+        }, patience);
+        expect(seen).not.toContain('up');
+      } finally {
+        web1.setHealthy(true);
+      }
+    });
+
+    test('describes a change in one line', () => {
+      const line = lab.balancer.describe(turn('web1', 'draining'));
+      expect(line).toContain('web1');
+      expect(line).not.toContain('web2');
+      expect(line).not.toContain('\n');
+    });
+
+    test('is interrupted by its signal', async () => {
+      const signal = AbortSignal.abort(new Error('enough'));
+      await expect(lab.balancer.observe(signal)).rejects.toThrow('enough');
+      await expect(lab.balancer.change([turn('web1', 'out')], signal)).rejects.toThrow('enough');
+    });
+
+    test('a member that was restarted has another incarnation, and no other member has', async () => {
+      const before = (await lab.balancer.observe()).members;
+      expect((await lab.balancer.observe()).members).toEqual(before);
+      await lab.restartMember();
+      const after = (await lab.balancer.observe()).members;
+      expect(after[0]!.incarnation).not.toBe(before[0]!.incarnation);
+      expect(after.slice(1)).toEqual(before.slice(1));
+    });
+
+    test('a member that is down is reported, and all others are told all the same', async () => {
+      await lab.stopMember();
+      const change = lab.balancer.change([turn('web1', 'out')]);
+      await expect(change).rejects.toMatchObject({ code: 'BALANCER_UNREACHABLE' });
+      const { members, servers } = await lab.balancer.observe();
+      expect(members.map(({ unreachable }) => unreachable !== null)).toEqual(lab.urls.map((_, i) => i === 0));
+      expect(members[0]!.incarnation).toBe('');
+      expect(servers.some(({ member }) => member === members[0]!.member)).toBe(false);
+      expect(rotations(ofNode({ members, servers }, 'web1'))).toEqual(lab.urls.length > 1 ? ['out'] : []);
+    });
+  });
+}
+
+const patience = { timeout: 5000, interval: 20 };
+
+export const turn = (node: string, to: RotationChange['to']): RotationChange => ({ node, server: null, to });
+
+export const ofNode = ({ servers }: BalancerView, node: string): readonly ServerState[] =>
+  servers.filter((server) => server.node === node);
+
+/** Each rotation that is among them. */
+export const rotations = (servers: readonly ServerState[]): readonly string[] => [
+  ...new Set(servers.map(({ rotation }) => rotation)),
+];
+
+export const sessions = (servers: readonly ServerState[]): number =>
+  servers.reduce((sum, server) => sum + (server.sessions ?? Number.NaN), 0);
+
+/** A web server that answers with its name. */
+export interface Backend {
+  readonly name: string;
+  readonly port: number;
+  /** So far, without those to `/health`. */
+  requests(): number;
+  /** Requests to `/hold`, which are answered by `release`. */
+  held(): number;
+  release(): void;
+  setHealthy(healthy: boolean): void;
+  close(): Promise<void>;
+}
+
+export async function startBackend(name: string): Promise<Backend> {
+  let requests = 0;
+  let healthy = true;
+  const held = new Set<ServerResponse>();
+  const server = createServer((request, response) => {
+    if (request.url === '/health') {
+      response.writeHead(healthy ? 200 : 503).end();
+      return;
+    }
+    requests += 1;
+    if (!request.url?.startsWith('/hold')) {
+      response.end(name);
+      return;
+    }
+    held.add(response);
+    response.once('close', () => held.delete(response));
+    response.write(`held by ${name}`);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    name,
+    port: (server.address() as AddressInfo).port,
+    requests: () => requests,
+    held: () => held.size,
+    release: () => {
+      for (const response of held) response.end(', whole');
+    },
+    setHealthy: (value) => {
+      healthy = value;
+    },
+    async close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
