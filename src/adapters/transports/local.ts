@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { strictCommand } from '../../commands/shell.ts';
+import type { CommandResult, NodeCommand } from '../../core/command.ts';
+import { failure, messageOf } from '../../core/errors.ts';
+import type { Host, RunOptions, StreamTarget, Transport } from '../../ports.ts';
+import { commandEnd } from './command-end.ts';
+import { runProcess } from './process.ts';
+
+/** Runs commands on this machine, whatever the host: for a site whose one node is the operator's own machine. */
+export const localTransport = ({ become }: { readonly become: string | null }): Transport =>
+  new LocalTransport(become);
+
+class LocalTransport implements Transport {
+  readonly #become: string | null;
+  #commands = 0;
+
+  constructor(become: string | null) {
+    this.#become = become;
+  }
+
+  async run(host: Host, command: NodeCommand, options: RunOptions = {}): Promise<CommandResult> {
+    options.signal?.throwIfAborted();
+    this.#commands += 1;
+    const words = ['sh', '-c', strictCommand(command.script, this.#become)];
+    return commandEnd(host, command, await runProcess(words, { ...options, timeoutMs: command.timeoutMs }));
+  }
+
+  async connect(host: Host, to: StreamTarget, signal?: AbortSignal): Promise<Duplex> {
+    const socket = connect(to.kind === 'unix' ? { path: to.path } : { host: to.host, port: to.port });
+    try {
+      await once(socket, 'connect', { signal });
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      signal?.throwIfAborted();
+      throw failure(
+        'NODE_UNREACHABLE',
+        { node: host.name, address: host.address, reason: messageOf(error) },
+        error,
+      );
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  /** There is nothing to connect to. */
+  counts(): { readonly connections: number; readonly commands: number } {
+    return { connections: 0, commands: this.#commands };
+  }
+}

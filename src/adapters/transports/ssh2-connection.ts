@@ -1,0 +1,168 @@
+import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { promisify } from 'node:util';
+import type { Client, ClientCallback, ClientChannel } from 'ssh2';
+import type { CommandResult, NodeCommand } from '../../core/command.ts';
+import { type DeployError, failure, messageOf } from '../../core/errors.ts';
+import type { RunOptions, StreamTarget } from '../../ports.ts';
+import { bounded, type EndedBy } from './bounded.ts';
+import { Output, stdoutBytesMax } from './output.ts';
+import type { Hop } from './route.ts';
+import { slots } from './slots.ts';
+import { coded, unreachable } from './ssh2-login.ts';
+
+/** An SSH connection that is logged in. It is of use until `onLost` is called. */
+export class Ssh2Connection {
+  readonly #client: Client;
+  readonly #hop: Hop;
+  readonly #sessions = slots(sessionsMax);
+  #lost: string | null = null;
+
+  constructor(client: Client, hop: Hop, onLost: () => void) {
+    this.#client = client;
+    this.#hop = hop;
+    const lose = (reason: string): void => {
+      if (this.#lost !== null) return;
+      this.#lost = reason;
+      onLost();
+    };
+    client.on('error', (error) => lose(error.message));
+    client.on('end', () => lose('the server closed it'));
+    client.on('close', () => lose('it was closed'));
+  }
+
+  /** Runs `text`, what `command` comes to for a login shell. Rejects as `Transport.run` does. */
+  run(command: NodeCommand, text: string, options: RunOptions): Promise<CommandResult> {
+    return this.#sessions(async () => {
+      options.signal?.throwIfAborted();
+      const session = this.#exec(command, text);
+      const bounds = { timeoutMs: command.timeoutMs, signal: options.signal };
+      return bounded(
+        session.then((channel) => this.#converse(command, channel, options)),
+        bounds,
+        (by) => {
+          // The server ends nothing for that; the command may go on until it writes.
+          session.then((channel) => channel.close()).catch(() => undefined);
+          return this.#interrupted(command, by);
+        },
+      );
+    });
+  }
+
+  /** A byte stream to an address as this machine sees it. Rejects with `NODE_UNREACHABLE`. */
+  async stream(to: StreamTarget): Promise<Duplex> {
+    try {
+      return await promisify((callback: ClientCallback) => this.#forward(to, callback))();
+    } catch (error) {
+      const place = to.kind === 'unix' ? to.path : `${to.host}:${to.port}`;
+      const reason = `it has no connection to ${place}: ${messageOf(error)}`;
+      throw unreachable(this.#hop, this.#lost === null ? new Error(reason) : coded('ECONNRESET', reason));
+    }
+  }
+
+  /** Resolves when the connection is closed, by force after a second. */
+  async end(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#client.once('close', () => resolve()));
+    if (this.#lost !== null) return;
+    this.#client.end();
+    await bounded(closed, { timeoutMs: 1000, signal: undefined }, () => null).catch(() =>
+      this.#client.destroy(),
+    );
+  }
+
+  #forward(to: StreamTarget, callback: ClientCallback): void {
+    if (to.kind === 'unix') this.#client.openssh_forwardOutStreamLocal(to.path, callback);
+    else this.#client.forwardOut('127.0.0.1', 0, to.host, to.port, callback);
+  }
+
+  async #exec(command: NodeCommand, text: string): Promise<ClientChannel> {
+    let isSent = false;
+    try {
+      return await promisify((callback: ClientCallback) => {
+        this.#client.exec(text, callback);
+        isSent = true;
+      })();
+    } catch (error) {
+      // On a connection that stands, the server refused to run it.
+      throw isSent && this.#lost !== null
+        ? this.#unknown(command, this.#lost)
+        : unreachable(this.#hop, error);
+    }
+  }
+
+  /** Resolves when the command ended and all that it wrote has come. */
+  #converse(command: NodeCommand, channel: ClientChannel, options: RunOptions): Promise<CommandResult> {
+    const output = this.#collect(command, channel);
+    const input = send(channel, options);
+    // A command may end without reading all of its input, but input that cannot be read is a failure at once.
+    return Promise.race([output, input.then(() => output)]);
+  }
+
+  #collect(command: NodeCommand, channel: ClientChannel): Promise<CommandResult> {
+    const output = new Output();
+    return new Promise((resolve, reject) => {
+      channel.on('data', (chunk: Buffer) => {
+        if (output.addStdout(chunk)) return;
+        channel.close();
+        reject(this.#tooLong(command));
+      });
+      channel.stderr.on('data', (chunk: Buffer) => output.addStderr(chunk));
+      channel.on('error', (error: Error) => reject(this.#unknown(command, error.message)));
+      channel.on('close', (status?: number | null, signal?: string) => {
+        const code = exitStatus(status, signal);
+        if (code === null)
+          reject(this.#unknown(command, this.#lost ?? 'it was closed without an exit status'));
+        else resolve({ status: code, ...output.texts() });
+      });
+    });
+  }
+
+  #interrupted(command: NodeCommand, by: EndedBy): DeployError {
+    if (by === 'abort') return this.#unknown(command, 'it was interrupted here');
+    return failure('COMMAND_TIMEOUT', { ...this.#of(command), withinMs: command.timeoutMs });
+  }
+
+  #unknown(command: NodeCommand, reason: string): DeployError {
+    return failure('OUTCOME_UNKNOWN', { ...this.#of(command), reason });
+  }
+
+  #tooLong(command: NodeCommand): DeployError {
+    return failure('OUTPUT_TOO_LONG', { ...this.#of(command), bytesMax: stdoutBytesMax });
+  }
+
+  #of(command: NodeCommand): { readonly node: string; readonly command: string } {
+    return { node: this.#hop.name, command: command.summary };
+  }
+}
+
+/** sshd allows 10 sessions a connection by default (MaxSessions, sshd_config(5)); forwarded streams are none. */
+const sessionsMax = 8;
+
+/** Streams the input at the speed of the connection; ends early, and well, if the command does. */
+async function send(channel: ClientChannel, { stdin, onSent }: RunOptions): Promise<void> {
+  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()));
+  let bytes = 0;
+  const onTaken = (chunkBytes: number): void => {
+    bytes += chunkBytes;
+    onSent?.(bytes);
+  };
+  try {
+    for await (const chunk of stdin?.() ?? []) {
+      if (!channel.writable) return;
+      const isFlowing = channel.write(chunk, () => onTaken(chunk.length));
+      if (!isFlowing)
+        await Promise.race([closed, new Promise<void>((resolve) => channel.once('drain', resolve))]);
+    }
+    channel.end();
+  } catch (error) {
+    // Without an end of input, so that half of it does not pass for the whole.
+    channel.close();
+    throw error;
+  }
+}
+
+/** As a shell reports it: 128 and the number of the signal that killed the command. null: the server did not say. */
+function exitStatus(status: number | null | undefined, signal: string | undefined): number | null {
+  if (signal !== undefined) return 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
+  return status ?? null;
+}
