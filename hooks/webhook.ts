@@ -1,0 +1,62 @@
+import { failure, messageOf } from '../src/core/errors.ts';
+import { describe, type Field, type Parsed, problem, secret } from '../src/core/field.ts';
+import { type HookContext, hookKind } from '../src/core/hook.ts';
+import type { Secret } from '../src/core/secret.ts';
+
+interface WebhookOptions {
+  readonly url: Secret;
+}
+
+export const webhook = hookKind<WebhookOptions>({
+  summary: 'Posts what happens to a URL, as JSON.',
+  options: { url: describe('Where to; who knows it can write there, so it is a secret.', secretUrl()) },
+  create:
+    ({ url }) =>
+    (context) =>
+      postTo(url, noticeOf(context), context),
+});
+
+/** What the receiver gets; `failure` is null unless the point is `failed`. */
+const noticeOf = ({ site, stage, point, release, operator, nodes, failure }: HookContext): unknown => ({
+  site,
+  stage,
+  point,
+  release: release.id,
+  revision: release.revision,
+  operator,
+  nodes,
+  failure,
+});
+
+/** Posts to a URL that no error shows: only the host is named. */
+export async function postTo(url: Secret, body: unknown, { post }: HookContext): Promise<void> {
+  try {
+    await post(url.reveal(), body);
+  } catch (error) {
+    // Without the cause: it holds the URL.
+    throw failure('HTTP_UNANSWERED', {
+      url: new URL(url.reveal()).host,
+      reason: withoutUrl(messageOf(error), new URL(url.reveal())),
+    });
+  }
+}
+
+const withoutUrl = (message: string, url: URL): string =>
+  [url.href, url.href.replace(/\/$/, ''), `${url.pathname}${url.search}`]
+    .filter((part) => part !== '/')
+    .reduce((text, part) => text.replaceAll(part, '[secret]'), message);
+
+/** A secret that is an http or https URL. */
+export function secretUrl(): Field<Secret> {
+  return {
+    ...secret,
+    parse(value, path, readSecret): Parsed<Secret> {
+      const read = secret.parse(value, path, readSecret);
+      if (!read.ok || isHttpUrl(read.value.reveal())) return read;
+      return problem(path, 'expected an http:// or https:// URL, got a secret that is none');
+    },
+  };
+}
+
+const isHttpUrl = (text: string): boolean =>
+  URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);

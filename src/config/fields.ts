@@ -1,0 +1,267 @@
+import {
+  command,
+  defaultsTo,
+  describe,
+  duration,
+  type Field,
+  type Fields,
+  flag,
+  integer,
+  isPlainObject,
+  type Kind,
+  listOf,
+  mapOf,
+  objectOf,
+  oneOf,
+  optional,
+  type Parsed,
+  parsed,
+  period,
+  port,
+  refine,
+  scalar,
+  text,
+  textLike,
+  textOrSecret,
+  unexpected,
+  type ValueOf,
+  variantOf,
+} from '../core/field.ts';
+import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
+import type { StrategySettings } from '../core/site.ts';
+import type { StrategyKind } from '../core/strategy.ts';
+import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
+import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
+import { nodeList } from './node-list.ts';
+import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
+import { servingMin } from './serving-min.ts';
+
+/** What a config may name, passed in by whoever starts the program. */
+export interface Registries {
+  readonly strategies: Readonly<Record<string, StrategyKind>>;
+  readonly balancers: Readonly<Record<string, Kind>>;
+  readonly hooks: Readonly<Record<string, HookKind>>;
+}
+
+/**
+ * Every setting of a site: what it accepts, what it is when left out, and what it is for. Validation, `defineSite`,
+ * the JSON Schema and the reference follow from this page. What several settings must be together stands in
+ * `validate.ts`; what they become, in `site.ts`.
+ */
+export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
+  name: describe('The name of the site, on the screen, in logs and in the lock.', word),
+  source: describe('Where releases come from, and how they are built.', objectOf(sourceFields)),
+  deployTo: describe(
+    'The directory on every node that holds the site: releases/, shared/ and the link current.',
+    absolutePath,
+  ),
+  linkedDirs: describe(
+    'Directories that outlive a release, such as uploads: each is a link into shared/.',
+    defaultsTo(listOf(pathInRelease), []),
+  ),
+  linkedFiles: describe(
+    'Files that outlive a release, such as .env: each is a link into shared/, and must stand there.',
+    defaultsTo(listOf(pathInRelease), []),
+  ),
+  keepReleases: describe(
+    'Good releases that stay on each node, the live one and the one before among them.',
+    defaultsTo(integer(2, 1000), 5),
+  ),
+  nodes: describe('The machines that serve the site, each a host name or an object.', nodeList),
+  balancers: describe(
+    'The load balancers in front of the nodes, by name; all are told, and all must agree.',
+    defaultsTo(mapOf(variantOf('kind', balancers), word), {}),
+  ),
+  strategy: describe(
+    'The order in which nodes change: the name of a strategy, or an object of its name and options.',
+    defaultsTo(strategyOf(strategies), 'rolling'),
+  ),
+  servingMin: describe(
+    'The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all.',
+    defaultsTo(servingMin, '50%'),
+  ),
+  drain: describe(
+    'How a node leaves and joins the rotation.',
+    defaultsTo(objectOf(drainFields), {}, 'see below'),
+  ),
+  checks: describe(
+    'What a node out of rotation must answer, as the new release, before it takes traffic.',
+    defaultsTo(listOf(objectOf(checkFields)), []),
+  ),
+  activate: describe(
+    'Commands on each node once current is switched, in the release: restart or reload what serves it.',
+    defaultsTo(listOf(command), []),
+  ),
+  hooks: describe(
+    `Your own steps, a list at each point: ${hookPoints.slice(0, 2).join(', ')} and so on.`,
+    defaultsTo(hooksAt(listOf(hookEntry(hooks))), {}),
+  ),
+  become: describe(
+    'The user that commands on nodes run as, through sudo without a password.',
+    optional(userName, 'the login user'),
+  ),
+  ssh: describe('How nodes are reached.', defaultsTo(objectOf(sshFields), {}, 'see below')),
+  onFailure: describe(
+    "What happens when a step fails: 'rollback' puts every node back, 'rollback-batch' only those that are out of " +
+      "rotation, 'halt' changes nothing more.",
+    defaultsTo(oneOf(['rollback', 'rollback-batch', 'halt']), 'rollback'),
+  ),
+  stages: describe(
+    'The places that the site runs at, each with the settings that differ there: objects merge with those above, ' +
+      'lists and all else replace them.',
+    refine(
+      mapOf(anObject, word),
+      'at least one stage, each an object',
+      (stages) => Object.keys(stages).length > 0,
+    ),
+  ),
+});
+
+/** All settings at one stage, parsed. */
+export type Settings = {
+  readonly [K in keyof ReturnType<typeof siteFields>]: ValueOf<ReturnType<typeof siteFields>[K]>;
+};
+
+/** What a name must be that stands in paths, locks and log lines. */
+const word = textLike('a name of letters, digits, dots and dashes', /^[A-Za-z0-9][\w.-]*$/);
+
+const anObject: Field<Readonly<Record<string, unknown>>> = scalar('an object', { type: 'object' }, (value) =>
+  isPlainObject(value) ? value : undefined,
+);
+
+/** What is released, and how it is built. */
+export const sourceFields = {
+  git: describe('The repository: a URL, an address such as git@host:path, or a path.', gitUrl),
+  ref: describe(
+    'The branch, tag or commit that is deployed unless the command line names another.',
+    defaultsTo(gitRef, 'main'),
+  ),
+  directory: describe(
+    'The directory of the repository that becomes the release; the rest stays behind.',
+    defaultsTo(directoryInSource, '.'),
+  ),
+  submodules: describe('Whether submodules are checked out too.', defaultsTo(flag, true)),
+  build: describe(
+    'Commands that run once, in order, in a clean checkout on the machine that sluice runs on.',
+    defaultsTo(listOf(command), []),
+  ),
+  env: describe(
+    'Environment variables of the build; secrets may be named by their place.',
+    defaultsTo(mapOf(textOrSecret, textLike('the name of a variable', /^[A-Za-z_]\w*$/)), {}),
+  ),
+  exclude: describe(
+    'Paths that are left out of the release, such as tests.',
+    defaultsTo(listOf(pathInRelease), []),
+  ),
+  timeout: describe('How long checkout and build may take together.', defaultsTo(period, '30m')),
+};
+
+/** How a node leaves and joins the rotation. */
+export const drainFields = {
+  timeout: describe(
+    'How long requests in flight may take to end once nothing new comes.',
+    defaultsTo(duration, '60s'),
+  ),
+  onTimeout: describe(
+    "What then: 'put-back' leaves the node as it was and fails, 'force' changes it all the same.",
+    defaultsTo(oneOf(['put-back', 'force']), 'put-back'),
+  ),
+  enableTimeout: describe(
+    'How long a node that was enabled may take until every balancer sends it traffic.',
+    defaultsTo(period, '60s'),
+  ),
+};
+
+/** One question that a node must answer before it takes traffic. */
+export const checkFields = {
+  path: describe('The path that is asked for.', urlPath),
+  scheme: describe('The protocol.', defaultsTo(oneOf(['http', 'https']), 'http')),
+  port: describe('The port of the web server on the node.', optional(port, '80, or 443 for https')),
+  host: describe('The Host header.', optional(hostHeader, "the node's address")),
+  status: describe('The status that the answer must have.', defaultsTo(integer(100, 599), 200)),
+  expect: describe(
+    'Text that the answer must hold; `{{release}}` and `{{revision}}` stand for the new release.',
+    optional(text),
+  ),
+  attempts: describe('How often to ask at most.', optional(integer(1, 10_000), 'until the time is up')),
+  interval: describe('The pause between two questions.', defaultsTo(period, '1s')),
+  timeout: describe(
+    'The time from the first question to the last answer; a slow start belongs in here.',
+    defaultsTo(period, '60s'),
+  ),
+  via: describe(
+    "'ssh' asks through the node's SSH connection, so private nodes work; 'direct' asks straight.",
+    defaultsTo(oneOf(['ssh', 'direct']), 'ssh'),
+  ),
+};
+
+/** How nodes are reached. */
+export const sshFields = {
+  transport: describe(
+    "'ssh2' needs nothing installed; 'openssh' runs the ssh command, for certificates, hardware keys and " +
+      "Kerberos; 'local' runs everything on this machine.",
+    defaultsTo(oneOf(['ssh2', 'openssh', 'local']), 'ssh2'),
+  ),
+  user: describe('The login user.', optional(userName, 'what the SSH config says, or your own name')),
+  port: describe('The port of the SSH servers.', optional(port, 'what the SSH config says, or 22')),
+  keys: describe('Private key files.', defaultsTo(listOf(localPath), [], 'those that ssh would try')),
+  agent: describe('Whether keys of the SSH agent are tried.', defaultsTo(flag, true)),
+  jump: describe(
+    'Machines to jump through, outermost first.',
+    defaultsTo(listOf(jumpHost), [], 'what the SSH config says'),
+  ),
+  config: describe(
+    'The OpenSSH client config that is read; false for none.',
+    defaultsTo(orFalse(localPath), '~/.ssh/config'),
+  ),
+  knownHosts: describe(
+    'Files that hold the host keys of the nodes.',
+    defaultsTo(listOf(localPath, 1), ['~/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts']),
+  ),
+  hostKeys: describe(
+    "'strict' refuses a host whose key is not known; 'accept-new' notes the key at first sight. A changed key is " +
+      'refused by both.',
+    defaultsTo(oneOf(['strict', 'accept-new']), 'strict'),
+  ),
+  connectTimeout: describe('How long a connection may take to open.', defaultsTo(period, '10s')),
+  keepAlive: describe('How often a quiet connection is asked whether it lives.', defaultsTo(period, '15s')),
+  attempts: describe(
+    'How often to try a connection that fails for a passing reason.',
+    defaultsTo(integer(1, 100), 3),
+  ),
+};
+
+function strategyOf(kinds: Registries['strategies']): Field<StrategySettings> {
+  const names = oneOf(Object.keys(kinds));
+  const object = variantOf('name', kinds);
+  return {
+    expected: `${names.expected}, or an object with such a name and its options`,
+    summary: '',
+    schema: { anyOf: [names.schema, object.schema] },
+    parse(value, path, readSecret) {
+      const named = typeof value === 'string' ? names.parse(value, path) : parsed(null);
+      if (!named.ok) return named;
+      const chosen = object.parse(typeof value === 'string' ? { name: value } : value, path, readSecret);
+      return chosen.ok ? parsed({ name: chosen.value.kind, options: chosen.value.options }) : chosen;
+    },
+  };
+}
+
+type HooksAt = { readonly [K in HookPoint]: readonly HookEntry[] };
+
+function hooksAt(entries: Field<readonly HookEntry[]>): Field<HooksAt> {
+  const points = Object.fromEntries(hookPoints.map((point) => [point, defaultsTo(entries, [])]));
+  return { ...objectOf(points as Fields<HooksAt>), inside: commandHookFields, many: 'list' };
+}
+
+function orFalse<T>(field: Field<T>): Field<T | false> {
+  return {
+    expected: `${field.expected}, or false`,
+    summary: '',
+    schema: { anyOf: [field.schema, { const: false }] },
+    parse(value, path) {
+      const result: Parsed<T | false> = value === false ? parsed(false) : field.parse(value, path);
+      return result.ok ? result : unexpected(path, this.expected, value);
+    },
+  };
+}

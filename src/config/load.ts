@@ -1,0 +1,142 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, extname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Loader, PublicExplorer } from 'cosmiconfig';
+import { failure, list } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
+import type { Site } from '../core/site.ts';
+import type { Registries } from './fields.ts';
+import type { Overrides } from './overrides.ts';
+import { parseSite, type SiteInput } from './site.ts';
+import { stagesOf } from './stage.ts';
+
+export interface LoadInput {
+  /** Absolute; the search goes upward from here, to the home directory or the root. */
+  readonly cwd: string;
+  readonly registries: Registries;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly overrides?: Overrides;
+}
+
+/**
+ * Finds, reads and parses a config. `wanted` is `stage`, for the config of this folder or one above; `site/stage`, for
+ * one of several side by side (`shop/sluice.config.*` or `shop.sluice.config.*`); a config's only stage may be left
+ * out (`''`, `site/`). Throws `CONFIG_NOT_FOUND`, `CONFIG_UNREADABLE`, `CONFIG_INVALID`, `STAGE_UNKNOWN`, or `USAGE` if
+ * `wanted` or an override is wrong.
+ */
+export async function loadSite(wanted: string, input: LoadInput): Promise<Site> {
+  const { site, stage: named } = split(wanted);
+  const { config, filepath: file } = await find(site, input);
+  const stage = chooseStage(config, named, file);
+  const env = { HOME: homedir(), ...input.env };
+  const settings = { ...input, env, stage, file, readFile: (path: string) => readFileSync(path, 'utf8') };
+  return parse(config, settings);
+}
+
+function split(wanted: string): { readonly site: string | null; readonly stage: string } {
+  const [, site = null, stage] = /^(?:([A-Za-z0-9][\w.-]*)\/)?([\w.-]*)$/.exec(wanted) ?? [];
+  if (stage !== undefined) return { site, stage };
+  throw failure('USAGE', { problem: `expected a stage or site/stage, got ${JSON.stringify(wanted)}` });
+}
+
+async function find(
+  site: string | null,
+  { cwd, env }: LoadInput,
+): Promise<{ config: unknown; filepath: string }> {
+  const explorer = await explorerOf(site);
+  for (const folder of upward(cwd, env.HOME ?? homedir())) {
+    const found = await explorer.search(folder);
+    if (found) return found;
+  }
+  const searched = `${cwd} and the folders above it`;
+  throw failure('CONFIG_NOT_FOUND', { searched, wanted: site ?? 'a site', sites: sitesIn(cwd) });
+}
+
+const extensions = ['ts', 'js', 'mjs', 'json', 'yaml', 'yml'];
+
+async function explorerOf(site: string | null): Promise<PublicExplorer> {
+  const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
+  const yaml = readable(defaultLoaders['.yaml']);
+  const script = readable(importScript);
+  return cosmiconfig('sluice', {
+    searchPlaces: placesOf(site),
+    searchStrategy: 'none',
+    ignoreEmptySearchPlaces: false,
+    // JSON is read as YAML, of which it is a part: an error then names the line.
+    loaders: { '.ts': script, '.js': script, '.mjs': script, '.json': yaml, '.yaml': yaml, '.yml': yaml },
+  });
+}
+
+const placesOf = (site: string | null): string[] =>
+  (site === null ? ['sluice.config'] : [`${site}/sluice.config`, `${site}.sluice.config`]).flatMap((place) =>
+    extensions.map((extension) => `${place}.${extension}`),
+  );
+
+/** TypeScript and JavaScript through jiti, so that `sluice` can be imported wherever the config lies. */
+async function importScript(file: string): Promise<unknown> {
+  const { createJiti } = await import('jiti');
+  const self = fileURLToPath(import.meta.url);
+  const api = resolve(dirname(self), `../index${extname(self)}`);
+  // No cache on disk: the common one lies where any user may write, and what it holds is run.
+  const jiti = createJiti(file, { fsCache: false, moduleCache: false, alias: { sluice: api } });
+  return jiti.import(file, { default: true });
+}
+
+/** Every error is said to be the config's: cosmiconfig takes some that come out of it for an absent file. */
+const readable =
+  (load: Loader): Loader =>
+  async (file, content) => {
+    try {
+      return await load(file, content);
+    } catch (error) {
+      throw failure('CONFIG_UNREADABLE', { file, reason: reasonOf(error as Error, file) }, error);
+    }
+  };
+
+/** What is wrong, after the line where it is, as YAML errors (`mark`) and stacks of scripts tell it. */
+function reasonOf(error: Error & { mark?: { line: number }; reason?: string }, file: string): string {
+  const line = error.mark ? error.mark.line + 1 : /^\d+/.exec(error.stack?.split(`${file}:`)[1] ?? '')?.[0];
+  const text = (error.reason ?? error.message)
+    .split('\n')[0]!
+    .replace(/^ParseError: /, '')
+    .trim();
+  return line === undefined ? text : `line ${line}: ${text}`;
+}
+
+/** The folder and those above it, as far as the home directory or the root. */
+function upward(folder: string, home: string): readonly string[] {
+  const above = dirname(folder);
+  return folder === home || above === folder ? [folder] : [folder, ...upward(above, home)];
+}
+
+/** The sites that have a config side by side in a folder. */
+function sitesIn(folder: string): readonly string[] {
+  const name = new RegExp(`^(.+)[./]sluice\\.config\\.(${extensions.join('|')})$`);
+  const files = readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory()
+      ? extensions.map((extension) => `${entry.name}/sluice.config.${extension}`)
+      : [entry.name],
+  );
+  const found = files.filter((file) => name.test(file) && existsSync(join(folder, file)));
+  return [...new Set(found.map((file) => name.exec(file)![1]!))];
+}
+
+function chooseStage(config: unknown, named: string, file: string): string {
+  const known = stagesOf(config);
+  if (named === '' && known.length > 1)
+    throw failure('USAGE', { problem: `${file} has the stages ${list(known)}: name one` });
+  if (named === '') return known[0] ?? '';
+  if (known.length === 0 || known.includes(named)) return named;
+  throw failure('STAGE_UNKNOWN', { stage: named, known, file, nearest: nearest(named, known) });
+}
+
+/** The config by itself comes first: what is wrong only after that is the command line's. */
+function parse(config: unknown, { overrides, ...input }: SiteInput): Site {
+  const plain = parseSite(config, input);
+  if (!plain.ok) throw failure('CONFIG_INVALID', { file: input.file, problems: plain.problems });
+  if (!overrides) return plain.value;
+  const site = parseSite(config, { ...input, overrides });
+  if (!site.ok) throw failure('USAGE', { problem: site.problems.join('\n') });
+  return site.value;
+}

@@ -1,0 +1,53 @@
+import type { Field, Fields } from '../core/field.ts';
+import { type Registries, siteFields } from './fields.ts';
+import { readyMadeHookFields } from './hook-entry.ts';
+
+/** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
+export function settingsReference(registries: Registries): string {
+  const fields = siteFields(registries);
+  const inner = Object.entries<Field<unknown>>(fields).flatMap(([name, { inside, many }]) =>
+    inside ? [section(titles[many ?? 'one'](name), inside)] : [],
+  );
+  return [
+    table(fields as Fields<unknown>),
+    ...inner,
+    section('Each ready-made hook', readyMadeHookFields),
+    ...kinds('balancers', 'kind', registries.balancers),
+    ...kinds('strategy', 'name', registries.strategies),
+    ...kinds('hooks', 'use', registries.hooks),
+  ].join('\n\n');
+}
+
+const titles = {
+  one: (name: string) => `\`${name}\``,
+  list: (name: string) => `Each entry of \`${name}\``,
+  map: (name: string) => `Each value of \`${name}\``,
+};
+
+const kinds = (
+  setting: string,
+  tag: string,
+  registry: Readonly<
+    Record<string, { readonly summary: string; readonly options: Fields<Record<string, unknown>> }>
+  >,
+): readonly string[] =>
+  Object.entries(registry).map(([name, { summary, options }]) =>
+    section(`\`${setting}\` with \`${tag}: ${name}\``, options, summary),
+  );
+
+const section = (title: string, fields: Fields<unknown>, summary = ''): string =>
+  [`### ${title}`, summary, Object.keys(fields).length > 0 ? table(fields) : '']
+    .filter((part) => part !== '')
+    .join('\n\n');
+
+const table = (fields: Fields<unknown>): string =>
+  [
+    '| setting | value | default | |',
+    '| --- | --- | --- | --- |',
+    ...Object.entries<Field<unknown>>(fields).map(row),
+  ].join('\n');
+
+const row = ([name, { expected, absent, summary }]: [string, Field<unknown>]): string =>
+  `| ${[`\`${name}\``, expected, absent ? absent.shown : '**required**', summary].map(cell).join(' | ')} |`;
+
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');

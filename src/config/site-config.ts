@@ -1,0 +1,201 @@
+import type { CommandLine } from '../core/command.ts';
+import type { SecretPlace } from '../core/field.ts';
+import type { HookFunction, HookPoint } from '../core/hook.ts';
+
+/** A config as it is written. The fields (`fields.ts`) read it; each setting bears the sentence of its field. */
+export interface SiteConfig extends StageConfig {
+  /** The name of the site, on the screen, in logs and in the lock. */
+  readonly name: string;
+  /**
+   * The places that the site runs at, each with the settings that differ there: objects merge with those above, lists
+   * and all else replace them.
+   */
+  readonly stages: Readonly<Record<string, StageConfig>>;
+}
+
+/** What a stage may say: any setting but the name and the stages. What it leaves out, the site says. */
+export interface StageConfig {
+  /** Where releases come from, and how they are built. */
+  readonly source?: SourceConfig;
+  /** The directory on every node that holds the site: releases/, shared/ and the link current. */
+  readonly deployTo?: string;
+  /** Directories that outlive a release, such as uploads: each is a link into shared/. */
+  readonly linkedDirs?: readonly string[];
+  /** Files that outlive a release, such as .env: each is a link into shared/, and must stand there. */
+  readonly linkedFiles?: readonly string[];
+  /** Good releases that stay on each node, the live one and the one before among them. */
+  readonly keepReleases?: number;
+  /** The machines that serve the site, each a host name or an object. */
+  readonly nodes?: readonly (string | NodeConfig)[];
+  /** The load balancers in front of the nodes, by name; all are told, and all must agree. */
+  readonly balancers?: Readonly<Record<string, BalancerConfig>>;
+  /** The order in which nodes change: the name of a strategy, or an object of its name and options. */
+  readonly strategy?: string | StrategyConfig;
+  /** The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all. */
+  readonly servingMin?: number | `${number}%`;
+  /** How a node leaves and joins the rotation. */
+  readonly drain?: DrainConfig;
+  /** What a node out of rotation must answer, as the new release, before it takes traffic. */
+  readonly checks?: readonly CheckConfig[];
+  /** Commands on each node once current is switched, in the release: restart or reload what serves it. */
+  readonly activate?: readonly CommandLine[];
+  /** Your own steps, a list at each point: before:deploy, after:deploy and so on. */
+  readonly hooks?: { readonly [P in HookPoint]?: readonly HookConfig[] };
+  /** The user that commands on nodes run as, through sudo without a password. */
+  readonly become?: string;
+  /** How nodes are reached. */
+  readonly ssh?: SshConfig;
+  /**
+   * What happens when a step fails: 'rollback' puts every node back, 'rollback-batch' only those that are out of
+   * rotation, 'halt' changes nothing more.
+   */
+  readonly onFailure?: 'rollback' | 'rollback-batch' | 'halt';
+}
+
+export interface SourceConfig {
+  /** The repository: a URL, an address such as git@host:path, or a path. */
+  readonly git?: string;
+  /** The branch, tag or commit that is deployed unless the command line names another. */
+  readonly ref?: string;
+  /** The directory of the repository that becomes the release; the rest stays behind. */
+  readonly directory?: string;
+  /** Whether submodules are checked out too. */
+  readonly submodules?: boolean;
+  /** Commands that run once, in order, in a clean checkout on the machine that sluice runs on. */
+  readonly build?: readonly CommandLine[];
+  /** Environment variables of the build; secrets may be named by their place. */
+  readonly env?: Readonly<Record<string, string | SecretPlace>>;
+  /** Paths that are left out of the release, such as tests. */
+  readonly exclude?: readonly string[];
+  /** How long checkout and build may take together. */
+  readonly timeout?: Duration;
+}
+
+/** `500ms`, `30s`, `5m` or `1h`. */
+export type Duration = `${number}${'ms' | 's' | 'm' | 'h'}`;
+
+export interface NodeConfig {
+  /** Its name on the screen, and by default the name of its server at the balancers; it may hold a range. */
+  readonly name?: string;
+  /** Where SSH and checks reach it; it may hold a range as long as that of the name. */
+  readonly address?: string;
+  /** The login user. */
+  readonly user?: string;
+  /** The port of its SSH server. */
+  readonly port?: number;
+  /** What it is there for; hooks choose nodes by role. */
+  readonly roles?: readonly string[];
+  /** Words of your own about it, such as its rack. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Its kind, and the options of that kind. */
+export interface BalancerConfig {
+  readonly kind: string;
+  readonly [option: string]: unknown;
+}
+
+/** Its name, and its options. */
+export interface StrategyConfig {
+  readonly name: string;
+  readonly [option: string]: unknown;
+}
+
+export interface DrainConfig {
+  /** How long requests in flight may take to end once nothing new comes. */
+  readonly timeout?: Duration;
+  /** What then: 'put-back' leaves the node as it was and fails, 'force' changes it all the same. */
+  readonly onTimeout?: 'put-back' | 'force';
+  /** How long a node that was enabled may take until every balancer sends it traffic. */
+  readonly enableTimeout?: Duration;
+}
+
+export interface CheckConfig {
+  /** The path that is asked for. */
+  readonly path: string;
+  /** The protocol. */
+  readonly scheme?: 'http' | 'https';
+  /** The port of the web server on the node. */
+  readonly port?: number;
+  /** The Host header. */
+  readonly host?: string;
+  /** The status that the answer must have. */
+  readonly status?: number;
+  /** Text that the answer must hold; `{{release}}` and `{{revision}}` stand for the new release. */
+  readonly expect?: string;
+  /** How often to ask at most. */
+  readonly attempts?: number;
+  /** The pause between two questions. */
+  readonly interval?: Duration;
+  /** The time from the first question to the last answer; a slow start belongs in here. */
+  readonly timeout?: Duration;
+  /** 'ssh' asks through the node's SSH connection, so private nodes work; 'direct' asks straight. */
+  readonly via?: 'ssh' | 'direct';
+}
+
+export type HookConfig = CommandHookConfig | ReadyMadeHookConfig | HookFunction;
+
+export interface CommandHookConfig {
+  /** The command; on nodes it runs in the live release. */
+  readonly run: CommandLine;
+  /** Where it runs: on nodes, or on the machine that sluice runs on. */
+  readonly on?: 'nodes' | 'operator';
+  /** Only nodes with this role. */
+  readonly role?: string;
+  /** On one node only, and once in a deploy, whatever is retried: for migrations. */
+  readonly once?: boolean;
+  /** Its name in plans and logs. */
+  readonly name?: string;
+  /** How long it may take. */
+  readonly timeout?: Duration;
+}
+
+export interface ReadyMadeHookConfig {
+  /** The name of the ready-made hook. */
+  readonly use: string;
+  readonly name?: string;
+  readonly timeout?: Duration;
+  readonly [option: string]: unknown;
+}
+
+export interface SshConfig {
+  /**
+   * 'ssh2' needs nothing installed; 'openssh' runs the ssh command, for certificates, hardware keys and Kerberos;
+   * 'local' runs everything on this machine.
+   */
+  readonly transport?: 'ssh2' | 'openssh' | 'local';
+  /** The login user. */
+  readonly user?: string;
+  /** The port of the SSH servers. */
+  readonly port?: number;
+  /** Private key files. */
+  readonly keys?: readonly string[];
+  /** Whether keys of the SSH agent are tried. */
+  readonly agent?: boolean;
+  /** Machines to jump through, outermost first. */
+  readonly jump?: readonly string[];
+  /** The OpenSSH client config that is read; false for none. */
+  readonly config?: string | false;
+  /** Files that hold the host keys of the nodes. */
+  readonly knownHosts?: readonly string[];
+  /**
+   * 'strict' refuses a host whose key is not known; 'accept-new' notes the key at first sight. A changed key is
+   * refused by both.
+   */
+  readonly hostKeys?: 'strict' | 'accept-new';
+  /** How long a connection may take to open. */
+  readonly connectTimeout?: Duration;
+  /** How often a quiet connection is asked whether it lives. */
+  readonly keepAlive?: Duration;
+  /** How often to try a connection that fails for a passing reason. */
+  readonly attempts?: number;
+}
+
+/** Types a config as it is written; changes nothing. */
+export const defineSite = (config: SiteConfig): SiteConfig => config;
+
+/** A secret that is kept in an environment variable. */
+export const env = (name: string): SecretPlace => ({ env: name });
+
+/** A secret that is kept in a file, whose path is relative to the config. */
+export const file = (path: string): SecretPlace => ({ file: path });

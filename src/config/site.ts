@@ -1,0 +1,137 @@
+import { dirname, join, resolve } from 'node:path';
+import {
+  type Field,
+  type Fields,
+  type Parsed,
+  parsed,
+  parseField,
+  problemsOf,
+  type ReadSecret,
+  unknownSettings,
+} from '../core/field.ts';
+import { type HookSpec, hookPoints } from '../core/hook.ts';
+import type { Check, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
+import { type Registries, type Settings, siteFields } from './fields.ts';
+import { type Overrides, withOverrides } from './overrides.ts';
+import { secretReader } from './secrets.ts';
+import { servingMinOf } from './serving-min.ts';
+import { atStage } from './stage.ts';
+import { validate } from './validate.ts';
+
+export interface SiteInput {
+  readonly stage: string;
+  /** Absolute path of the config; paths in it are relative to its directory. */
+  readonly file: string;
+  readonly registries: Registries;
+  /** Where secrets and the home directory (`HOME`) are read from. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Reads a file as text; throws if it cannot. */
+  readonly readFile: (path: string) => string;
+  readonly overrides?: Overrides;
+}
+
+/** A config at one stage as the rest of the program sees it, or every problem with it. `raw` may be anything. */
+export function parseSite(raw: unknown, input: SiteInput): Parsed<Site> {
+  const fields = siteFields(input.registries);
+  const stage = atStage(raw, input.stage, fields);
+  if (!stage.ok) return stage;
+  const layered = withOverrides(stage.value, input.overrides ?? {}, input.registries);
+  if (!layered.ok) return layered;
+  const local = localPaths(input);
+  const settings = readSettings(fields, layered.value.settings, secretReader({ ...input, local }));
+  return settings.ok
+    ? parsed(siteOf(settings.value, input.stage, local))
+    : { ok: false, problems: settings.problems.map(layered.value.place) };
+}
+
+/** Reads each setting by itself, so that a rule among good settings is checked even if others are wrong. */
+function readSettings(
+  fields: Fields<Settings>,
+  raw: Readonly<Record<string, unknown>>,
+  readSecret: ReadSecret,
+): Parsed<Settings> {
+  const results = Object.entries<Field<unknown>>(fields).map(
+    ([name, field]) => [name, parseField(field, raw[name], name, readSecret)] as const,
+  );
+  const read = Object.fromEntries(
+    results.flatMap(([name, result]) => (result.ok ? [[name, result.value]] : [])),
+  );
+  const problems = [
+    ...unknownSettings(fields, raw, '').flatMap(problemsOf),
+    ...results.flatMap(([, result]) => problemsOf(result)),
+    ...validate(read),
+  ];
+  return problems.length > 0 ? { ok: false, problems } : parsed(read as Settings);
+}
+
+type Local = (path: string) => string;
+
+/** `~/` is the home directory; other paths are relative to the config. */
+const localPaths =
+  ({ file, env }: SiteInput): Local =>
+  (path) =>
+    path.startsWith('~/') && env.HOME ? join(env.HOME, path.slice(2)) : resolve(dirname(file), path);
+
+const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
+  name: settings.name,
+  stage,
+  source: sourceOf(settings.source, local),
+  deployTo: settings.deployTo,
+  linkedDirs: settings.linkedDirs,
+  linkedFiles: settings.linkedFiles,
+  keepReleases: settings.keepReleases,
+  nodes: settings.nodes.flat(),
+  balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),
+  strategy: settings.strategy,
+  servingMin: servingMinOf(settings.servingMin, settings.nodes.flat().length),
+  drain: drainOf(settings.drain),
+  checks: settings.checks.map(checkOf),
+  activate: settings.activate,
+  hooks: hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
+  become: settings.become,
+  ssh: sshOf(settings.ssh, local),
+  onFailure: settings.onFailure,
+});
+
+const sourceOf = ({ git, timeout, ...source }: Settings['source'], local: Local): GitSource => ({
+  ...source,
+  kind: 'git',
+  url: /^(~|\.{1,2})\//.test(git) ? local(git) : git,
+  timeoutMs: timeout,
+});
+
+const drainOf = ({ timeout, onTimeout, enableTimeout }: Settings['drain']): DrainSettings => ({
+  timeoutMs: timeout,
+  onTimeout,
+  enableTimeoutMs: enableTimeout,
+});
+
+const checkOf = ({ port, attempts, interval, timeout, ...check }: Settings['checks'][number]): Check => ({
+  ...check,
+  port: port ?? defaultPorts[check.scheme],
+  attemptsMax: attempts,
+  intervalMs: interval,
+  timeoutMs: timeout,
+});
+const defaultPorts = { http: 80, https: 443 } as const;
+
+const hooksOf = (
+  point: HookSpec['point'],
+  entries: Settings['hooks'][HookSpec['point']],
+): readonly HookSpec[] =>
+  entries.map(({ name, action }, i) => ({ name: name ?? `${point}[${i}]`, point, action }));
+
+const sshOf = (ssh: Settings['ssh'], local: Local): SshSettings => ({
+  transport: ssh.transport,
+  user: ssh.user,
+  port: ssh.port,
+  keys: ssh.keys.map(local),
+  agent: ssh.agent,
+  jump: ssh.jump,
+  configFile: ssh.config === false ? null : local(ssh.config),
+  knownHosts: ssh.knownHosts.map(local),
+  hostKeys: ssh.hostKeys,
+  connectTimeoutMs: ssh.connectTimeout,
+  keepAliveMs: ssh.keepAlive,
+  attemptsMax: ssh.attempts,
+});

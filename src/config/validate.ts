@@ -1,0 +1,142 @@
+import { list } from '../core/errors.ts';
+import { isPlainObject, join, shown } from '../core/field.ts';
+import { hookPoints } from '../core/hook.ts';
+import { suggestion } from '../core/nearest.ts';
+import type { Settings } from './fields.ts';
+import type { HookEntry } from './hook-entry.ts';
+import { type NodeList, nodesMax } from './node-list.ts';
+import { servingMinOf } from './serving-min.ts';
+
+/**
+ * What the settings must be together: every broken rule, each problem beginning with its path. A rule is left out
+ * while a setting that it needs could not be read.
+ */
+export const validate = (read: Partial<Settings>): readonly string[] => rules.flatMap((check) => check(read));
+
+const rule =
+  <K extends keyof Settings>(
+    needs: readonly K[],
+    check: (settings: Pick<Settings, K>) => readonly string[],
+  ): ((read: Partial<Settings>) => readonly string[]) =>
+  (read) =>
+    needs.every((name) => read[name] !== undefined) ? check(read as Pick<Settings, K>) : [];
+
+const rules = [
+  rule(['linkedDirs', 'linkedFiles'], ({ linkedDirs, linkedFiles }) =>
+    overlaps([...placed('linkedDirs', linkedDirs), ...placed('linkedFiles', linkedFiles)]),
+  ),
+  rule(['nodes'], ({ nodes }) => tooManyNodes(nodes)),
+  rule(['nodes', 'ssh'], ({ nodes, ssh }) => repeatedNodes(nodes, ssh.port ?? 22)),
+  rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
+  rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
+  rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
+  rule(['hooks'], ({ hooks }) => repeatedHookNames(hooks)),
+];
+
+/** A value and where it stands. */
+interface Placed {
+  readonly path: string;
+  readonly value: string;
+}
+
+const placed = (path: string, values: readonly string[]): readonly Placed[] =>
+  values.map((value, i) => ({ path: `${path}[${i}]`, value }));
+
+/** Linked paths that are linked already, by themselves or with a directory around them. */
+function overlaps(links: readonly Placed[]): readonly string[] {
+  const first = firstPaths(links);
+  return links.flatMap(({ path, value }) => {
+    const parts = value.split('/');
+    const around = parts.map((_, i) => parts.slice(0, i).join('/')).find((outer) => first.has(outer));
+    if (around !== undefined)
+      return [`${path}: ${value} lies inside ${around}, which is linked (${first.get(around)})`];
+    return first.get(value) === path ? [] : [`${path}: ${value} is linked already (${first.get(value)})`];
+  });
+}
+
+const firstPaths = (entries: readonly Placed[]): ReadonlyMap<string, string> =>
+  new Map(entries.toReversed().map(({ path, value }) => [value, path]));
+
+const tooManyNodes = (nodes: NodeList): readonly string[] => {
+  const count = nodes.flat().length;
+  return count > nodesMax ? [`nodes: expected at most ${nodesMax} nodes, got ${count}`] : [];
+};
+
+/** Nodes with the name, or the address and port, of one before. */
+function repeatedNodes(nodes: NodeList, sshPort: number): readonly string[] {
+  const entries = nodes.flatMap((entry, i) => entry.map((node) => ({ node, path: `nodes[${i}]` })));
+  const names = entries.map(({ node, path }) => ({ path, value: node.name }));
+  const places = entries.map(({ node, path }) => ({
+    path,
+    value: `${node.address}:${node.port ?? sshPort}`,
+  }));
+  const byName = repeated(names, 'name');
+  return byName.length > 0 ? byName : repeated(places, 'address');
+}
+
+function repeated(entries: readonly Placed[], what: string): readonly string[] {
+  const seen = new Map<string, string>();
+  return entries.flatMap(({ path, value }) => {
+    const before = seen.get(value);
+    seen.set(value, before ?? path);
+    return before === undefined ? [] : [`${path}: ${value} is the ${what} of ${before} too`];
+  });
+}
+
+function floorThatCannotBeKept({
+  nodes,
+  balancers,
+  servingMin,
+}: Pick<Settings, 'nodes' | 'balancers' | 'servingMin'>): readonly string[] {
+  const total = nodes.flat().length;
+  const behindBalancer = Object.keys(balancers).length > 0;
+  const most = behindBalancer ? total - 1 : total;
+  const count = servingMinOf(servingMin, total);
+  if (count <= most) return [];
+  const got = `got ${shown(servingMin)}${typeof servingMin === 'number' ? '' : `, which is ${nodeCount(count)}`}`;
+  if (!behindBalancer) return [`servingMin: expected at most ${most}, the number of nodes, ${got}`];
+  return total === 1
+    ? [`servingMin: expected 0 (a single node leaves nobody behind when it leaves the balancer), ${got}`]
+    : [`servingMin: expected at most ${most} (of ${total} nodes one must be able to leave), ${got}`];
+}
+
+const nodeCount = (count: number): string => `${count} ${count === 1 ? 'node' : 'nodes'}`;
+
+/** By convention `servers`, in the options of any kind of balancer, maps nodes to servers. */
+function serversOfNobody(nodes: NodeList, balancers: Settings['balancers']): readonly string[] {
+  const names = nodes.flat().map(({ name }) => name);
+  return Object.entries(balancers).flatMap(([balancer, { options }]) => {
+    const servers = options.servers;
+    const mapped = isPlainObject(servers) ? Object.keys(servers) : [];
+    return mapped
+      .filter((node) => !names.includes(node))
+      .map(
+        (node) =>
+          `${join(`${join('balancers', balancer)}.servers`, node)}: no node has this name${suggestion(node, names)}`,
+      );
+  });
+}
+
+function rolesOfNobody(nodes: NodeList, hooks: Settings['hooks']): readonly string[] {
+  const roles = [...new Set(nodes.flat().flatMap((node) => node.roles))];
+  return entriesOf(hooks).flatMap(({ path, entry: { action } }) =>
+    action.kind === 'nodes' && action.role !== null && !roles.includes(action.role)
+      ? [`${path}.role: no node has the role ${action.role}; they have ${list(roles)}`]
+      : [],
+  );
+}
+
+const repeatedHookNames = (hooks: Settings['hooks']): readonly string[] =>
+  repeated(
+    entriesOf(hooks).flatMap(({ path, entry }) =>
+      entry.name === null ? [] : [{ path: `${path}.name`, value: entry.name }],
+    ),
+    'name',
+  );
+
+const entriesOf = (
+  hooks: Settings['hooks'],
+): readonly { readonly path: string; readonly entry: HookEntry }[] =>
+  hookPoints.flatMap((point) =>
+    hooks[point].map((entry, i) => ({ path: `${join('hooks', point)}[${i}]`, entry })),
+  );

@@ -1,0 +1,10 @@
+export { defineSite, env, file, type SiteConfig, type StageConfig } from './config/site-config.ts';
+export type { CommandLine } from './core/command.ts';
+export type { HookAction, HookContext, HookFunction, HookPhase, HookPoint, HookSpec } from './core/hook.ts';
+export type { Node } from './core/node.ts';
+export type { Observation } from './core/observation.ts';
+export type { Release, ReleaseId, Revision } from './core/release.ts';
+export type { Site } from './core/site.ts';
+export type { Step, StepKind, StepOf } from './core/step.ts';
+export type { Strategy, StrategyKind } from './core/strategy.ts';
+export type { Target } from './core/target.ts';

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest';
+import { haproxy, problemsWith } from './parsing.ts';
+
+describe('linked paths', () => {
+  test.each([
+    [{ linkedDirs: ['log', 'tmp', 'log/'] }, ['linkedDirs[2]: log is linked already (linkedDirs[0])']],
+    [
+      { linkedDirs: ['storage/logs', 'storage'] },
+      ['linkedDirs[0]: storage/logs lies inside storage, which is linked (linkedDirs[1])'],
+    ],
+    [
+      { linkedDirs: ['config'], linkedFiles: ['config/a/b.yml', 'config.yml'] },
+      ['linkedFiles[0]: config/a/b.yml lies inside config, which is linked (linkedDirs[0])'],
+    ],
+    [{ linkedDirs: ['x'], linkedFiles: ['x'] }, ['linkedFiles[0]: x is linked already (linkedDirs[0])']],
+    [{ linkedDirs: ['logs', 'log', 'log-old'], linkedFiles: ['log.txt'] }, []],
+  ])('%j', (settings, problems) => {
+    expect(problemsWith(settings)).toEqual(problems);
+  });
+});
+
+describe('nodes', () => {
+  test.each([
+    [['web1', 'web2', 'web1'], ['nodes[2]: web1 is the name of nodes[0] too']],
+    [['web[1:3]', 'web[3:4]'], ['nodes[1]: web3 is the name of nodes[0] too']],
+    [
+      [
+        { name: 'a', address: 'h' },
+        { name: 'b', address: 'h' },
+      ],
+      ['nodes[1]: h:22 is the address of nodes[0] too'],
+    ],
+    [
+      [
+        { name: 'a', address: 'h' },
+        { name: 'b', address: 'h', port: 2222 },
+      ],
+      [],
+    ],
+    [['a[1:600]', 'b[1:600]'], ['nodes: expected at most 1000 nodes, got 1200']],
+  ])('%j', (nodes, problems) => {
+    expect(problemsWith({ nodes })).toEqual(problems);
+  });
+});
+
+describe('servingMin', () => {
+  const balancers = { lb: haproxy };
+  test.each([
+    [{ servingMin: 3, balancers }, []],
+    [
+      { servingMin: 4, balancers },
+      ['servingMin: expected at most 3 (of 4 nodes one must be able to leave), got 4'],
+    ],
+    [
+      { servingMin: '76%', balancers },
+      ['servingMin: expected at most 3 (of 4 nodes one must be able to leave), got "76%", which is 4 nodes'],
+    ],
+    [
+      { nodes: ['web1'], balancers },
+      [
+        'servingMin: expected 0 (a single node leaves nobody behind when it leaves the balancer), got "50%", which is 1 node',
+      ],
+    ],
+    [{ nodes: ['web1'], servingMin: 0, balancers }, []],
+    [{ nodes: ['web1', 'web2'], balancers }, []],
+    [{ servingMin: 4 }, []],
+    [{ servingMin: 5 }, ['servingMin: expected at most 4, the number of nodes, got 5']],
+  ])('%j', (settings, problems) => {
+    expect(problemsWith(settings)).toEqual(problems);
+  });
+});
+
+test('a balancer that maps a node which is not there is refused', () => {
+  const balancers = {
+    lb: { ...haproxy, servers: { 'web1.example.org': 's1', 'web5.example.org': 's5', db: 'x' } },
+  };
+  expect(problemsWith({ balancers })).toEqual([
+    'balancers.lb.servers["web5.example.org"]: no node has this name; did you mean web1.example.org?',
+    'balancers.lb.servers.db: no node has this name',
+  ]);
+});
+
+test('a hook for a role that no node has is refused', () => {
+  const hooks = { 'after:activate': [{ run: 'x', role: 'bd' }], failed: [{ run: 'x', role: 'app' }] };
+  expect(problemsWith({ hooks, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual([
+    'hooks["after:activate"][0].role: no node has the role bd; they have app and db',
+  ]);
+});
+
+test('two hooks of one name are refused', () => {
+  const hooks = { failed: [{ run: 'x', name: 'tell' }], 'before:deploy': [{ run: 'y', name: 'tell' }] };
+  expect(problemsWith({ hooks })).toEqual([
+    'hooks.failed[0].name: tell is the name of hooks["before:deploy"][0].name too',
+  ]);
+});
+
+test('a rule waits until the settings that it needs can be read', () => {
+  expect(problemsWith({ servingMin: 9, nodes: 'web1' })).toEqual([
+    'nodes: expected a list of host names such as \'web[01:20].example.org\', or of objects, got "web1"',
+  ]);
+});
