@@ -1,0 +1,42 @@
+import type { Config } from '../src/cli/environment.ts';
+import type { Registries } from '../src/config/fields.ts';
+import { assert } from '../src/core/assert.ts';
+
+export interface FilesConfigOptions {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Config files found from `cwd`, which may name whatever the registries hold. Loaded when a command needs it. */
+export const filesConfig = (options: FilesConfigOptions): Config => ({
+  async load(wanted, overrides) {
+    const [{ loadSite }, registries] = await Promise.all([import('../src/config/load.ts'), loadRegistries()]);
+    return loadSite(wanted, { ...options, registries, overrides });
+  },
+  async strategy({ name, options: chosen }) {
+    const { strategies } = await loadRegistries();
+    const kind = strategies[name];
+    assert(kind, `the config was parsed, so strategy ${name} is registered`);
+    return kind.create(chosen);
+  },
+  async schema() {
+    const [{ siteSchema }, registries] = await Promise.all([
+      import('../src/config/schema.ts'),
+      loadRegistries(),
+    ]);
+    return siteSchema(registries);
+  },
+  async init() {
+    const { writeConfig } = await import('../src/config/init.ts');
+    return writeConfig(options);
+  },
+});
+
+async function loadRegistries(): Promise<Registries> {
+  const [{ strategies }, { balancerKinds }, { hookKinds }] = await Promise.all([
+    import('../strategies/index.ts'),
+    import('../src/adapters/balancers/index.ts'),
+    import('../hooks/index.ts'),
+  ]);
+  return { strategies, balancers: balancerKinds, hooks: hookKinds };
+}

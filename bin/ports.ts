@@ -1,0 +1,50 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { balancerKinds } from '../src/adapters/balancers/index.ts';
+import type { BalancerKind } from '../src/adapters/balancers/kind.ts';
+import { systemClock } from '../src/adapters/clock.ts';
+import { gotHttp } from '../src/adapters/http.ts';
+import { systemOperator } from '../src/adapters/operator.ts';
+import { systemRandom } from '../src/adapters/random.ts';
+import { gitSource } from '../src/adapters/sources/git.ts';
+import { createTransport } from '../src/adapters/transports/index.ts';
+import type { OpenPorts } from '../src/cli/environment.ts';
+import { assert } from '../src/core/assert.ts';
+import type { BalancerSettings, Site } from '../src/core/site.ts';
+import type { Balancer, Ports, Transport } from '../src/ports.ts';
+
+export interface PortsOptions {
+  readonly emit: Ports['emit'];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** The real world of one site. Nothing is connected to before it is used. */
+export async function createPorts(site: Site, { emit, env }: PortsOptions): Promise<OpenPorts> {
+  const transport = await createTransport(site);
+  const balancers = site.balancers.map((settings) => balancerOf(site, settings, transport));
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    transport,
+    balancers,
+    source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
+    http: gotHttp(transport),
+    operator: systemOperator(env),
+    emit,
+    async close() {
+      await Promise.allSettled(balancers.map((balancer) => balancer.close()));
+      await transport.close();
+    },
+  };
+}
+
+function balancerOf(site: Site, { name, kind, options }: BalancerSettings, transport: Transport): Balancer {
+  const kinds: Readonly<Record<string, BalancerKind>> = balancerKinds;
+  const found = kinds[kind];
+  assert(found, `the config was parsed, so balancers of kind ${kind} are registered`);
+  return found.create({ name, options, nodes: site.nodes.map((node) => node.name), transport });
+}
+
+/** Where caches belong: https://specifications.freedesktop.org/basedir-spec. */
+const cacheDirOf = (env: PortsOptions['env']): string =>
+  join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'sluice');

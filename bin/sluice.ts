@@ -1,0 +1,46 @@
+#!/usr/bin/env node
+import { existsSync, readFileSync } from 'node:fs';
+import { loadEngine } from '../src/cli/engine.ts';
+import { run } from '../src/cli/program.ts';
+import { filesConfig } from './config.ts';
+
+const interrupted = { SIGINT: 130, SIGTERM: 143 } as const;
+const controller = new AbortController();
+
+/** The first signal asks for a safe end; the second is obeyed at once. */
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (controller.signal.aborted) process.exit(interrupted[signal]);
+    controller.abort(signal);
+  });
+}
+
+/** A reader that went away (`sluice status | head`) must not stop a release. */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+const status = await run({
+  argv: process.argv.slice(2),
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  version: versionOf('../package.json', '../../package.json'),
+  signal: controller.signal,
+  config: filesConfig({ cwd: process.cwd(), env: process.env }),
+  engine: loadEngine,
+  createPorts: async (site, emit) =>
+    (await import('./ports.ts')).createPorts(site, { emit, env: process.env }),
+});
+
+// All that was written leaves first: a pipe may be full. Nothing that is still open keeps the process alive.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));
+
+/** package.json stands above `bin` in the sources, and above `dist` once built. */
+function versionOf(...places: readonly string[]): string {
+  const file = places.map((place) => new URL(place, import.meta.url)).find((url) => existsSync(url));
+  return file ? JSON.parse(readFileSync(file, 'utf8')).version : 'unknown';
+}

@@ -1,0 +1,28 @@
+import { failure } from '../../core/errors.ts';
+import type { Observation } from '../../core/observation.ts';
+import { checkText } from '../../reporters/check-text.ts';
+import { type Command, json, onSite, paintOf, siteOf, type Work } from '../call.ts';
+
+/** Everything that is looked at before a deploy; makes the directories of an empty `deployTo`. */
+export const checkCommand: Command = async (call) =>
+  onSite(call, await siteOf(call), async (work) => {
+    const { environment, flags } = call;
+    const { stdout } = environment;
+    const { site, engine, wanted } = work;
+    const { problems, warnings } = engine.preflight(site, await observeWithLayout(work, environment.signal));
+    if (flags.json) stdout.write(json({ ready: problems.length === 0, problems, warnings }));
+    if (problems.length > 0) throw failure('PREFLIGHT', { problems });
+    if (!flags.json) {
+      const [nodes, balancers] = [site.nodes.length, site.balancers.length];
+      stdout.write(checkText({ wanted, nodes, balancers, warnings }, paintOf(environment, stdout)));
+    }
+    return 0;
+  });
+
+/** Directories first, so that what is then missing can be put into them. A node that does not answer is a problem, not a stop. */
+async function observeWithLayout({ site, ports, engine }: Work, signal: AbortSignal): Promise<Observation> {
+  const observed = await engine.observe(site, ports, signal);
+  if (Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null)) return observed;
+  await engine.setup(site, ports);
+  return engine.observe(site, ports, signal);
+}

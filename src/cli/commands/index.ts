@@ -1,0 +1,143 @@
+import type { Command } from '../call.ts';
+
+/** A command as help shows it. Its work is loaded only when it is run. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly operands: readonly Operand[];
+  readonly summary: string;
+  readonly flags: readonly Flag[];
+  readonly examples: readonly string[];
+  load(): Promise<Command>;
+}
+
+export type Operand = keyof typeof operands;
+export type Flag = keyof typeof flags;
+
+/** Each operand as commander reads it, and its sentence. */
+export const operands = {
+  stage: ['<stage>', 'production, or shop/production where sites stand side by side'],
+  stageIfSeveral: [
+    '[stage]',
+    'production, or shop/production where sites stand side by side; an only stage may be left out',
+  ],
+  nodes: ['<node...>', 'as the config names them'],
+} as const satisfies Readonly<Record<string, readonly [string, string]>>;
+
+/** Each flag as commander reads it, and its sentence. */
+export const flags = {
+  ref: ['--ref <ref>', 'a branch, tag or commit instead of the one in the config'],
+  to: ['--to <release>', 'this release instead of the one before the live one'],
+  nodes: ['--nodes <names>', 'only these nodes, separated by commas'],
+  strategy: ['--strategy <name>', 'another strategy than that of the config'],
+  batch: ['--batch <sizes>', 'nodes at a time: a count, a part, or a list of them such as 1,30%,100%'],
+  onFailure: ['--on-failure <policy>', 'rollback, rollback-batch or halt'],
+  reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
+  yes: ['-y, --yes', 'do not ask; implied by CI=true'],
+  dryRun: ['--dry-run', 'print the whole plan, and change nothing'],
+  json: ['--json', 'for programs: JSON on standard output'],
+  verbose: ['-v, --verbose', 'every detail of every node, and all output of builds and hooks'],
+  watch: ['-w, --watch', 'read again every 2 s, until Ctrl-C'],
+  forceDrain: ['--force', 'although fewer nodes than servingMin would serve'],
+  forceEnable: ['--force', 'without its checks'],
+} as const satisfies Readonly<Record<string, readonly [string, string]>>;
+
+const planFlags = ['ref', 'nodes', 'strategy', 'batch', 'onFailure'] as const;
+
+export const commandEntries: readonly CommandEntry[] = [
+  {
+    name: 'deploy',
+    operands: ['stageIfSeveral'],
+    summary: 'Release a revision to the nodes.',
+    flags: [...planFlags, 'yes', 'dryRun', 'json', 'verbose'],
+    examples: ['sluice deploy production', 'sluice deploy shop/production --ref v2.1 --batch 1,30% --yes'],
+    load: async () => (await import('./deploy.ts')).deployCommand,
+  },
+  {
+    name: 'plan',
+    operands: ['stageIfSeveral'],
+    summary: 'Print what a deploy would do; change nothing.',
+    flags: [...planFlags, 'json'],
+    examples: ['sluice plan production', 'sluice plan production --nodes web1,web2 --json'],
+    load: async () => (await import('./plan.ts')).planCommand,
+  },
+  {
+    name: 'rollback',
+    operands: ['stageIfSeveral'],
+    summary: 'Bring an earlier release back live.',
+    flags: ['to', 'nodes', 'strategy', 'batch', 'onFailure', 'yes', 'dryRun', 'json', 'verbose'],
+    examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
+    load: async () => (await import('./rollback.ts')).rollbackCommand,
+  },
+  {
+    name: 'status',
+    operands: ['stageIfSeveral'],
+    summary: 'Show what is live and in rotation on each node.',
+    flags: ['watch', 'json'],
+    examples: ['sluice status production', 'sluice status production --watch'],
+    load: async () => (await import('./status.ts')).statusCommand,
+  },
+  {
+    name: 'releases',
+    operands: ['stageIfSeveral'],
+    summary: 'List the releases and who has them.',
+    flags: ['json'],
+    examples: ['sluice releases production'],
+    load: async () => (await import('./releases.ts')).releasesCommand,
+  },
+  {
+    name: 'history',
+    operands: ['stageIfSeveral'],
+    summary: 'Show what was done, by whom and when.',
+    flags: ['json'],
+    examples: ['sluice history production'],
+    load: async () => (await import('./history.ts')).historyCommand,
+  },
+  {
+    name: 'check',
+    operands: ['stageIfSeveral'],
+    summary: 'Find out whether a deploy could begin.',
+    flags: ['json'],
+    examples: ['sluice check production'],
+    load: async () => (await import('./check.ts')).checkCommand,
+  },
+  {
+    name: 'unlock',
+    operands: ['stageIfSeveral'],
+    summary: 'Break the lock of a run that is dead.',
+    flags: ['reason', 'yes'],
+    examples: ["sluice unlock production --reason 'the CI runner was shut down'"],
+    load: async () => (await import('./unlock.ts')).unlockCommand,
+  },
+  {
+    name: 'drain',
+    operands: ['stage', 'nodes'],
+    summary: 'Take nodes out of rotation for work by hand.',
+    flags: ['forceDrain', 'json'],
+    examples: ['sluice drain production web3'],
+    load: async () => (await import('./drain.ts')).drainCommand,
+  },
+  {
+    name: 'enable',
+    operands: ['stage', 'nodes'],
+    summary: 'Let nodes take traffic again.',
+    flags: ['forceEnable', 'json'],
+    examples: ['sluice enable production web3'],
+    load: async () => (await import('./enable.ts')).enableCommand,
+  },
+  {
+    name: 'init',
+    operands: [],
+    summary: 'Write a config for the application here.',
+    flags: [],
+    examples: ['sluice init'],
+    load: async () => (await import('./init.ts')).initCommand,
+  },
+  {
+    name: 'schema',
+    operands: [],
+    summary: 'Print the JSON Schema of the config, for editors.',
+    flags: [],
+    examples: ['sluice schema > sluice.schema.json'],
+    load: async () => (await import('./schema.ts')).schemaCommand,
+  },
+];

@@ -1,0 +1,27 @@
+import type { Engine } from './environment.ts';
+
+/** The real engine, loaded when a command needs it: help must not wait for it. */
+export async function loadEngine(): Promise<Engine> {
+  const [run, observing, checking, manual, locking, log] = await Promise.all([
+    import('../engine/deploy.ts'),
+    import('../engine/observe.ts'),
+    import('../engine/preflight.ts'),
+    import('../engine/manual.ts'),
+    import('../engine/unlock.ts'),
+    import('../engine/history.ts'),
+  ]);
+  const { deploy, rollback, propose, proposeRollback } = run;
+  const { preflight, setup } = checking;
+  return {
+    deploy,
+    rollback,
+    propose,
+    proposeRollback,
+    observe: observing.observe,
+    preflight,
+    setup,
+    setRotation: manual.setRotation,
+    unlock: locking.unlock,
+    history: log.history,
+  };
+}

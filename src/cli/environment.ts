@@ -1,0 +1,57 @@
+import type { Readable } from 'node:stream';
+import type { Overrides } from '../config/overrides.ts';
+import type { Event } from '../core/event.ts';
+import type { JsonSchema } from '../core/field.ts';
+import type { Site, StrategySettings } from '../core/site.ts';
+import type { Strategy } from '../core/strategy.ts';
+import type { deploy, propose, proposeRollback, rollback } from '../engine/deploy.ts';
+import type { history } from '../engine/history.ts';
+import type { setRotation } from '../engine/manual.ts';
+import type { observe } from '../engine/observe.ts';
+import type { preflight, setup } from '../engine/preflight.ts';
+import type { unlock } from '../engine/unlock.ts';
+import type { Ports } from '../ports.ts';
+import type { Output } from '../reporters/reporter.ts';
+
+/** All that the command line needs from outside. `bin` makes the real one. */
+export interface Environment {
+  /** Without the interpreter and the program. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Of sluice itself. */
+  readonly version: string;
+  /** Aborted with the reason `SIGINT` or `SIGTERM`. */
+  readonly signal: AbortSignal;
+  readonly config: Config;
+  /** Loaded when a command needs it. */
+  engine(): Promise<Engine>;
+  createPorts(site: Site, emit: (event: Event) => void): Promise<OpenPorts>;
+}
+
+export type OpenPorts = Ports & { close(): Promise<void> };
+
+/** What is said in config files, read from the current directory. */
+export interface Config {
+  /** `wanted` and the failures are those of `loadSite`. */
+  load(wanted: string, overrides: Overrides): Promise<Site>;
+  strategy(settings: StrategySettings): Promise<Strategy>;
+  schema(): Promise<JsonSchema>;
+  /** Writes a config that suits the application it finds; says what it wrote. Never replaces a file. */
+  init(): Promise<{ readonly file: string; readonly application: string | null }>;
+}
+
+export interface Engine {
+  readonly deploy: typeof deploy;
+  readonly rollback: typeof rollback;
+  readonly propose: typeof propose;
+  readonly proposeRollback: typeof proposeRollback;
+  readonly observe: typeof observe;
+  readonly preflight: typeof preflight;
+  readonly setup: typeof setup;
+  readonly setRotation: typeof setRotation;
+  readonly unlock: typeof unlock;
+  readonly history: typeof history;
+}

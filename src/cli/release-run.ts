@@ -1,0 +1,67 @@
+import { count, type ExitStatus, failure } from '../core/errors.ts';
+import type { Report } from '../core/event.ts';
+import type { Proposal, RunRequest } from '../engine/deploy.ts';
+import { planSummary } from '../reporters/plan-text.ts';
+import type { Reporter } from '../reporters/reporter.ts';
+import { asking, confirmed, mustBeConfirmable } from './ask.ts';
+import { type Call, onSite, paintOf, siteOf, type Work, wantedOf } from './call.ts';
+import { requestOf } from './request.ts';
+import { reporterOf } from './screen.ts';
+
+/** What deploy and rollback share: a reporter, a question, and the exit status of the report. */
+export async function releaseRun(
+  call: Call,
+  command: 'deploy' | 'rollback',
+  run: (request: RunRequest, work: Work) => Promise<Report>,
+): Promise<ExitStatus> {
+  mustBeConfirmable(call, command);
+  const site = await siteOf(call);
+  const wanted = wantedOf(call, site);
+  const reporter = await reporterOf(call, wanted);
+  const title = `${command} of ${wanted}`;
+  const request = await requestOf(call, site, (proposal) => confirmPlan(call, { title, reporter, proposal }));
+  const stopListening = sayWhatASignalDoes(call, reporter);
+  try {
+    const report = await onSite(
+      call,
+      site,
+      (work) => run(request, work),
+      (event) => reporter.draw(event),
+    );
+    return report.exit;
+  } finally {
+    stopListening();
+    reporter.clear();
+  }
+}
+
+/** At once, for the step under way may take a while to end. */
+function sayWhatASignalDoes({ environment }: Call, reporter: Reporter): () => void {
+  const { signal, stderr } = environment;
+  const listener = (): void => {
+    reporter.clear();
+    stderr.write(
+      `\n${signal.reason}: the step under way ends first. Once more stops at once, and leaves the site as it is then.\n`,
+    );
+  };
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
+}
+
+interface Question {
+  readonly title: string;
+  readonly reporter: Reporter;
+  readonly proposal: Proposal;
+}
+
+async function confirmPlan(call: Call, { title, reporter, proposal }: Question): Promise<boolean> {
+  const { environment, flags } = call;
+  const output = flags.json ? environment.stderr : environment.stdout;
+  reporter.clear();
+  output.write(`\n${planSummary({ title, ...proposal, paint: paintOf(environment, output) })}\n`);
+  const question = `Carry out ${count(proposal.plan.steps.length, 'step')}?`;
+  const agreed = await asking(environment, (ask) => confirmed(call, question, ask));
+  // A question that Ctrl-C ended was not answered with no.
+  if (environment.signal.aborted) throw failure('INTERRUPTED', { signal: String(environment.signal.reason) });
+  return agreed;
+}

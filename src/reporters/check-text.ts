@@ -1,0 +1,18 @@
+import { count } from '../core/errors.ts';
+import type { Paint } from './paint.ts';
+
+/** A preflight without problems; those that have some are shown as the failure that they are. */
+export const checkText = (
+  input: {
+    readonly wanted: string;
+    readonly nodes: number;
+    readonly balancers: number;
+    readonly warnings: readonly string[];
+  },
+  paint: Paint,
+): string =>
+  [
+    ...input.warnings.map((text) => `${paint.warn('warning:')} ${text}`),
+    `${paint.good('Ready:')} ${input.wanted} can be deployed to (${count(input.nodes, 'node')}, ${count(input.balancers, 'balancer')} read).`,
+    '',
+  ].join('\n');

@@ -1,0 +1,20 @@
+import type { Event } from '../core/event.ts';
+
+/** Shows a run to somebody. Each event is drawn when it comes, in order. */
+export interface Reporter {
+  draw(event: Event): void;
+  /** Takes down what moves on the screen, so that others can write; the next event may bring it back. */
+  clear(): void;
+}
+
+/** Where a reporter writes. */
+export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+export interface ReporterOptions {
+  readonly output: Output;
+  /** The site as the user named it, for commands that are suggested: `shop/production`. */
+  readonly wanted: string;
+  /** Every node's detail, and every line of builds and hooks. */
+  readonly verbose: boolean;
+  readonly colour: boolean;
+}

@@ -1,0 +1,167 @@
+import { count, list, lockStaleMs } from '../core/errors.ts';
+import type { NodeName } from '../core/node.ts';
+import {
+  isHeldOut,
+  isServing,
+  type LockState,
+  liveRelease,
+  type NodeState,
+  nodeState,
+  type Observation,
+  releaseOn,
+  serversOf,
+  servingNodes,
+} from '../core/observation.ts';
+import type { ReleaseId } from '../core/release.ts';
+import { duration } from './amount.ts';
+import type { Paint } from './paint.ts';
+import { shortRevision } from './release-text.ts';
+import { byBalancer, serversText } from './servers-text.ts';
+import { table } from './table.ts';
+
+export interface StatusView {
+  /** As the user named it, for commands that are suggested. */
+  readonly wanted: string;
+  readonly servingMin: number;
+  readonly observed: Observation;
+  readonly paint: Paint;
+}
+
+/** What is so on nodes and balancers, and then whatever is not as it should be. */
+export function statusText(view: StatusView): string {
+  const { wanted, servingMin, observed, paint } = view;
+  const [serving, total] = [servingNodes(observed).length, Object.keys(observed.nodes).length];
+  const tone = serving < servingMin ? paint.bad : paint.strong;
+  const remarks = remarksOf(view);
+  return [
+    tone(`${wanted}: ${serving} of ${count(total, 'node')} serving (servingMin ${servingMin})`),
+    '',
+    nodeTable(view),
+    '',
+    ...(remarks.length === 0
+      ? [paint.good('Nothing stands out.')]
+      : remarks.map((text) => `${paint.warn('!')} ${text}`)),
+    '',
+  ].join('\n');
+}
+
+/** The release that is live on most nodes, of several the newest; null if none is. The others have drifted. */
+export function mostLive(observed: Observation): ReleaseId | null {
+  const live = Object.values(observed.nodes).flatMap((node) => liveRelease(node) ?? []);
+  const countOf = (id: ReleaseId): number => live.filter((other) => other === id).length;
+  return [...new Set(live)].sort((a, b) => countOf(b) - countOf(a) || (a < b ? 1 : -1))[0] ?? null;
+}
+
+/** Nodes that were read and do not run the release of the others. */
+export const driftedNodes = (observed: Observation): readonly NodeName[] =>
+  Object.values(observed.nodes)
+    .filter((node) => node.unreachable === null && liveRelease(node) !== mostLive(observed))
+    .map(({ name }) => name);
+
+function nodeTable({ observed, paint }: StatusView): string {
+  const balancers = [...new Set(observed.balancers.map(({ balancer }) => balancer))].sort();
+  const drifted = driftedNodes(observed);
+  const rows = Object.values(observed.nodes).map((node) => {
+    const tone = drifted.includes(node.name) ? paint.warn : (text: string) => text;
+    return [
+      node.name,
+      tone(liveText(node)),
+      tone(shortRevision(liveRevision(node))),
+      isServing(observed, node.name) ? paint.good('yes') : paint.bad('no'),
+      ...byBalancer(observed.servers, balancers, node.name).map((servers) =>
+        serversText(servers, paint, { sessions: true }),
+      ),
+    ];
+  });
+  const header = ['node', 'live', 'revision', 'serving', ...balancers].map(paint.dim);
+  return table([header, ...rows]);
+}
+
+function liveText({ unreachable, current }: NodeState): string {
+  if (unreachable !== null) return '?';
+  return current.kind === 'release' ? current.id : '-';
+}
+
+const liveRevision = (node: NodeState): string | null => {
+  const live = liveRelease(node);
+  return live === null ? null : (releaseOn(node, live)?.revision ?? null);
+};
+
+const remarksOf = (view: StatusView): readonly string[] => [
+  ...(mostLive(view.observed) === null ? ['No node has a live release yet.'] : []),
+  ...lockRemarks(view),
+  ...balancerRemarks(view.observed),
+  ...Object.keys(view.observed.nodes).flatMap((node) => nodeRemarks(view, node)),
+];
+
+/** One line a run: its lock stands on many nodes. */
+function lockRemarks({ observed, wanted }: StatusView): readonly string[] {
+  const locked = Object.values(observed.nodes).flatMap(({ name, lock }) => (lock ? [{ name, lock }] : []));
+  const runs = [...new Set(locked.map(({ lock }) => lock.run))];
+  return runs.map((run) => {
+    const of = locked.filter(({ lock }) => lock.run === run);
+    const freshest = of.map(({ lock }) => lock).sort((a, b) => a.silentMs - b.silentMs)[0]!;
+    return `${lockText(freshest)}, on ${list(of.map(({ name }) => name))}.${
+      isStale(freshest) ? ` That run is dead: sluice unlock ${wanted} frees the lock.` : ''
+    }`;
+  });
+}
+
+/** `locked by ada@laptop since 2026-01-14T09:30:00Z: deploy main …, last heartbeat 4.0 s ago` */
+export const lockText = (lock: LockState): string =>
+  `locked by ${lock.holder} since ${lock.startedAt}: ${lock.reason}, last heartbeat ${duration(lock.silentMs)} ago`;
+
+const isStale = ({ silentMs }: LockState): boolean => silentMs > lockStaleMs;
+
+const balancerRemarks = ({ balancers }: Observation): readonly string[] =>
+  balancers.flatMap(({ balancer, member, unreachable }) =>
+    unreachable === null ? [] : [`balancer ${nameOf(balancer, member)} could not be read: ${unreachable}`],
+  );
+
+const nameOf = (balancer: string, member: string): string =>
+  balancer === member ? balancer : `${balancer} (${member})`;
+
+function nodeRemarks(view: StatusView, name: NodeName): readonly string[] {
+  const node = nodeState(view.observed, name);
+  if (node.unreachable !== null) return [node.unreachable];
+  return [...driftRemarks(view.observed, node), ...rotationRemarks(view, node), ...node.problems];
+}
+
+function driftRemarks(observed: Observation, node: NodeState): readonly string[] {
+  const [live, most] = [liveRelease(node), mostLive(observed)];
+  if (most === null) return [];
+  if (live === null) return node.current.kind === 'absent' ? [`${node.name} has no live release`] : [];
+  return [
+    ...(live === most
+      ? []
+      : [`${node.name} runs ${live}, ${live < most ? 'older' : 'newer'} than ${most} of the others`]),
+    ...(releaseOn(node, live)?.failed ? [`${node.name} runs ${live}, which failed its checks there`] : []),
+  ];
+}
+
+function rotationRemarks(
+  { observed, wanted }: StatusView,
+  { name, drained, lock }: NodeState,
+): readonly string[] {
+  if (observed.balancers.length === 0) return [];
+  const servers = serversOf(observed, name);
+  if (servers.length === 0) return [`${name} is known to no balancer that could be read`];
+  const abandoned = lock === null || isStale(lock);
+  return [
+    ...(isHeldOut(observed, name)
+      ? [
+          `${name} was taken out of rotation by an operator, and no deploy puts it back: sluice enable ${wanted} ${name} does`,
+        ]
+      : []),
+    ...(drained.length > 0 && abandoned
+      ? [
+          `${name} was left out of rotation by a run: sluice deploy ${wanted} goes on, sluice enable ${wanted} ${name} only puts it back`,
+        ]
+      : []),
+    ...(new Set(servers.map(({ rotation }) => rotation)).size > 1
+      ? [
+          `${name}: balancers disagree: ${servers.map(({ server, rotation }) => `${server} ${rotation}`).join(', ')}`,
+        ]
+      : []),
+  ];
+}

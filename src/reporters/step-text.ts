@@ -1,0 +1,23 @@
+import { count } from '../core/errors.ts';
+import type { Step, StepKind, StepOf } from '../core/step.ts';
+import { names } from './amount.ts';
+import { releaseText } from './release-text.ts';
+
+/** A step without its verb, which is its kind: `20260114093000 (3f2a9c1) on web1, web2`. */
+export const stepObject = (step: Step, namesMax?: number): string =>
+  (objects[step.kind] as (step: Step, on: string) => string)(step, names(step.nodes, namesMax));
+
+/** `activate 20260114093000 (3f2a9c1) on web1, web2` */
+export const stepText = (step: Step, namesMax?: number): string =>
+  `${step.kind} ${stepObject(step, namesMax)}`;
+
+const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => string } = {
+  build: ({ release }) => releaseText(release),
+  prepare: ({ release }, on) => `${releaseText(release)} on ${on}`,
+  drain: (_, on) => on,
+  activate: ({ release }, on) => `${releaseText(release)} on ${on}`,
+  check: ({ release }, on) => `${on} as ${release.id}`,
+  enable: (_, on) => on,
+  cleanup: ({ remove }, on) => `${on}: ${count(new Set(Object.values(remove).flat()).size, 'old release')}`,
+  hook: ({ hook, point }, on) => `${hook} (${point}) for ${on}`,
+};

@@ -1,0 +1,146 @@
+import { Readable } from 'node:stream';
+import type { Engine, Environment } from '../../src/cli/environment.ts';
+import { run } from '../../src/cli/program.ts';
+import type { Event, Report } from '../../src/core/event.ts';
+import type { Site } from '../../src/core/site.ts';
+import type { Proposal } from '../../src/engine/deploy.ts';
+import type { Ports } from '../../src/ports.ts';
+import { plan, report, steps } from '../reporters/example-run.ts';
+import { nodeNames, observation } from '../reporters/example-site.ts';
+import { memoryOutput } from '../reporters/memory-output.ts';
+
+export interface FakeOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** What a person types; with it, all streams are terminals. */
+  readonly typed?: string;
+  readonly engine?: Partial<Engine>;
+  readonly load?: Environment['config']['load'];
+  readonly signal?: AbortSignal;
+  readonly columns?: number;
+  /** Events that the ports emit as soon as they are open. */
+  readonly events?: readonly Event[];
+}
+
+export interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Calls of the engine and the config, in order. */
+  readonly calls: readonly (readonly [string, unknown])[];
+  readonly portsClosed: boolean;
+  /** Whether anything was taken from standard input. */
+  readonly inputRead: boolean;
+}
+
+/** Runs a command line as `bin` would, with an engine that does nothing and says so. */
+export async function sluice(line: string, options: FakeOptions = {}): Promise<Outcome> {
+  const isTTY = options.typed !== undefined;
+  const cursor = { cursorTo: () => true, clearLine: () => true, moveCursor: () => true };
+  const stdout = Object.assign(memoryOutput({ isTTY, columns: options.columns ?? 100 }), cursor);
+  const stderr = Object.assign(memoryOutput({ isTTY, columns: options.columns ?? 100 }), cursor);
+  const stdin = Object.assign(Readable.from([options.typed ?? '']), { isTTY });
+  const calls: [string, unknown][] = [];
+  let portsClosed = false;
+  const environment: Environment = {
+    argv: line.split(' ').filter((word) => word !== ''),
+    env: { NO_COLOR: '1', ...options.env },
+    stdin,
+    stdout,
+    stderr,
+    version: '1.2.3',
+    signal: options.signal ?? new AbortController().signal,
+    config: {
+      load: async (wanted, overrides) => {
+        calls.push(['load', { wanted, ...overrides }]);
+        return options.load ? options.load(wanted, overrides) : site;
+      },
+      strategy: async ({ name }) => ({ name, summary: '', steps: () => [] }),
+      schema: async () => ({ type: 'object' }),
+      init: async () => ({ file: 'sluice.config.ts', application: 'WordPress' }),
+    },
+    engine: async () => ({ ...fakeEngine(calls), ...options.engine }),
+    createPorts: async (_site, emit) => {
+      for (const event of options.events ?? []) emit(event);
+      return {
+        ...ports,
+        emit,
+        close: async () => {
+          portsClosed = true;
+        },
+      };
+    },
+  };
+  const status = await run(environment);
+  const inputRead = stdin.readableDidRead;
+  return { status, stdout: stdout.text(), stderr: stderr.text(), calls, portsClosed, inputRead };
+}
+
+/** What the command line looks at; the rest of a site is the engine's business. */
+export const site = {
+  name: 'shop',
+  stage: 'production',
+  source: { ref: 'main' },
+  nodes: nodeNames.map((name) => ({ name })),
+  balancers: [{ name: 'lb1' }, { name: 'lb2' }],
+  strategy: { name: 'rolling', options: {} },
+  servingMin: 3,
+} as unknown as Site;
+
+const ports = { clock: { nowMs: () => 0, sleep: async () => {} } } as unknown as Ports;
+
+export const proposal: Proposal = {
+  plan,
+  observed: observation(),
+  comparison: null,
+  commands: steps.map(() => []),
+};
+
+function fakeEngine(calls: [string, unknown][]): Engine {
+  const note = (name: string, input: unknown): void => {
+    calls.push([name, input]);
+  };
+  const carryOut = async (confirm: (proposal: Proposal) => Promise<boolean>): Promise<Report> =>
+    (await confirm(proposal)) ? report() : report({ outcome: 'refused', exit: 2, nodes: null });
+  return {
+    deploy: async ({ ref, nodes, confirm }) => {
+      note('deploy', { ref, nodes });
+      return carryOut(confirm);
+    },
+    rollback: async ({ to, nodes, confirm }) => {
+      note('rollback', { to, nodes });
+      return carryOut(confirm);
+    },
+    propose: async ({ ref, nodes }) => {
+      note('propose', { ref, nodes });
+      return proposal;
+    },
+    proposeRollback: async ({ to, nodes }) => {
+      note('proposeRollback', { to, nodes });
+      return proposal;
+    },
+    observe: async () => observation(),
+    preflight: () => ({ problems: [], warnings: [] }),
+    setup: async () => note('setup', null),
+    setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),
+    unlock: async (_site, _ports, { reason }) => {
+      note('unlock', { reason });
+      return [{ node: 'web1', lock }];
+    },
+    history: async () => [
+      {
+        at: '2026-01-13T09:00:00Z',
+        text: 'deploy main as 20260113090000 by ada@laptop: done',
+        nodes: [...nodeNames],
+      },
+    ],
+  };
+}
+
+export const lock = {
+  run: 'r9',
+  holder: 'bob@ci7',
+  host: 'ci7',
+  reason: 'deploy main as 20260114093000',
+  startedAt: '2026-01-14T09:30:00Z',
+  silentMs: 312_000,
+};
