@@ -1,0 +1,54 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { startTraffic, type Traffic, type TrafficOptions, type TrafficReport } from './traffic.ts';
+
+/**
+ * The same as `startTraffic`, in a process of its own: neither disturbs the other's clock. The process ends with
+ * `stop()`, or with its parent. `stop` rejects if it ended before.
+ */
+export async function startTrafficProcess(options: TrafficOptions): Promise<Traffic> {
+  const child = fork(program, { execArgv: loader, serialization: 'json' });
+  const ended = once(child, 'exit');
+  await answerOf(child, ended, options);
+  return {
+    async stop() {
+      const report = (await answerOf(child, ended, 'stop')) as TrafficReport;
+      await ended;
+      return report;
+    },
+  };
+}
+
+const program = fileURLToPath(import.meta.url);
+/** From the sources, not compiled, the process needs a loader for TypeScript. */
+const loader = program.endsWith('.ts') ? ['--import', 'jiti/register'] : [];
+
+async function answerOf(
+  child: ChildProcess,
+  ended: Promise<unknown>,
+  question: TrafficOptions | 'stop',
+): Promise<unknown> {
+  const answer = once(child, 'message');
+  const early = ended.then(() => Promise.reject(new Error('the traffic process ended too early')));
+  if (child.connected) child.send(question);
+  const [message] = await Promise.race([answer, early]);
+  return message;
+}
+
+function serve(): void {
+  let traffic: Traffic | null = null;
+  process.on('disconnect', () => process.exit());
+  // A Ctrl-C in the terminal is for the parent, which then stops this process.
+  process.on('SIGINT', () => {});
+  process.on('message', async (question: TrafficOptions | 'stop') => {
+    if (question !== 'stop') {
+      traffic = startTraffic(question);
+      process.send?.('started');
+      return;
+    }
+    process.send?.(await traffic?.stop(), () => process.exit());
+  });
+}
+
+if (process.argv[1] === program) serve();

@@ -1,0 +1,118 @@
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { balancerKinds } from '../../src/adapters/balancers/index.ts';
+import { createTransport } from '../../src/adapters/transports/index.ts';
+import { loadSite } from '../../src/config/load.ts';
+import type { Site } from '../../src/core/site.ts';
+import { watchRotation } from '../../src/sandbox/rotation-watch.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { strategies } from '../../strategies/index.ts';
+
+let dir: string;
+let sandbox: Sandbox | null = null;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'sluice-sandbox-'));
+});
+
+afterEach(async () => {
+  await sandbox?.close();
+  sandbox = null;
+  await rm(dir, { recursive: true });
+});
+
+describe('a sandbox', () => {
+  test('has a config that loads, with a node for each SSH server', async () => {
+    sandbox = await startSandbox({ dir, nodes: 3 });
+    const site = await siteOf(sandbox);
+    expect(site).toMatchObject({ name: 'shop', stage: 'sandbox', deployTo: '/srv/shop', servingMin: 2 });
+    expect(site.nodes.map(({ name }) => name)).toEqual(['web1', 'web2', 'web3']);
+    expect(sandbox.config).toBe(await readFile(join(dir, 'sluice.config.ts'), 'utf8'));
+  });
+
+  test('is readable for its owner alone', async () => {
+    sandbox = await startSandbox({ dir, nodes: 1 });
+    expect((await stat(dir)).mode & 0o777).toBe(0o700);
+    for (const file of ['id_ed25519', 'balancer.token'])
+      expect((await stat(join(dir, file))).mode & 0o777).toBe(0o600);
+  });
+
+  test('gives each node a site directory of its own under the same name', async () => {
+    sandbox = await startSandbox({ dir, nodes: 2 });
+    const site = await siteOf(sandbox);
+    const transport = await createTransport(site);
+    try {
+      for (const node of site.nodes) await transport.run(node, command(`echo ${node.name} > /srv/shop/name`));
+      const [first, second] = site.nodes;
+      expect(await transport.run(first!, command('cat /srv/shop/name'))).toMatchObject({ stdout: 'web1\n' });
+      expect(await transport.run(second!, command('cat /srv/shop/name'))).toMatchObject({ stdout: 'web2\n' });
+      const listed = await transport.run(
+        second!,
+        command('cd /srv/shop && pwd -P && echo /srv/shop >&2; exit 3'),
+      );
+      expect(listed).toEqual({ status: 3, stdout: '/srv/shop\n', stderr: '/srv/shop\n' });
+    } finally {
+      await transport.close();
+    }
+  });
+
+  test('has a balancer that sends no traffic to nodes on which nothing runs yet', async () => {
+    sandbox = await startSandbox({ dir, nodes: 2 });
+    const watch = watchRotation(sandbox.adminUrl, sandbox.token);
+    const answer = await fetch(sandbox.url);
+    expect(answer.status).toBe(503);
+    expect(await watch.stop()).toMatchObject({ servingMin: 0, outMs: { web1: 0, web2: 0 } });
+  });
+
+  test('is not made in a folder that holds something, which stays as it was', async () => {
+    await writeFile(join(dir, 'letter'), '');
+    await chmod(dir, 0o755);
+    await expect(startSandbox({ dir, nodes: 1 })).rejects.toThrow(`${dir} is not empty`);
+    expect(await readdir(dir)).toEqual(['letter']);
+    expect((await stat(dir)).mode & 0o777).toBe(0o755);
+  });
+
+  test('is not made in a folder whose path a shell would change', async () => {
+    await expect(startSandbox({ dir: join(dir, 'a b'), nodes: 1 })).rejects.toThrow(
+      'whose path no shell changes',
+    );
+    expect(await readdir(dir)).toEqual([]);
+  });
+});
+
+test('watching the rotation counts how long each server was out, and the fewest that served', async () => {
+  sandbox = await startSandbox({ dir, nodes: 2 });
+  const { adminUrl, token } = sandbox;
+  const set = (rotation: string) =>
+    fetch(`${adminUrl}/servers`, {
+      method: 'PATCH',
+      headers: { authorization: `Bearer ${token.reveal()}` },
+      body: JSON.stringify({ web2: { rotation } }),
+    });
+  const watch = watchRotation(adminUrl, token);
+  await set('draining');
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await set('in');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const { outMs, looks } = await watch.stop();
+  expect(outMs.web1).toBe(0);
+  expect(outMs.web2).toBeGreaterThan(200);
+  expect(outMs.web2).toBeLessThan(600);
+  expect(looks).toBeGreaterThan(5);
+});
+
+const siteOf = async (made: Sandbox): Promise<Site> => {
+  const registries = { strategies, balancers: balancerKinds, hooks: {} };
+  return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
+};
+
+const command = (script: string) => ({
+  name: 'test',
+  params: {},
+  summary: 'a test',
+  script,
+  parse: () => undefined,
+  timeoutMs: 5000,
+});

@@ -1,0 +1,175 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, test } from 'vitest';
+import { startTraffic, type TrafficOptions, type TrafficReport } from '../../src/sandbox/traffic.ts';
+import { startTrafficProcess } from '../../src/sandbox/traffic-process.ts';
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+describe('what counts as a failure', () => {
+  test('a whole answer in time is none', async () => {
+    const report = await trafficAgainst((response) => whole(response));
+    expect(report).toMatchObject({ failed: 0, failures: [], truncated: 0, late: 0 });
+    expect(report.requests).toBeGreaterThan(0);
+    expect(report.statuses).toEqual({ 200: report.requests });
+  });
+
+  test('an answer that ends before its length is truncated', async () => {
+    const report = await trafficAgainst((response) => {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('only this');
+      setTimeout(() => response.destroy(), 5);
+    });
+    expectAllFailed(report, { kind: 'truncated', reason: 'cut off after 9 of 100 bytes' });
+    expect(report.truncated).toBe(report.requests);
+  });
+
+  test('an answer in chunks without the last chunk is truncated', async () => {
+    const report = await trafficAgainst((response) => {
+      response.writeHead(200, { 'transfer-encoding': 'chunked' });
+      response.write('end\n');
+      setTimeout(() => response.destroy(), 5);
+    });
+    expectAllFailed(report, { kind: 'truncated', reason: 'cut off after 4 of unknown bytes' });
+  });
+
+  test('a whole answer without the end that every body has is truncated', async () => {
+    const report = await trafficAgainst((response) => {
+      response.writeHead(200, { 'content-length': 4 }).end('en?\n');
+    });
+    expectAllFailed(report, { kind: 'truncated', reason: '4 bytes without the end that every body has' });
+  });
+
+  test('an answer whose end nobody can see is wrong', async () => {
+    const report = await trafficAgainst((response) => {
+      response.socket?.end('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nend\n');
+    });
+    expectAllFailed(report, { kind: 'wrong' });
+  });
+
+  test('another status than 200 is wrong', async () => {
+    const report = await trafficAgainst((response) => {
+      response.writeHead(503, { 'content-length': 4 }).end('end\n');
+    });
+    expectAllFailed(report, { kind: 'wrong', reason: 'status 503' });
+    expect(report.statuses).toEqual({ 503: report.requests });
+  });
+
+  test('an answer after its time is late', async () => {
+    const report = await trafficAgainst((response) => setTimeout(() => whole(response), 120), 60);
+    expectAllFailed(report, { kind: 'late', reason: 'no whole answer within 60 ms' });
+    expect(report.late).toBe(report.requests);
+  });
+
+  test('an answer that begins in time but is whole too late is late', async () => {
+    const report = await trafficAgainst((response) => {
+      response.writeHead(200, { 'content-length': 4 });
+      response.write('en');
+      setTimeout(() => response.end('d\n'), 120);
+    }, 60);
+    expectAllFailed(report, { kind: 'late' });
+  });
+
+  test('a connection that is closed without an answer is refused, and nothing is asked twice', async () => {
+    let asked = 0;
+    const report = await trafficAgainst((response) => {
+      asked++;
+      response.destroy();
+    });
+    expectAllFailed(report, { kind: 'refused' });
+    expect(report.requests).toBe(asked);
+  });
+
+  test('one bad answer among good ones is one failure, with its path', async () => {
+    let asked = 0;
+    const report = await trafficAgainst((response) =>
+      ++asked === 20 ? response.destroy() : whole(response),
+    );
+    expect(report.failed).toBe(1);
+    expect(report.requests).toBe(asked);
+    expect(report.failures).toHaveLength(1);
+    expect(['/a', '/b']).toContain(report.failures[0]?.path);
+  });
+});
+
+test('slow requests are in flight at all times, and are asked with their own time limit', async () => {
+  const url = await serve((response, path) =>
+    path === '/slow' ? setTimeout(() => whole(response), 1200) : whole(response),
+  );
+  const slow = { path: '/slow', workers: 3, lateMs: 4000 };
+  const traffic = startTraffic({ ...options(url), lateMs: 1000, slow });
+  await sleep(3000);
+  const report = await traffic.stop();
+  expect(report.failed).toBe(0);
+  expect(report.slowRequests).toBeGreaterThanOrEqual(6);
+  expect(report.slowInFlightMin).toBeGreaterThan(0);
+  expect(report.p99Ms).toBeLessThan(1000);
+});
+
+test('three clients of four keep their connection, the fourth opens one for each request', async () => {
+  const seen = new Map<string, number>();
+  const url = await serve((response) => {
+    const client = `${response.socket?.remotePort}`;
+    seen.set(client, (seen.get(client) ?? 0) + 1);
+    whole(response);
+  });
+  const report = await trafficOf({ ...options(url), workers: 4, pauseMs: 1 });
+  const kept = [...seen.values()].filter((requests) => requests > 1);
+  expect(report.failed).toBe(0);
+  expect(kept).toHaveLength(3);
+  expect(seen.size).toBeGreaterThan(10);
+});
+
+test('traffic in a process of its own gives the same report', async () => {
+  const url = await serve((response, path) =>
+    path === '/a' ? whole(response) : response.writeHead(404).end(),
+  );
+  const traffic = await startTrafficProcess(options(url));
+  await sleep(300);
+  const report = await traffic.stop();
+  expect(report.requests).toBeGreaterThan(10);
+  expect(report.failed).toBe(report.statuses[404]);
+  expect(report.requests).toBe((report.statuses[200] ?? 0) + report.failed);
+});
+
+const whole = (response: ServerResponse): unknown =>
+  response.writeHead(200, { 'content-length': 4 }).end('end\n');
+
+const options = (url: string): TrafficOptions => ({
+  url,
+  workers: 2,
+  paths: ['/a', '/b'],
+  lateMs: 5000,
+  bodyEnd: 'end\n',
+});
+
+async function serve(respond: (response: ServerResponse, path: string) => unknown): Promise<string> {
+  const server = createServer((request, response) => respond(response, request.url ?? ''));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+async function trafficOf(given: TrafficOptions): Promise<TrafficReport> {
+  const traffic = startTraffic(given);
+  await sleep(200);
+  return traffic.stop();
+}
+
+const trafficAgainst = async (
+  respond: (response: ServerResponse) => unknown,
+  lateMs = 5000,
+): Promise<TrafficReport> => trafficOf({ ...options(await serve(respond)), lateMs });
+
+function expectAllFailed(report: TrafficReport, failure: { kind: string; reason?: string }): void {
+  expect(report.requests).toBeGreaterThan(0);
+  expect(report.failed).toBe(report.requests);
+  expect(report.failures[0]).toMatchObject(failure);
+}
