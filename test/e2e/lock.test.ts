@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventsOfType } from '../lab/events.ts';
+import { type Lab, startLab } from '../lab/lab.ts';
+import { onNode } from '../lab/ssh.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await startLab({ nodes: 4 });
+});
+afterAll(() => lab?.stop());
+
+/** Keeps a deploy busy, under its lock and before it changes any node's rotation. */
+const slowly = { hooks: { 'before:deploy': [{ run: 'sleep 4', on: 'operator' }] } };
+const underWay = /"step-started".*"kind":"hook"/;
+
+test('S25: a second deploy is refused at once and told who holds the lock', async () => {
+  const site = await lab.site({ name: 's25', nodes: 3, settings: slowly });
+  const first = site.startDeploy('good-1', '--json');
+  await first.printed(underWay);
+
+  const second = await site.deploy('good-2');
+  expect(second.exit).toBe(5);
+  expect(second.tookMs).toBeLessThan(3500);
+  const [{ host, startedAt, holder }] = [JSON.parse((await lockOf(site))[1]!)];
+  for (const part of [holder, host, startedAt, 'deploy good-1']) expect(second.output).toContain(part);
+  expect(second.output).toMatch(/as \d{14}/);
+
+  const ended = await first.ended;
+  expect(ended.exit, ended.output).toBe(0);
+  expect((await site.ask(site.node('web1'), '/'))?.body).toContain('version good-1');
+});
+
+test('S26: the loser does not release the lock of the winner', async () => {
+  const unlocking = { run: 'rm -f .sluice/lock ../../.sluice/lock /srv/s26/.sluice/lock' };
+  const site = await lab.site({
+    name: 's26',
+    nodes: 3,
+    settings: { hooks: { ...slowly.hooks, failed: [unlocking, { ...unlocking, on: 'operator' }] } },
+  });
+  const first = site.startDeploy('good-1', '--json');
+  await first.printed(underWay);
+  const held = await lockOf(site);
+  expect(await site.deploy('good-2')).toMatchObject({ exit: 5 });
+  expect(await lockOf(site)).toEqual(held);
+  expect(await site.locked()).toEqual(['web1', 'web2', 'web3']);
+  expect(await first.ended).toMatchObject({ exit: 0 });
+  expect(await site.locked()).toEqual([]);
+});
+
+test('S27: an ordinary failure frees the lock, and the next deploy starts', async () => {
+  const site = await lab.site({ name: 's27', nodes: 2 });
+  await site.deployed('good-1');
+  expect(await site.deploy('badrestart')).toMatchObject({ exit: 1 });
+  expect(await site.locked()).toEqual([]);
+  expect(await site.deploy('good-2')).toMatchObject({ exit: 0 });
+});
+
+test.for([
+  { signal: 'SIGINT', exit: 130, moment: 'drain' },
+  { signal: 'SIGINT', exit: 130, moment: 'activate' },
+  { signal: 'SIGTERM', exit: 143, moment: 'check' },
+  { signal: 'SIGTERM', exit: 143, moment: 'prepare' },
+] as const)(
+  'S28: after $signal in the middle of $moment no node is left out, and the lock is free',
+  async (row) => {
+    const site = await lab.site({ name: `s28-${row.signal}-${row.moment}`.toLowerCase(), nodes: 3 });
+    const first = await site.deployed('good-1');
+    const run = site.startDeploy('good-2', '--json');
+    await run.printed(new RegExp(`"step-started".*"kind":"${row.moment}"`));
+    run.signal(row.signal);
+    const ended = await run.ended;
+
+    expect(ended.exit, ended.output).toBe(row.exit);
+    expect(await site.rotation()).toEqual({ web1: 'UP', web2: 'UP', web3: 'UP' });
+    expect(await site.locked()).toEqual([]);
+    // What runs is what is said to be live, on every node; those that the deploy had not reached have the old release.
+    const live = await site.live();
+    expect(await site.served()).toEqual(live);
+    expect(live).toMatchObject({ web2: first, web3: first });
+    const { report } = eventsOfType(ended, 'run-ended')[0]!;
+    expect(report.outcome).toBe('interrupted');
+    expect(Object.fromEntries(report.nodes!.map(({ name, release }) => [name, release]))).toEqual(live);
+    expect(await site.deploy('good-2')).toMatchObject({ exit: 0 });
+  },
+);
+
+test('S30: a deploy that meets a lock on one node leaves none on the others', async () => {
+  const site = await lab.site({ name: 's30', nodes: 4, kind: 'files' });
+  await site.deployed('good-1');
+  const web3 = site.node('web3');
+  const lock = {
+    holder: 'alice@laptop',
+    host: 'laptop',
+    reason: 'deploy main',
+    startedAt: '2026-01-01T00:00:00.000Z',
+  };
+  await onNode(
+    lab,
+    web3,
+    `cd /srv/s30/.sluice && printf '%s\\n' other-run '${JSON.stringify(lock)}' > lock && date +%s > heartbeat`,
+  );
+  const refused = await site.deploy('good-2');
+  expect(refused.exit).toBe(5);
+  expect(refused.output).toContain('alice@laptop');
+  expect(await site.locked()).toEqual(['web3']);
+  expect(await site.read(web3, '.sluice/lock')).toContain('other-run');
+});
+
+test('S30: of two deploys that start together exactly one wins, 50 times', { timeout: 300_000 }, async () => {
+  const site = await lab.site({
+    name: 's30-race',
+    nodes: 4,
+    kind: 'files',
+    settings: { hooks: { 'before:deploy': [{ run: 'sleep 0.5', on: 'operator' }] } },
+  });
+  await site.deployed('good-1');
+  for (let trial = 1; trial <= 50; trial++) {
+    const ref = trial % 2 === 0 ? 'good-1' : 'good-2';
+    const both = await Promise.all([site.deploy(ref), site.deploy(ref)]);
+    const shown = both.map(({ output }) => output).join('\n---\n');
+    expect(both.map(({ exit }) => exit).sort(), `trial ${trial}\n${shown}`).toEqual([0, 5]);
+    expect(await site.locked()).toEqual([]);
+    await site.release();
+  }
+});
+
+test('S31: the lock is the same whatever nodes are chosen', async () => {
+  const site = await lab.site({ name: 's31', nodes: 4, settings: { ...slowly, servingMin: 1 } });
+  const first = site.startDeploy('good-1', '--nodes', 'web1,web2', '--json');
+  await first.printed(underWay);
+  expect(await site.locked()).toEqual(['web1', 'web2', 'web3', 'web4']);
+  const second = await site.deploy('good-2', '--nodes', 'web3,web4');
+  expect(second.exit).toBe(5);
+  expect(second.output).toContain('deploy good-1');
+  expect(await first.ended).toMatchObject({ exit: 0 });
+  expect(await site.live()).toMatchObject({ web3: null, web4: null });
+});
+
+/** The lines of the lock on the first node: the run, and who holds it. */
+const lockOf = async (site: Awaited<ReturnType<Lab['site']>>): Promise<readonly string[]> =>
+  ((await site.read(site.nodes[0]!, '.sluice/lock')) ?? '').split('\n');

@@ -1,0 +1,89 @@
+import { mkdir } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { freePort, type HaproxyServer, startHaproxy } from './haproxy.ts';
+
+/** A real HAProxy in front of one site. What is asked here goes past sluice, straight to its runtime API. */
+export interface LabBalancer {
+  readonly socket: string;
+  /** Where clients ask. */
+  readonly url: string;
+  /** Each server's status in HAProxy's own words: `UP`, `DOWN`, `MAINT`, `DRAIN`. */
+  rotation(): Promise<Readonly<Record<string, string>>>;
+  /** What each server was told: its administrative state (a set of bits, 0 for none) and weight. */
+  told(): Promise<Readonly<Record<string, string>>>;
+  /** Requests that its frontend has taken since the start. */
+  requests(): Promise<number>;
+  command(line: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Servers of the backend `web`. */
+export async function startBalancer(dir: string, servers: readonly HaproxyServer[]): Promise<LabBalancer> {
+  await mkdir(dir);
+  const { url, socket, stop } = await startHaproxy({
+    dir,
+    socket: join(dir, 'socket'),
+    frontendPort: await freePort(),
+    defaults: unforgiving,
+    backends: [{ name: 'web', lines: checking, servers }],
+  });
+  const command = (line: string): Promise<string> => ask(socket, line);
+  return {
+    socket,
+    url,
+    async rotation() {
+      const servers = (await stats(command)).filter(
+        ({ svname }) => svname !== 'FRONTEND' && svname !== 'BACKEND',
+      );
+      return Object.fromEntries(servers.map((row) => [row.svname!, row.status!]));
+    },
+    async told() {
+      const [, header = '', ...rows] = (await command('show servers state')).trim().split('\n');
+      const columns = header.replace('# ', '').split(' ');
+      return Object.fromEntries(
+        rows.map((row) => {
+          const cell = (name: string): string => row.split(' ')[columns.indexOf(name)]!;
+          return [cell('srv_name'), `${cell('srv_admin_state')} weight ${cell('srv_uweight')}`];
+        }),
+      );
+    },
+    async requests() {
+      return Number((await stats(command)).find(({ svname }) => svname === 'FRONTEND')!.req_tot);
+    },
+    command,
+    stop,
+  };
+}
+
+/** A request that fails at one server is never tried again or elsewhere: none that was spilled stays hidden. */
+const unforgiving = [
+  'retries 0',
+  'no option redispatch',
+  'timeout check 2s',
+  'timeout client 90s',
+  'timeout server 90s',
+];
+
+const checking = [
+  'balance roundrobin',
+  'option httpchk GET /health',
+  'default-server check inter 300ms fastinter 100ms rise 1 fall 3',
+];
+
+function ask(socket: string, line: string): Promise<string> {
+  const stream = connect(socket);
+  stream.write(`${line}\n`);
+  return text(stream);
+}
+
+type Row = Readonly<Record<string, string>>;
+
+async function stats(command: (line: string) => Promise<string>): Promise<readonly Row[]> {
+  const [header = '', ...rows] = (await command('show stat')).trim().split('\n');
+  const columns = header.replace('# ', '').split(',');
+  return rows.map((row) =>
+    Object.fromEntries(row.split(',').map((value, index) => [columns[index] ?? '', value])),
+  );
+}

@@ -1,0 +1,81 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type LabNode, makeKey, makeNodes, startNodes } from './nodes.ts';
+import { createRepository, type Repository } from './repository.ts';
+import { LabSite, type SiteOptions } from './site.ts';
+
+export interface LabOptions {
+  /** How many; they are named web1, web2, … */
+  readonly nodes: number;
+  /** Lines for the sshd_config of every node. */
+  readonly sshd?: readonly string[];
+}
+
+/** Nodes, an operator's home with a key that they know, and a repository with every version: for all sites of a file. */
+export interface Lab {
+  readonly folder: string;
+  readonly home: string;
+  readonly nodes: readonly LabNode[];
+  readonly repository: Repository;
+  /** A site on the first `nodes` nodes. */
+  site(options: LabSiteOptions): Promise<LabSite>;
+  /** Ends every process and deletes every file. */
+  stop(): Promise<void>;
+}
+
+export interface LabSiteOptions {
+  readonly name: string;
+  readonly nodes: number;
+  /** A web application behind HAProxy (the default), or files only. */
+  readonly kind?: 'application' | 'files';
+  readonly repository?: Pick<Repository, 'folder'>;
+  readonly isSetUp?: boolean;
+  readonly settings?: SiteOptions['settings'];
+}
+
+export async function startLab({ nodes: count, sshd = [] }: LabOptions): Promise<Lab> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
+  const home = join(folder, 'operator');
+  const sites: LabSite[] = [];
+  let nodes: readonly LabNode[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all([...sites.map((site) => site.stop()), ...nodes.map((node) => node.stop())]);
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    await chmod(folder, 0o755);
+    const authorizedKey = await furnishHome(home);
+    const names = Array.from({ length: count }, (_, index) => `web${index + 1}`);
+    nodes = await makeNodes({ folder, names, authorizedKey, sshd });
+    await startNodes(nodes);
+    await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
+    const repository = await createRepository(join(folder, 'repository'));
+    const site = async (options: LabSiteOptions): Promise<LabSite> => {
+      const { name, nodes: size, kind = 'application', isSetUp = true, settings = {} } = options;
+      const made = await LabSite.create({
+        name,
+        nodes: nodes.slice(0, size),
+        git: (options.repository ?? repository).folder,
+        home,
+        folder: join(folder, 'sites', name),
+        port: kind === 'application' ? 8080 + sites.length : null,
+        isSetUp,
+        settings,
+      });
+      sites.push(made);
+      return made;
+    };
+    return { folder, home, nodes, repository, site, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** An operator's home. Returns the public key. */
+async function furnishHome(home: string): Promise<string> {
+  await mkdir(join(home, '.ssh'), { recursive: true, mode: 0o700 });
+  await makeKey(join(home, '.ssh/id_ed25519'));
+  return readFile(join(home, '.ssh/id_ed25519.pub'), 'utf8');
+}

@@ -1,0 +1,174 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+/** A machine of the lab: a real SSH server on a loopback address, with /srv, /home, users and processes of its own. */
+export interface LabNode {
+  readonly name: string;
+  readonly address: string;
+  /** What the node has as /srv, as the tests see it. */
+  readonly srv: string;
+  /** The line of `known_hosts` for it. */
+  readonly hostKey: string;
+  start(): Promise<void>;
+  /** As if its plug was pulled: every process on it is gone. */
+  stop(): Promise<void>;
+}
+
+export interface NodesOptions {
+  /** Made beforehand; everything that a node writes stays in it. */
+  readonly folder: string;
+  readonly names: readonly string[];
+  /** The public key that may log in as `deploy`. */
+  readonly authorizedKey: string;
+  /** Lines for sshd_config. */
+  readonly sshd?: readonly string[];
+}
+
+export const sshPort = 2222;
+/** The user to log in as: an ordinary one, who owns /srv and may become `app` through sudo. */
+export const deployUser = { name: 'deploy', uid: 1500 } as const;
+export const appUser = { name: 'app', uid: 1501 } as const;
+/** Where nodes have Node.js. */
+export const nodeProgram = '/opt/node';
+
+/** Nodes that are not started yet. To start them needs root. They end with `stop`, or with the process that started them. */
+export const makeNodes = (options: NodesOptions): Promise<readonly LabNode[]> =>
+  Promise.all(options.names.map((name, index) => makeNode(name, addressOf(index), options)));
+
+/** Eight at a time. */
+export async function startNodes(nodes: readonly LabNode[]): Promise<void> {
+  for (let done = 0; done < nodes.length; done += 8)
+    await Promise.all(nodes.slice(done, done + 8).map((node) => node.start()));
+}
+
+/** Every test process has a network of its own, so that what one leaves behind is not in the next one's way. */
+const addressOf = (index: number): string => `127.${20 + (process.pid % 200)}.0.${index + 1}`;
+
+async function makeNode(name: string, address: string, options: NodesOptions): Promise<LabNode> {
+  const folder = join(options.folder, name);
+  await furnish(folder, address, options);
+  let process: ChildProcess | null = null;
+  return {
+    name,
+    address,
+    srv: join(folder, 'srv'),
+    hostKey: `[${address}]:${sshPort} ${(await readFile(join(folder, 'host_key.pub'), 'utf8')).trim()}`,
+    async start() {
+      process ??= await boot(folder, address);
+    },
+    async stop() {
+      if (process?.exitCode === null && process.signalCode === null) {
+        const ended = once(process, 'exit');
+        process.kill('SIGKILL');
+        await ended;
+      }
+      process = null;
+    },
+  };
+}
+
+async function furnish(
+  folder: string,
+  address: string,
+  { authorizedKey, sshd = [] }: NodesOptions,
+): Promise<void> {
+  const home = join(folder, 'home/deploy');
+  await mkdir(join(home, '.ssh'), { recursive: true });
+  await mkdir(join(folder, 'srv'));
+  const users = [deployUser, appUser];
+  const lines = (line: (user: (typeof users)[number]) => string): string =>
+    users.map((user) => `${line(user)}\n`).join('');
+  const files: Readonly<Record<string, string>> = {
+    'home/deploy/.ssh/authorized_keys': authorizedKey,
+    passwd:
+      (await readFile('/etc/passwd', 'utf8')) +
+      lines(({ name, uid }) => `${name}:x:${uid}:${uid}::/home/${name}:/bin/sh`),
+    group: (await readFile('/etc/group', 'utf8')) + lines(({ name, uid }) => `${name}:x:${uid}:`),
+    shadow: lines(({ name }) => `${name}:*:19000:0:99999:7:::`),
+    sudoers: `${deployUser.name} ALL=(${appUser.name}) NOPASSWD: ALL\n`,
+    sshd_config: [
+      `ListenAddress ${address}:${sshPort}`,
+      `HostKey ${folder}/host_key`,
+      'PidFile none',
+      'UsePAM no',
+      'PasswordAuthentication no',
+      ...sshd,
+      '',
+    ].join('\n'),
+  };
+  for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
+  await chmod(join(folder, 'sudoers'), 0o440);
+  for (const path of ['srv', 'home/deploy', 'home/deploy/.ssh', 'home/deploy/.ssh/authorized_keys'])
+    await chown(join(folder, path), deployUser.uid, deployUser.uid);
+  await makeKey(join(folder, 'host_key'));
+}
+
+/** An Ed25519 key without a passphrase in `file`, its public half in `file.pub`. */
+export const makeKey = (file: string): Promise<unknown> =>
+  promisify(execFile)('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', file]);
+
+const bootTimeoutMs = 15_000;
+
+async function boot(folder: string, address: string): Promise<ChildProcess> {
+  const words = [
+    '--pdeathsig',
+    'KILL',
+    'unshare',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+  ];
+  const child = spawn('setpriv', [...words, 'sh', '-euc', bootScript, 'sh', folder, process.execPath], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let complaint = '';
+  child.stderr?.on('data', (text) => {
+    complaint += text;
+  });
+  for (let waitedMs = 0; !(await answers(address)); waitedMs += 50) {
+    if (child.exitCode !== null || waitedMs > bootTimeoutMs) {
+      child.kill('SIGKILL');
+      throw new Error(`the node in ${folder} did not start: ${complaint}${await sshdLog(folder)}`);
+    }
+    await sleep(50);
+  }
+  return child;
+}
+
+/**
+ * The first process of the node. Mounts are seen by this node alone, and vanish with it; its processes are those of
+ * one namespace, so that none of them outlives it.
+ */
+const bootScript = `
+folder=$1
+for file in passwd group shadow sudoers; do [ ! -e "/etc/$file" ] || mount --bind "$folder/$file" "/etc/$file"; done
+mount --bind "$folder/srv" /srv
+mount --bind "$folder/home" /home
+mount -t tmpfs tmpfs /run
+mkdir -m 755 /run/sshd
+mount -t tmpfs -o mode=755 tmpfs /opt
+: > ${nodeProgram}
+mount --bind "$2" ${nodeProgram}
+exec /usr/sbin/sshd -D -E "$folder/sshd.log" -f "$folder/sshd_config"
+`;
+
+const answers = (address: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host: address, port: sshPort });
+    const settle = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('data', () => settle(true));
+    socket.once('error', () => settle(false));
+  });
+
+const sshdLog = (folder: string): Promise<string> =>
+  readFile(join(folder, 'sshd.log'), 'utf8').catch(() => '');

@@ -1,0 +1,46 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Traffic } from '../../src/sandbox/traffic.ts';
+import { startTrafficProcess } from '../../src/sandbox/traffic-process.ts';
+import { answerEnd } from './application.ts';
+import type { LabBalancer } from './balancer.ts';
+
+/** Clients of a site in a process of their own: quick ones, and slow ones with a request in flight at all times. */
+export const clients = (
+  balancer: LabBalancer,
+  { workers = 8, slow = 4, slowMs = 3000 } = {},
+): Promise<Traffic> =>
+  startTrafficProcess({
+    url: balancer.url,
+    workers,
+    paths: ['/', '/health'],
+    lateMs: 5000,
+    slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },
+    bodyEnd: answerEnd,
+  });
+
+export interface RotationWatch {
+  stop(): Promise<{ readonly fewestUp: number; readonly left: readonly string[] }>;
+}
+
+/** Reads the balancer all the time: the fewest servers that were up at once, and all that ever were not. */
+export function watchRotation(balancer: LabBalancer): RotationWatch {
+  const left = new Set<string>();
+  let fewestUp = Number.POSITIVE_INFINITY;
+  let isOver = false;
+  const watching = (async () => {
+    while (!isOver) {
+      const servers = Object.entries(await balancer.rotation());
+      const idle = servers.filter(([, status]) => !status.startsWith('UP')).map(([name]) => name);
+      for (const name of idle) left.add(name);
+      fewestUp = Math.min(fewestUp, servers.length - idle.length);
+      await sleep(20);
+    }
+  })();
+  return {
+    async stop() {
+      isOver = true;
+      await watching;
+      return { fewestUp, left: [...left].sort() };
+    },
+  };
+}
