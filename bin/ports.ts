@@ -6,10 +6,13 @@ import { systemClock } from '../src/adapters/clock.ts';
 import { gotHttp } from '../src/adapters/http.ts';
 import { systemOperator } from '../src/adapters/operator.ts';
 import { systemRandom } from '../src/adapters/random.ts';
+import { redacted, redactor } from '../src/adapters/redact.ts';
 import { gitSource } from '../src/adapters/sources/git.ts';
+import { remoteOf } from '../src/adapters/sources/remote.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
+import { Secret } from '../src/core/secret.ts';
 import type { BalancerSettings, Site } from '../src/core/site.ts';
 import type { Balancer, Ports, Transport } from '../src/ports.ts';
 
@@ -22,6 +25,7 @@ export interface PortsOptions {
 export async function createPorts(site: Site, { emit, env }: PortsOptions): Promise<OpenPorts> {
   const transport = await createTransport(site);
   const balancers = site.balancers.map((settings) => balancerOf(site, settings, transport));
+  const redact = redactor(secretsOf(site));
   return {
     clock: systemClock,
     random: systemRandom,
@@ -30,13 +34,19 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
     http: gotHttp(transport),
     operator: systemOperator(env),
-    emit,
+    // Whatever a hook prints or fails with passes here on its way to the screen.
+    emit: (event) => emit(redacted(event, redact)),
     async close() {
       await Promise.allSettled(balancers.map((balancer) => balancer.close()));
       await transport.close();
     },
   };
 }
+
+const secretsOf = ({ source: { env, url } }: Site): readonly string[] => [
+  ...remoteOf(url).secrets,
+  ...Object.values(env).flatMap((value) => (value instanceof Secret ? [value.reveal()] : [])),
+];
 
 function balancerOf(site: Site, { name, kind, options }: BalancerSettings, transport: Transport): Balancer {
   const kinds: Readonly<Record<string, BalancerKind>> = balancerKinds;

@@ -1,8 +1,5 @@
 import type { ExitStatus } from '../core/errors.ts';
-import { failure } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
-import { suggestion } from '../core/nearest.ts';
-import type { NodeName } from '../core/node.ts';
 import type { Site } from '../core/site.ts';
 import { type Paint, paintWith, wantsColour } from '../reporters/paint.ts';
 import type { Output } from '../reporters/reporter.ts';
@@ -76,19 +73,6 @@ const warningsTo =
   (event: Event): void => {
     if (event.type === 'note' && event.level === 'warning') stderr.write(`warning: ${event.text}\n`);
   };
-
-/** The names, in the order of the config and each once. Throws `USAGE` with the nearest names for those it does not have. */
-export function knownNodes(names: readonly string[], site: Site): readonly NodeName[] {
-  const known = site.nodes.map(({ name }) => name);
-  const unknown = names.filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    const problem = unknown
-      .map((name) => `There is no node ${name || "''"}${suggestion(name, known) || '.'}`)
-      .join('\n');
-    throw failure('USAGE', { problem });
-  }
-  return known.filter((name) => names.includes(name));
-}
 
 export const paintOf = ({ env }: Environment, output: Output): Paint =>
   paintWith(wantsColour(output.isTTY === true, env.NO_COLOR));

@@ -1,6 +1,7 @@
 import type { Site } from '../core/site.ts';
+import { namedNodes } from '../core/target.ts';
 import type { RunRequest } from '../engine/deploy.ts';
-import { type Call, knownNodes } from './call.ts';
+import type { Call } from './call.ts';
 
 /** What the engine is asked for, from the command line and the config. */
 export const requestOf = async (
@@ -12,9 +13,9 @@ export const requestOf = async (
   nodes:
     flags.nodes === undefined
       ? null
-      : knownNodes(
+      : namedNodes(
+          site.nodes,
           flags.nodes.split(',').map((name) => name.trim()),
-          site,
         ),
   strategy: await environment.config.strategy(site.strategy),
   signal: environment.signal,

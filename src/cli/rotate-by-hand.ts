@@ -1,6 +1,7 @@
 import type { ExitStatus } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
-import { type Call, knownNodes, onSite, siteOf, wantedOf } from './call.ts';
+import { namedNodes } from '../core/target.ts';
+import { type Call, onSite, siteOf, wantedOf } from './call.ts';
 import { reporterOf } from './screen.ts';
 
 /**
@@ -15,7 +16,7 @@ export async function rotateByHand(
   const { environment, flags, words } = call;
   const { signal, stdout } = environment;
   const site = await siteOf(call);
-  const nodes = knownNodes(words.slice(1), site);
+  const nodes = namedNodes(site.nodes, words.slice(1));
   const wanted = wantedOf(call, site);
   const reporter = await reporterOf(call, wanted);
   try {

@@ -24,7 +24,10 @@ function usage({ message }: CommanderError): DeployError {
     .replace(/^error: /, '')
     .trim()
     .replace(/\n\(Did you mean (.*)\?\)$/, '; did you mean $1?');
-  return failure('USAGE', { problem: `${problem.charAt(0).toUpperCase()}${problem.slice(1)}` });
+  return failure('USAGE', {
+    problem: `${problem.charAt(0).toUpperCase()}${problem.slice(1)}`,
+    hint: 'sluice --help shows the commands; sluice <command> --help shows its flags.',
+  });
 }
 
 /** For commands that end without a report: before anything was touched, unless the failure says otherwise. */

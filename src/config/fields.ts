@@ -216,7 +216,7 @@ export const sshFields = {
   ),
   knownHosts: describe(
     'Files that hold the host keys of the nodes.',
-    defaultsTo(listOf(localPath, 1), ['~/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts']),
+    defaultsTo(listOf(localPath), [], "those of the ssh config, or ssh's own"),
   ),
   hostKeys: describe(
     "'strict' refuses a host whose key is not known; 'accept-new' notes the key at first sight. A changed key is " +

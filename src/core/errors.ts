@@ -17,7 +17,7 @@ export type ExitStatus = keyof typeof exitStatuses;
 const catalogue = {
   USAGE: {
     message: (d: { problem: string }) => d.problem,
-    hint: () => 'sluice --help shows the commands; sluice <command> --help shows its flags.',
+    hint: (d: { hint?: string }) => d.hint ?? null,
   },
   FILE_EXISTS: {
     message: (d: { file: string }) => `${d.file} is there already, and is never overwritten.`,
@@ -160,17 +160,17 @@ const catalogue = {
         `The site is not ready (${count(d.problems.length, 'problem')}):`,
         ...d.problems.map((p) => `  ${p}`),
       ].join('\n'),
-    hint: () => 'nothing was touched.',
+    hint: () => null,
   },
   PLAN_UNSAFE: {
     message: (d: { strategy: string; problems: readonly string[] }) =>
       [`The plan of strategy ${d.strategy} is not safe:`, ...d.problems.map((p) => `  ${p}`)].join('\n'),
-    hint: () => 'nothing was touched.',
+    hint: () => null,
   },
   FLOOR_AT_RISK: {
     message: (d: { nodes: readonly string[]; serving: number; servingMin: number }) =>
       `Draining ${list(d.nodes)} would leave ${d.serving} nodes serving, and servingMin is ${d.servingMin}.`,
-    hint: () => 'other nodes stopped serving since the plan was made: sluice status shows which.',
+    hint: () => 'sluice status shows which nodes do not serve now.',
   },
   LOCKED: {
     message: (d: { node: string; lock: LockState }) =>

@@ -1,5 +1,6 @@
 import { failure } from './errors.ts';
-import type { NodeName } from './node.ts';
+import { nearest } from './nearest.ts';
+import type { Node, NodeName } from './node.ts';
 import { hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from './release.ts';
 
@@ -61,4 +62,14 @@ function releaseBefore(observed: Observation, nodes: readonly NodeName[]): Relea
       .map(({ id }) => id),
   );
   return good.sort().at(-1) ?? null;
+}
+
+/** The nodes with these names, in the order of the config and each once; null: all. Throws `NODE_UNKNOWN`. */
+export function namedNodes(nodes: readonly Node[], names: readonly NodeName[] | null): readonly NodeName[] {
+  const known = nodes.map(({ name }) => name);
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw failure('NODE_UNKNOWN', { node: unknown, known, nearest: nearest(unknown, known) });
+  }
+  return known.filter((name) => names?.includes(name) ?? true);
 }

@@ -1,9 +1,9 @@
 import type { Report } from '../core/event.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
-import { deployTarget, rollbackTarget } from '../core/target.ts';
+import { deployTarget, namedNodes, rollbackTarget } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
-import { chosenNodes, type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
+import { type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
 
 /** Brings `ref` live. Never rejects for a failure: the report says how it ended, events said how it went. */
 export const deploy = (request: RunRequest & { readonly ref: string }, ports: Ports): Promise<Report> =>
@@ -28,14 +28,13 @@ function deploying(
   { site, nodes, ref, signal }: RunRequest & { readonly ref: string },
   ports: Ports,
 ): Intent {
-  const chosen = chosenNodes(site, nodes);
   return {
     purpose: 'deploy',
     wanted: ref,
     resolve: () => ports.source.resolve(ref, signal),
     // The revision is what this intent's own `resolve` gave.
     targetOf: (observed, revision) =>
-      deployTarget(observed, chosen, revision as Revision, ports.clock.nowMs()),
+      deployTarget(observed, namedNodes(site.nodes, nodes), revision as Revision, ports.clock.nowMs()),
     logLine: ({ release }, operator) =>
       `Branch ${ref} (at ${release.revision}) deployed as release ${release.id} by ${operator}`,
   };
@@ -45,7 +44,7 @@ const rollingBack = ({ site, nodes, to }: RunRequest & { readonly to: ReleaseId 
   purpose: 'rollback',
   wanted: to ?? 'the release before',
   resolve: () => Promise.resolve(null),
-  targetOf: (observed) => rollbackTarget(observed, chosenNodes(site, nodes), to),
+  targetOf: (observed) => rollbackTarget(observed, namedNodes(site.nodes, nodes), to),
   logLine: ({ release }, operator) => `${operator} rolled back to release ${release.id}`,
 });
 

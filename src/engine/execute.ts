@@ -27,7 +27,8 @@ export async function executeSteps(steps: readonly Step[], run: Run): Promise<St
 
 /**
  * Does the steps in order, come what may: a node that fails is left out of the steps that follow, and the others
- * go on. For the way back, where to stop would leave more nodes behind. Returns all failures.
+ * go on. For the way back, where to stop would leave more nodes behind; so a hook that fails there is a warning.
+ * Returns all other failures.
  */
 export async function executeRecovery(plan: Plan, run: Run): Promise<readonly NodeFailure[]> {
   const all: NodeFailure[] = [];
@@ -36,6 +37,10 @@ export async function executeRecovery(plan: Plan, run: Run): Promise<readonly No
     const nodes = step.nodes.filter((node) => !failed.has(node));
     if (nodes.length === 0) continue;
     const failures = await executeOne({ ...step, nodes }, run, { index, total: plan.steps.length });
+    if (step.kind === 'hook' && failures.every(({ error }) => error.code !== 'LOCK_LOST')) {
+      run.warnings.push(...failures.map(({ error }) => error.message));
+      continue;
+    }
     const whole = failures.filter(({ node }) => node === null);
     all.push(...failures, ...whole.flatMap(({ error }) => nodes.map((node) => ({ node, error }))));
     if (failures.some(({ error }) => error.code === 'LOCK_LOST')) break;

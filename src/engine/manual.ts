@@ -6,12 +6,12 @@ import { liveRelease, nodeState, releaseOn, serversOf } from '../core/observatio
 import type { Release, Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
+import { namedNodes } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { executeSteps } from './execute.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
-import { chosenNodes } from './propose.ts';
 import { fenceFor, newRun, newRunId, nodeOf, onNode, type Run } from './run.ts';
 
 export interface ManualRequest {
@@ -28,7 +28,7 @@ export interface ManualRequest {
  * Rejects with what stood in the way.
  */
 export async function setRotation(site: Site, ports: Ports, request: ManualRequest): Promise<void> {
-  const nodes = chosenNodes(site, request.nodes);
+  const nodes = namedNodes(site.nodes, request.nodes);
   const first = await observe(site, ports, request.signal);
   refuseUnfit(site, first);
   const unknown = nodes.filter((node) => serversOf(first, node).length === 0);

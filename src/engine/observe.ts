@@ -15,6 +15,9 @@ export async function observe(site: Site, ports: Ports, signal?: AbortSignal): P
   return assemble(nodes, view);
 }
 
+/** What happened and what to do next, where only one sentence is kept. */
+const inFull = ({ message, hint }: DeployError): string => (hint === null ? message : `${message} (${hint})`);
+
 export const assemble = (nodes: readonly NodeState[], view: BalancerView): Observation => ({
   nodes: Object.fromEntries(nodes.map((node) => [node.name, node])),
   balancers: view.members,
@@ -26,7 +29,7 @@ async function readNode(site: Site, ports: Ports, node: Node, signal?: AbortSign
     return await onNode(ports, node, inspect(node, site), signal ? { signal } : {});
   } catch (error) {
     if (!isDeployError(error)) throw error;
-    return unreadable(node, error.message);
+    return unreadable(node, inFull(error));
   }
 }
 
@@ -48,7 +51,7 @@ async function describeBalancer(balancer: Balancer, signal?: AbortSignal): Promi
     if (!isDeployError(error)) throw error;
     const { name } = balancer;
     return {
-      members: [{ balancer: name, member: name, unreachable: error.message, incarnation: '' }],
+      members: [{ balancer: name, member: name, unreachable: inFull(error), incarnation: '' }],
       servers: [],
     };
   }

@@ -1,3 +1,4 @@
+import { AssertionError } from '../core/assert.ts';
 import { type DeployError, type ExitStatus, failure, isDeployError } from '../core/errors.ts';
 import type { NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
@@ -22,7 +23,7 @@ import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { type Intent, planFor, proposeFrom, type RunRequest } from './propose.ts';
-import { emit, newRun, newRunId, type Run, textOf, withoutLocks } from './run.ts';
+import { emit, interruption, newRun, newRunId, type Run, textOf, withoutLocks } from './run.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
@@ -59,8 +60,10 @@ async function settled(request: RunRequest & Intent, ports: Ports, id: string): 
     }
     return await underLock(request, ports, { id, plan });
   } catch (error) {
-    if (!isDeployError(error)) throw error;
-    return refusal(request, error);
+    const expected =
+      request.signal.aborted && !(error instanceof AssertionError) ? interruption(request.signal) : error;
+    if (!isDeployError(expected)) throw error;
+    return refusal(request, expected);
   }
 }
 

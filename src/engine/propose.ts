@@ -1,5 +1,4 @@
-import { failure, isDeployError } from '../core/errors.ts';
-import { nearest } from '../core/nearest.ts';
+import { isDeployError } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import { liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
 import { makePlan, type Plan, type Purpose } from '../core/plan.ts';
@@ -99,15 +98,4 @@ function newestLive(observed: Observation, nodes: readonly NodeName[]): Revision
     .filter((release) => release !== null)
     .toSorted((a, b) => (a.id < b.id ? 1 : -1));
   return live[0]?.revision ?? null;
-}
-
-/** The nodes that were asked for, in the order of the config. Throws `USAGE` for one that is not there. */
-export function chosenNodes(site: Site, names: readonly NodeName[] | null): readonly NodeName[] {
-  const known = site.nodes.map(({ name }) => name);
-  if (names === null) return known;
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    throw failure('NODE_UNKNOWN', { node: name, known, nearest: nearest(name, known) });
-  }
-  return known.filter((name) => names.includes(name));
 }

@@ -166,8 +166,9 @@ export async function onNode<R>(
       if (status !== 0) throw commandFailed(node, command, status, stderr.trim() === '' ? stdout : stderr);
       return command.parse(stdout);
     } catch (error) {
+      if (options.signal?.aborted) throw interruption(options.signal);
       const lost = isDeployError(error, 'OUTCOME_UNKNOWN');
-      if (!lost || attempt === attemptsMax || options.signal?.aborted) throw error;
+      if (!lost || attempt === attemptsMax) throw error;
       await ports.clock.sleep(retryAfterMs * attempt, options.signal);
     }
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { redactor } from '../../src/adapters/redact.ts';
+import { redacted, redactor } from '../../src/adapters/redact.ts';
 
 describe('a redactor', () => {
   test('hides every occurrence of every secret', () => {
@@ -21,5 +21,14 @@ describe('a redactor', () => {
   test('leaves a text alone if there is no secret, or an empty one', () => {
     expect(redactor([])('text')).toBe('text');
     expect(redactor([''])('text')).toBe('text');
+  });
+});
+
+test('redacted data has no secret in any of its texts, however deep', () => {
+  const data = { type: 'line', text: 'the token is hunter2', nodes: [{ name: 'hunter2', size: 3 }] };
+  expect(redacted(data, redactor(['hunter2']))).toEqual({
+    type: 'line',
+    text: 'the token is [secret]',
+    nodes: [{ name: '[secret]', size: 3 }],
   });
 });

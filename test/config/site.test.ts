@@ -39,7 +39,7 @@ describe('defaults', () => {
         agent: true,
         jump: [],
         configFile: '/home/ann/.ssh/config',
-        knownHosts: ['/home/ann/.ssh/known_hosts', '/etc/ssh/ssh_known_hosts'],
+        knownHosts: [],
         hostKeys: 'strict',
         connectTimeoutMs: 10_000,
         keepAliveMs: 15_000,

@@ -5,12 +5,7 @@ import type { Transport } from '../../ports.ts';
 export const createTransport = ({ ssh, become }: Pick<Site, 'ssh' | 'become'>): Promise<Transport> =>
   transports[ssh.transport](ssh, { become });
 
-export interface TransportOptions {
-  /** The user that commands run as, through sudo; null: the login user. */
-  readonly become: string | null;
-}
-
-type Create = (settings: SshSettings, options: TransportOptions) => Promise<Transport>;
+type Create = (settings: SshSettings, options: Pick<Site, 'become'>) => Promise<Transport>;
 
 const transports: { readonly [Name in SshSettings['transport']]: Create } = {
   ssh2: async (settings, options) => (await import('./ssh2.ts')).ssh2Transport(settings, options),

@@ -4,13 +4,13 @@ import type { Duplex } from 'node:stream';
 import { strictCommand } from '../../commands/shell.ts';
 import type { CommandResult, NodeCommand } from '../../core/command.ts';
 import { failure, messageOf } from '../../core/errors.ts';
+import type { Site } from '../../core/site.ts';
 import type { Host, RunOptions, StreamTarget, Transport } from '../../ports.ts';
 import { commandEnd } from './command-end.ts';
 import { runProcess } from './process.ts';
 
 /** Runs commands on this machine, whatever the host: for a site whose one node is the operator's own machine. */
-export const localTransport = ({ become }: { readonly become: string | null }): Transport =>
-  new LocalTransport(become);
+export const localTransport = ({ become }: Pick<Site, 'become'>): Transport => new LocalTransport(become);
 
 class LocalTransport implements Transport {
   readonly #become: string | null;

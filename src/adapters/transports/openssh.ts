@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { strictCommand } from '../../commands/shell.ts';
 import type { CommandResult, NodeCommand } from '../../core/command.ts';
 import { failure } from '../../core/errors.ts';
-import type { SshSettings } from '../../core/site.ts';
+import type { Site, SshSettings } from '../../core/site.ts';
 import type { Host, RunOptions, StreamTarget, Transport } from '../../ports.ts';
 import { bounded } from './bounded.ts';
 import { isPassing } from './openssh-log.ts';
@@ -21,7 +21,7 @@ import { readSshConfig, type SshConfig } from './ssh-config.ts';
  */
 export async function opensshTransport(
   settings: SshSettings,
-  { become }: { readonly become: string | null },
+  { become }: Pick<Site, 'become'>,
 ): Promise<Transport> {
   const config = await readSshConfig(settings.configFile);
   const folder = await mkdtemp(join(tmpdir().length > folderLengthMax ? '/tmp' : tmpdir(), 'sluice-'));

@@ -49,14 +49,14 @@ export class Ssh2Connection {
     });
   }
 
-  /** A byte stream to an address as this machine sees it. Rejects with `NODE_UNREACHABLE`. */
+  /** A byte stream to an address as this machine sees it. Rejects with an `Error` that is no `DeployError`. */
   async stream(to: StreamTarget): Promise<Duplex> {
     try {
       return await promisify((callback: ClientCallback) => this.#forward(to, callback))();
     } catch (error) {
       const place = to.kind === 'unix' ? to.path : `${to.host}:${to.port}`;
-      const reason = `it has no connection to ${place}: ${messageOf(error)}`;
-      throw unreachable(this.#hop, this.#lost === null ? new Error(reason) : coded('ECONNRESET', reason));
+      const reason = `${this.#hop.name} has no connection to ${place}: ${messageOf(error)}`;
+      throw this.#lost === null ? new Error(reason, { cause: error }) : coded('ECONNRESET', reason);
     }
   }
 

@@ -63,7 +63,7 @@ const passingCodes = new Set<unknown>([
 /** Levels of ssh2's errors: a server that dropped the connection before its greeting, or that fell silent. */
 const passingLevels = new Set<unknown>(['protocol', 'client-timeout']);
 
-export const unreachable = ({ name, address }: Hop, error: unknown): DeployError =>
+export const unreachable = ({ name, address }: Pick<Hop, 'name' | 'address'>, error: unknown): DeployError =>
   failure('NODE_UNREACHABLE', { node: name, address, reason: messageOf(error) }, error);
 
 /** An error like those of Node.js: `code` says what it is. */

@@ -2,26 +2,24 @@ import type { Duplex } from 'node:stream';
 import { strictCommand } from '../../commands/shell.ts';
 import type { CommandResult, NodeCommand } from '../../core/command.ts';
 import { failure } from '../../core/errors.ts';
-import type { SshSettings } from '../../core/site.ts';
+import type { Site, SshSettings } from '../../core/site.ts';
 import type { Host, RunOptions, StreamTarget, Transport } from '../../ports.ts';
 import { bounded } from './bounded.ts';
 import { Pool } from './pool.ts';
 import { type Hop, type Route, routeTo } from './route.ts';
-import { readSshConfig } from './ssh-config.ts';
+import { readSshConfig, type SshConfig } from './ssh-config.ts';
 import { Ssh2Connection } from './ssh2-connection.ts';
-import { isPassing, login } from './ssh2-login.ts';
+import { isPassing, login, unreachable } from './ssh2-login.ts';
 
 /**
  * Speaks SSH itself. Host keys are checked against known_hosts, the user's OpenSSH config is read (host names, users,
  * ports, keys, agents, jump hosts). What it cannot do, certificates and keys in hardware say, `openssh` can.
  */
-export async function ssh2Transport(settings: SshSettings, { become }: TransportOptions): Promise<Transport> {
+export async function ssh2Transport(
+  settings: SshSettings,
+  { become }: Pick<Site, 'become'>,
+): Promise<Transport> {
   return new Ssh2Transport(settings, become, await readSshConfig(settings.configFile));
-}
-
-export interface TransportOptions {
-  /** The user that commands run as, through sudo; null: the login user. */
-  readonly become: string | null;
 }
 
 class Ssh2Transport implements Transport {
@@ -30,16 +28,12 @@ class Ssh2Transport implements Transport {
   readonly #pool: Pool<Ssh2Connection>;
   #commands = 0;
 
-  constructor(
-    settings: SshSettings,
-    become: string | null,
-    config: Awaited<ReturnType<typeof readSshConfig>>,
-  ) {
+  constructor(settings: SshSettings, become: string | null, config: SshConfig) {
     this.#routeTo = (host) => routeTo(host, settings, config);
     this.#become = become;
     this.#pool = new Pool({
       open: async (hop, via, { onLost, signal }) => {
-        const stream = via && (await via.stream({ kind: 'tcp', host: hop.hostName, port: hop.port }));
+        const stream = via && (await streamOf(via, hop, { kind: 'tcp', host: hop.hostName, port: hop.port }));
         return new Ssh2Connection(await login(hop, stream, settings, signal), hop, onLost);
       },
       end: (connection) => connection.end(),
@@ -56,7 +50,7 @@ class Ssh2Transport implements Transport {
 
   async connect(host: Host, to: StreamTarget, signal?: AbortSignal): Promise<Duplex> {
     const connection = await this.#connection(host, signal);
-    return connection.stream(to);
+    return streamOf(connection, host, to);
   }
 
   close(): Promise<void> {
@@ -74,6 +68,16 @@ class Ssh2Transport implements Transport {
     return bounded(opening, { timeoutMs: null, signal }, () => signal?.reason);
   }
 }
+
+/** A stream over a connection, for the sake of a host: that one is out of reach if there is none. */
+const streamOf = (
+  over: Ssh2Connection,
+  host: Pick<Host, 'name' | 'address'>,
+  to: StreamTarget,
+): Promise<Duplex> =>
+  over.stream(to).catch((error) => {
+    throw unreachable(host, error);
+  });
 
 /** Better refused than reached on another way than the user's config says. */
 function withoutProxyCommand(hop: Hop, index: number): Hop {

@@ -194,6 +194,13 @@ Host *\n  User deploy\n  IdentityFile ${sandbox.key}\n  UserKnownHostsFile ${san
     await expect(greet({ jump: ['127.0.0.2:1'] })).rejects.toThrow(/127\.0\.0\.2 .*could not be reached/);
   });
 
+  test('a host that its jump host cannot reach is the one that is unreachable', async () => {
+    const failing = greet({ jump: [`127.0.0.1:${bastion}`] }, hostOf({ port: 1 }));
+    await expect(failing).rejects.toThrow(
+      /^web1 .* could not be reached: 127\.0\.0\.1 has no connection to 127\.0\.0\.1:1/,
+    );
+  });
+
   test('a closed transport opens nothing, and leaves no connection behind', async () => {
     const line = await startLine(port);
     await line.close();
