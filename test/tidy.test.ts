@@ -11,6 +11,7 @@ const rooms: Readonly<
   'src/commands': { rooms: ['src/core'], packages: [] },
   'src/ports.ts': { rooms: ['src/core'], packages: ['node:stream'] },
   'src/engine': { rooms: ['src/core', 'src/ports.ts', 'src/commands'], packages: [] },
+  'src/simulator': { rooms: ['src/core', 'src/ports.ts', 'src/engine', 'src/commands'], packages: [] },
   'src/adapters': { rooms: ['src/core', 'src/ports.ts', 'src/commands'], packages: ['*'] },
   'src/sandbox': { rooms: ['src/core', 'src/ports.ts'], packages: ['*'] },
   'src/config': { rooms: ['src/core'], packages: ['cosmiconfig', 'jiti', 'node:*'] },

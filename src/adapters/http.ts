@@ -11,6 +11,9 @@ import { bounded } from './transports/bounded.ts';
  * certificate is held against the name in the Host header, if there is one, for that is the site that is asked for.
  */
 export const gotHttp = (transport: Pick<Transport, 'connect'>, trust: Trust = {}): Http => ({
+  async ready() {
+    await import('got');
+  },
   async request(question, signal) {
     const over = new AbortController();
     const { url, timeoutMs } = question;

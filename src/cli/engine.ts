@@ -10,11 +10,13 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
   ]);
-  const { deploy, rollback, propose, proposeRollback } = run;
+  const { abort, deploy, propose, proposeRollback, resume, rollback } = run;
   const { preflight, setup } = checking;
   return {
     deploy,
     rollback,
+    resume,
+    abort,
     propose,
     proposeRollback,
     observe: observing.observe,

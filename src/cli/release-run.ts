@@ -8,10 +8,10 @@ import { type Call, onSite, paintOf, siteOf, type Work, wantedOf } from './call.
 import { requestOf } from './request.ts';
 import { reporterOf } from './screen.ts';
 
-/** What deploy and rollback share: a reporter, a question, and the exit status of the report. */
+/** What the commands share that change releases: a reporter, a question, and the exit status of the report. */
 export async function releaseRun(
   call: Call,
-  command: 'deploy' | 'rollback',
+  command: 'deploy' | 'rollback' | 'resume' | 'abort',
   run: (request: RunRequest, work: Work) => Promise<Report>,
 ): Promise<ExitStatus> {
   mustBeConfirmable(call, command);

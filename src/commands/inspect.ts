@@ -1,6 +1,8 @@
 import type { NodeCommand } from '../core/command.ts';
+import { isPlainObject } from '../core/field.ts';
+import { parseIntent } from '../core/intent.ts';
 import type { Node } from '../core/node.ts';
-import type { Current, LockState, NodeState, ReleaseState } from '../core/observation.ts';
+import type { Current, LockState, NodeState, OnceMark, ReleaseState } from '../core/observation.ts';
 import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { layout } from './layout.ts';
@@ -37,6 +39,7 @@ export function inspectScript({ deployTo, linkedDirs, linkedFiles }: Place): str
     `  [ ! -f ".sluice/releases/$id" ] || while read -r mark rest; do say mark "$id" "$mark"; done < ".sluice/releases/$id"`,
     'done',
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
+    'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
     `if [ -f ${layout.lock} ]; then`,
     `  { read -r run; read -r details; } < ${layout.lock} || :`,
@@ -97,6 +100,7 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     proved: live !== null && provedBy(lines, live) ? live : null,
     drained: all('drained'),
     lock: lockOf(all('lock')[0], Number(all('now')[0])),
+    once: onceMarksOf(all('once')),
     problems: problemsOf(node, place, lines, current),
   };
 }
@@ -153,6 +157,20 @@ const second = (lines: readonly Line[], key: string, id: ReleaseId): readonly st
     .filter((line) => line.key === key && line.rest.startsWith(`${id} `))
     .map(({ rest }) => rest.slice(id.length + 1));
 
+/** The file names of `layout.once`; a hook that is done has both marks. */
+function onceMarksOf(names: readonly string[]): readonly OnceMark[] {
+  const marks = names.flatMap((name): readonly OnceMark[] => {
+    const [, release = '', hook = '', state = ''] = /^(\d{14})\.(.*)\.(begun|done)$/.exec(name) ?? [];
+    if (!isReleaseId(release)) return [];
+    return [{ release, hook: decodeURIComponent(hook), state: state === 'done' ? 'done' : 'begun' }];
+  });
+  return marks.filter(
+    ({ release, hook, state }) =>
+      state === 'done' ||
+      !marks.some((other) => other.state === 'done' && other.release === release && other.hook === hook),
+  );
+}
+
 function lockOf(line: string | undefined, nowSeconds: number): LockState | null {
   if (line === undefined) return null;
   const [run = '', beat = '0', ...details] = line.split(' ');
@@ -169,11 +187,11 @@ function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs'> {
   };
   try {
     const value: unknown = JSON.parse(json);
-    if (typeof value !== 'object' || value === null) return unknown;
+    if (!isPlainObject(value)) return { ...unknown, intent: null };
     const texts = Object.entries(value).filter(([key, text]) => key in unknown && typeof text === 'string');
-    return { ...unknown, ...Object.fromEntries(texts) };
+    return { ...unknown, ...Object.fromEntries(texts), intent: parseIntent(value.intent) };
   } catch {
-    return unknown;
+    return { ...unknown, intent: null };
   }
 }
 
@@ -215,5 +233,6 @@ export const unreadable = (node: Node, reason: string): NodeState => ({
   proved: null,
   drained: [],
   lock: null,
+  once: [],
   problems: [],
 });

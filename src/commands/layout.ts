@@ -11,6 +11,8 @@ export const layout = {
   revisionsLog: 'revisions.log',
   own: '.sluice',
   lock: '.sluice/lock',
+  /** Made by the run that takes a dead run's lock over. */
+  claim: (run: string): string => `.sluice/claim.${run}`,
   heartbeat: '.sluice/heartbeat',
   drained: '.sluice/drained',
   history: '.sluice/history',

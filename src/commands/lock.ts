@@ -15,27 +15,29 @@ export interface Acquired {
 
 /**
  * Takes the node's lock and looks at the node, in one round trip. link(2) makes the lock appear whole or not at all,
- * and fails if it is there. Taking it twice in one run is taking it once.
+ * and fails if it is there. Taking it twice in one run is taking it once. `from` names a dead run whose lock is taken
+ * over: of several that try, the first whose claim is linked gets it, and the dead run, were it alive, is fenced off.
  */
 export const acquireLock = (
   node: Node,
   site: Site,
   lock: Omit<LockState, 'silentMs'>,
+  from: string | null,
 ): NodeCommand<Acquired> => {
   const { run, ...details } = lock;
   const mine = `${layout.lock}.${run}`;
   return {
     name: 'acquire-lock',
-    params: { deployTo: site.deployTo, lock },
-    summary: 'take the lock',
+    params: { deployTo: site.deployTo, lock, from },
+    summary: from === null ? 'take the lock' : `take the lock over from run ${from}`,
     script: [
       words('mkdir', '-p', ...ownDirectories.map((dir) => `${site.deployTo}/${dir}`)),
       `cd ${quote(site.deployTo)}`,
       `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
-      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then date +%s > ${layout.heartbeat}; fi`,
+      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then :; ${from === null ? '' : takeOver(mine, run, from)}fi`,
       words('rm', '-f', mine),
       `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
-      `[ "$holder" != ${quote(run)} ] || echo acquired`,
+      `[ "$holder" != ${quote(run)} ] || { date +%s > ${layout.heartbeat}; echo acquired; }`,
       inspectScript(site),
     ].join('\n'),
     parse: (stdout) => ({
@@ -44,6 +46,18 @@ export const acquireLock = (
     }),
     timeoutMs: 30_000,
   };
+};
+
+/** The claim is a link named for the dead run, so that only one run can ever take its lock over. */
+const takeOver = (mine: string, run: string, from: string): string => {
+  const claim = quote(layout.claim(from));
+  return [
+    'else',
+    `  holder=; read -r holder < ${layout.lock} || :`,
+    `  ln ${quote(mine)} ${claim} 2>/dev/null || :`,
+    `  claimant=; read -r claimant 2>/dev/null < ${claim} || :`,
+    `  if [ "$holder" = ${quote(from)} ] && [ "$claimant" = ${quote(run)} ]; then mv -f ${quote(mine)} ${layout.lock}; fi\n`,
+  ].join('\n');
 };
 
 /** Shows that the run lives. */
@@ -74,7 +88,7 @@ export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): Nod
       ...(logLine === null ? [] : [`${words('printf', '%s\\n', logLine)} >> ${layout.revisionsLog}`]),
       ...(historyLine === null ? [] : [`${words('printf', '%s\\n', historyLine)} >> ${layout.history}`]),
       pruneJournals,
-      `rm -f ${layout.lock}`,
+      `rm -f ${layout.claim('*')} ${layout.lock}`,
     ].join('\n'),
   ),
   parse: () => undefined,
@@ -98,7 +112,7 @@ export const breakLock = (deployTo: string, run: string, historyLine: string): N
     `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
     `[ "$holder" = ${quote(run)} ] || exit 0`,
     `${words('printf', '%s\\n', historyLine)} >> ${layout.history}`,
-    `rm -f ${layout.lock}`,
+    `rm -f ${layout.claim('*')} ${layout.lock}`,
     'echo broken',
   ].join('\n'),
   parse: (stdout) => stdout === 'broken\n',

@@ -177,7 +177,7 @@ const catalogue = {
       `${d.lock.holder} holds the lock (on ${d.node}) since ${d.lock.startedAt}: ${d.lock.reason}, from ${d.lock.host}.`,
     hint: (d: { lock: LockState }) =>
       d.lock.silentMs > lockStaleMs
-        ? `its last heartbeat was ${Math.round(d.lock.silentMs / 1000)} s ago, so that run is dead: sluice status shows what it left, sluice unlock frees the lock.`
+        ? `its last heartbeat was ${Math.round(d.lock.silentMs / 1000)} s ago, so that run is dead: sluice status shows what it left, sluice resume finishes it, sluice abort goes back to the release before.`
         : 'that run is alive: wait for it to end.',
   },
   LOCK_RACE: {
@@ -188,6 +188,21 @@ const catalogue = {
     message: (d: { node: string; run: string }) =>
       `Run ${d.run} no longer holds the lock on ${d.node}: somebody broke it, and this run changes nothing more.`,
     hint: () => 'sluice history says who broke it; sluice status shows what is where.',
+  },
+  NOTHING_TO_RESUME: {
+    message: () => 'No run is under way, dead or alive: no node is locked.',
+    hint: () => null,
+  },
+  NOT_RESUMABLE: {
+    message: (d: { lock: LockState }) =>
+      `The lock of ${d.lock.holder} (${d.lock.reason}) does not say what was set out to do.`,
+    hint: () => 'sluice unlock frees it; sluice status shows what is where.',
+  },
+  HOLDER_ALIVE: {
+    message: (d: { lock: LockState }) =>
+      `${d.lock.holder} (from ${d.lock.host}) may still be at it: ${d.lock.reason}, last heartbeat ${Math.round(d.lock.silentMs / 1000)} s ago.`,
+    hint: () =>
+      `wait until it has been silent for ${lockStaleMs / 1000} s, or say --force: that run then changes nothing any more.`,
   },
   SITE_CHANGED: {
     message: () =>
@@ -246,7 +261,7 @@ const catalogue = {
 } satisfies Record<string, Row>;
 
 /** A lock whose holder was silent for longer is said to be dead. Heartbeats come every third of it. */
-export const lockStaleMs = 60_000;
+export const lockStaleMs = 30_000;
 
 interface Row {
   // biome-ignore lint/suspicious/noExplicitAny: each row types its own details; `Details` reads them back.

@@ -16,7 +16,7 @@ export type EventBody =
   | {
       readonly type: 'run-started';
       readonly run: string;
-      readonly command: 'deploy' | 'rollback';
+      readonly command: 'deploy' | 'rollback' | 'resume' | 'abort';
       readonly site: string;
       readonly stage: string;
       readonly operator: string;

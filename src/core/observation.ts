@@ -1,3 +1,4 @@
+import type { RunIntent } from './intent.ts';
 import type { NodeName } from './node.ts';
 import type { ReleaseId, Revision } from './release.ts';
 import type { BalancerName } from './site.ts';
@@ -22,6 +23,7 @@ export interface NodeState {
   /** Servers that a run of sluice took out of rotation and has not put back, by `ServerState.server`. */
   readonly drained: readonly string[];
   readonly lock: LockState | null;
+  readonly once: readonly OnceMark[];
   /** What stands in the way of a release here, each a sentence; empty if nothing does. */
   readonly problems: readonly string[];
 }
@@ -55,6 +57,16 @@ export interface LockState {
   readonly startedAt: string;
   /** Since the last heartbeat, both read from the node's clock. */
   readonly silentMs: number;
+  /** Null for work by hand, which leaves nothing to go on with. */
+  readonly intent: RunIntent | null;
+}
+
+/** Work that is marked once, and left its mark on a node. */
+export interface OnceMark {
+  readonly release: ReleaseId;
+  readonly hook: string;
+  /** `begun` without being done: it was cut off, and nobody knows how it ended. */
+  readonly state: 'begun' | 'done';
 }
 
 export interface BalancerState {

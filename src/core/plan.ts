@@ -17,6 +17,7 @@ import type { Target } from './target.ts';
 
 /** All that a run will do, in order: made, proved and shown before anything is touched. Plain data. */
 export interface Plan {
+  readonly purpose: Purpose;
   /** The strategy's sentence. */
   readonly summary: string;
   readonly target: Target;
@@ -50,6 +51,7 @@ export function makePlan({ site, strategy, purpose, observed, target }: PlanInpu
   const steps = chosen.length === 0 ? [] : complete({ site, purpose, observed, target, chosen });
   prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps });
   return {
+    purpose,
     summary: strategy.summary,
     target,
     steps: withServing(observed, steps),
@@ -87,15 +89,17 @@ function complete({
 }: Omit<PlanInput, 'strategy'> & {
   readonly chosen: readonly Step[];
 }): readonly Step[] {
-  const builds = chosen.some(({ kind }) => kind === 'prepare')
-    ? [{ kind: 'build', nodes: target.nodes, release: target.release } as const]
-    : [];
-  const steps: readonly Step[] = [
-    ...builds,
-    ...chosen,
-    ...(purpose === 'deploy' ? cleanup(site, observed, target) : []),
-  ];
-  return weaveHooks(site, purpose, target, steps);
+  const { release, nodes } = target;
+  const prepares = chosen.some(({ kind }) => kind === 'prepare');
+  const builds: readonly Step[] = prepares ? [{ kind: 'build', nodes, release }] : [];
+  const removes = purpose === 'deploy' ? cleanup(site, observed, target) : [];
+  const hooks = hookPlaces({ site, purpose, observed, target });
+  // A run that died between preparing and its hooks left them to the one that goes on.
+  const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
+  const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
+    step.kind === 'hook' ? [step] : hooks.around(step.kind, step.nodes, [step]),
+  );
+  return purpose === 'recovery' ? steps : hooks.around(purpose, nodes, [...missed, ...steps]);
 }
 
 /**
@@ -124,34 +128,41 @@ function cleanup(site: Site, observed: Observation, target: Target): readonly St
   return nodes.length === 0 ? [] : [{ kind: 'cleanup', nodes, remove }];
 }
 
-/** Puts each hook before or after the steps of its phase. A hook that runs once stands at the first such place. */
-function weaveHooks(site: Site, purpose: Purpose, target: Target, steps: readonly Step[]): readonly Step[] {
-  const seen = new Set<string>();
-  const at = (point: HookPoint, nodes: readonly NodeName[]): readonly Step[] =>
-    site.hooks
-      .filter((hook) => hook.point === point && !(runsOnce(hook) && seen.has(hook.name)))
-      .map((hook) => ({ hook, nodes: hookNodes(site, hook, nodes) }))
-      .filter(({ nodes: on }) => on.length > 0)
-      .map(({ hook, nodes: on }) => {
-        seen.add(hook.name);
-        return {
-          kind: 'hook',
-          nodes: on,
-          hook: hook.name,
-          point,
-          once: runsOnce(hook),
-          release: target.release,
-        };
-      });
-  const around = (phase: HookPhase, nodes: readonly NodeName[], inside: readonly Step[]): readonly Step[] => [
-    ...at(`before:${phase}`, nodes),
-    ...inside,
-    ...at(`after:${phase}`, nodes),
-  ];
-  const woven = steps.flatMap((step) =>
-    step.kind === 'hook' ? [step] : around(step.kind, step.nodes, [step]),
+interface HookPlaces {
+  /** The steps with the hooks of their phase before and after them. */
+  around(phase: HookPhase, nodes: readonly NodeName[], inside: readonly Step[]): readonly Step[];
+}
+
+/**
+ * A hook that runs once stands at the first place of its point in the whole plan, and not at all once it is done for
+ * the release, or on the way back. One that was cut off stands where it began, to say so.
+ */
+function hookPlaces({ site, purpose, observed, target }: Omit<PlanInput, 'strategy'>): HookPlaces {
+  const { release } = target;
+  const marks = Object.values(observed.nodes).flatMap(({ name, once }) =>
+    once.filter((mark) => mark.release === release.id).map((mark) => ({ ...mark, node: name })),
   );
-  return purpose === 'recovery' ? woven : around(purpose, target.nodes, woven);
+  const seen = new Set(marks.filter(({ state }) => state === 'done').map(({ hook }) => hook));
+  const nodesOf = (hook: HookSpec, nodes: readonly NodeName[]): readonly NodeName[] => {
+    if (!runsOnce(hook)) return hookNodes(site, hook, nodes);
+    if (seen.has(hook.name) || purpose === 'recovery') return [];
+    const begun = marks.find((mark) => mark.hook === hook.name)?.node;
+    return begun ? [begun] : hookNodes(site, hook, nodes);
+  };
+  const at = (point: HookPoint, nodes: readonly NodeName[]): readonly Step[] =>
+    site.hooks.flatMap((hook): readonly Step[] => {
+      const on = hook.point === point ? nodesOf(hook, nodes) : [];
+      if (on.length === 0) return [];
+      seen.add(hook.name);
+      return [{ kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), release }];
+    });
+  return {
+    around: (phase, nodes, inside) => [
+      ...at(`before:${phase}`, nodes),
+      ...inside,
+      ...at(`after:${phase}`, nodes),
+    ],
+  };
 }
 
 const runsOnce = ({ action }: HookSpec): boolean => action.kind === 'nodes' && action.once;

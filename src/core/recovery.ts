@@ -1,3 +1,4 @@
+import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
 import {
   isHeldOut,
@@ -11,9 +12,6 @@ import type { Release, ReleaseId } from './release.ts';
 import type { OnFailure } from './site.ts';
 import { activate, check, drain, enable, type Step } from './step.ts';
 import type { Strategy } from './strategy.ts';
-
-/** The release that each node had when the run began; null if it had none. */
-export type Before = Readonly<Record<NodeName, Release | null>>;
 
 export interface RecoveryInput {
   readonly policy: OnFailure | 'interrupted';

@@ -29,8 +29,16 @@ export function deployTarget(
   const taken = live
     .toSorted()
     .findLast((id) => nodes.every((name) => hasComplete(nodeState(observed, name), id)));
-  return { release: { id: taken ?? newReleaseId(nowMs, allIds(observed)), revision }, nodes };
+  return taken ? { release: { id: taken, revision }, nodes } : newTarget(observed, nodes, revision, nowMs);
 }
+
+/** A release that is still to be built. */
+export const newTarget = (
+  observed: Observation,
+  nodes: readonly NodeName[],
+  revision: Revision,
+  nowMs: number,
+): Target => ({ release: { id: newReleaseId(nowMs, allIds(observed)), revision }, nodes });
 
 const allIds = (observed: Observation): readonly ReleaseId[] =>
   Object.values(observed.nodes).flatMap(({ releases }) => releases.map(({ id }) => id));

@@ -1,51 +1,129 @@
+import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
+import type { RunIntent } from '../core/intent.ts';
+import { hasComplete, nodeState, type Observation } from '../core/observation.ts';
+import { recovery } from '../core/recovery.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
-import { deployTarget, namedNodes, rollbackTarget } from '../core/target.ts';
+import { deployTarget, namedNodes, newTarget, rollbackTarget, type Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
-import { type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
+import { type Aim, deadLock, type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
+
+type DeployRequest = RunRequest & { readonly ref: string };
+type RollbackRequest = RunRequest & { readonly to: ReleaseId | null };
+/** `force`: although the lock's holder may be alive. It is fenced off: it changes nothing any more. */
+type TakeOverRequest = RunRequest & { readonly force: boolean };
 
 /** Brings `ref` live. Never rejects for a failure: the report says how it ended, events said how it went. */
-export const deploy = (request: RunRequest & { readonly ref: string }, ports: Ports): Promise<Report> =>
+export const deploy = (request: DeployRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...deploying(request, ports) }, ports);
 
 /** Brings an earlier release live again: `to`, or the newest good one before the live one. */
-export const rollback = (
-  request: RunRequest & { readonly to: ReleaseId | null },
-  ports: Ports,
-): Promise<Report> => perform({ ...request, ...rollingBack(request) }, ports);
+export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...rollingBack(request, ports) }, ports);
+
+/** Finishes what a run that died had begun. What is done is not done again. */
+export const resume = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...resuming(request, ports) }, ports);
+
+/** Takes the fleet back to where it was before a run that died. */
+export const abort = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...aborting(request) }, ports);
 
 /** The plan of a deploy, without touching anything. Rejects if the site is not ready or the plan is not safe. */
-export const propose = (request: RunRequest & { readonly ref: string }, ports: Ports): Promise<Proposal> =>
-  proposeFrom({ ...request, ...deploying(request, ports) }, ports);
+export const propose = async (request: DeployRequest, ports: Ports): Promise<Proposal> =>
+  (await proposeFrom({ ...request, ...deploying(request, ports) }, ports)).proposal;
 
-export const proposeRollback = (
-  request: RunRequest & { readonly to: ReleaseId | null },
-  ports: Ports,
-): Promise<Proposal> => proposeFrom({ ...request, ...rollingBack(request) }, ports);
+export const proposeRollback = async (request: RollbackRequest, ports: Ports): Promise<Proposal> =>
+  (await proposeFrom({ ...request, ...rollingBack(request, ports) }, ports)).proposal;
 
-function deploying(
-  { site, nodes, ref, signal }: RunRequest & { readonly ref: string },
-  ports: Ports,
-): Intent {
-  return {
-    purpose: 'deploy',
-    wanted: ref,
-    resolve: () => ports.source.resolve(ref, signal),
+const deploying = (request: DeployRequest, ports: Ports): Intent => ({
+  command: 'deploy',
+  resolve: () => ports.source.resolve(request.ref, request.signal),
+  aim: (observed, revision) => {
+    const nodes = namedNodes(request.site.nodes, request.nodes);
     // The revision is what this intent's own `resolve` gave.
-    targetOf: (observed, revision) =>
-      deployTarget(observed, namedNodes(site.nodes, nodes), revision as Revision, ports.clock.nowMs()),
-    logLine: ({ release }, operator) =>
-      `Branch ${ref} (at ${release.revision}) deployed as release ${release.id} by ${operator}`,
-  };
+    const target = deployTarget(observed, nodes, revision as Revision, ports.clock.nowMs());
+    return forward(request, ports, { purpose: 'deploy', wanted: request.ref, target });
+  },
+});
+
+const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
+  command: 'rollback',
+  resolve: noRevision,
+  aim: (observed) => {
+    const target = rollbackTarget(observed, namedNodes(request.site.nodes, request.nodes), request.to);
+    return forward(request, ports, {
+      purpose: 'rollback',
+      wanted: request.to ?? 'to the release before',
+      target,
+    });
+  },
+});
+
+const resuming = (request: TakeOverRequest, ports: Ports): Intent => ({
+  command: 'resume',
+  resolve: noRevision,
+  aim: (observed) => {
+    const takesOver = deadLock(observed, request.force);
+    const { intent } = takesOver;
+    if (!intent) throw failure('NOT_RESUMABLE', { lock: takesOver });
+    const { purpose, wanted, before } = intent;
+    const target = resumeTarget(observed, intent, ports);
+    return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
+  },
+});
+
+const aborting = ({ site, force }: TakeOverRequest): Intent => ({
+  command: 'abort',
+  resolve: noRevision,
+  aim: (observed) => {
+    const takesOver = deadLock(observed, force);
+    const { intent } = takesOver;
+    if (!intent) throw failure('NOT_RESUMABLE', { lock: takesOver });
+    const { wanted, release, nodes, before } = intent;
+    return {
+      purpose: 'recovery',
+      wanted,
+      target: { release, nodes },
+      strategy: recovery({ policy: 'rollback', before, servingMin: site.servingMin }),
+      before,
+      takesOver,
+      logLine: null,
+    };
+  },
+});
+
+const noRevision = (): Promise<null> => Promise.resolve(null);
+
+/**
+ * The release that the dead run was making, if it is whole wherever it must be. Else the same revision is built anew
+ * under a new name, so that the whole fleet gets the same bytes.
+ */
+function resumeTarget(observed: Observation, { purpose, release, nodes }: RunIntent, ports: Ports): Target {
+  const whole = nodes.every((name) => hasComplete(nodeState(observed, name), release.id));
+  if (whole || purpose === 'rollback') return { release, nodes };
+  return newTarget(observed, nodes, release.revision, ports.clock.nowMs());
 }
 
-const rollingBack = ({ site, nodes, to }: RunRequest & { readonly to: ReleaseId | null }): Intent => ({
-  purpose: 'rollback',
-  wanted: to ?? 'the release before',
-  resolve: () => Promise.resolve(null),
-  targetOf: (observed) => rollbackTarget(observed, namedNodes(site.nodes, nodes), to),
-  logLine: ({ release }, operator) => `${operator} rolled back to release ${release.id}`,
+const logLines: {
+  readonly [P in RunIntent['purpose']]: (aim: Pick<Aim, 'wanted' | 'target'>, operator: string) => string;
+} = {
+  deploy: ({ wanted, target: { release } }, operator) =>
+    `Branch ${wanted} (at ${release.revision}) deployed as release ${release.id} by ${operator}`,
+  rollback: ({ target: { release } }, operator) => `${operator} rolled back to release ${release.id}`,
+};
+
+const forward = (
+  { strategy }: RunRequest,
+  { operator }: Ports,
+  aim: Pick<Aim, 'wanted' | 'target'> & { readonly purpose: RunIntent['purpose'] },
+): Aim => ({
+  ...aim,
+  strategy,
+  before: null,
+  takesOver: null,
+  logLine: logLines[aim.purpose](aim, operator.name),
 });
 
 export type { Proposal, RunRequest } from './propose.ts';

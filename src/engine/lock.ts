@@ -1,6 +1,7 @@
 import { acquireLock, type Ending, releaseLock, renewLock } from '../commands/lock.ts';
 import { type DeployError, failure, isDeployError, lockStaleMs } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
+import type { RunIntent } from '../core/intent.ts';
 import type { Node } from '../core/node.ts';
 import type { LockState, NodeState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
@@ -12,6 +13,10 @@ export interface LockRequest {
   readonly ports: Ports;
   readonly run: string;
   readonly reason: string;
+  /** Null for work by hand. */
+  readonly intent: RunIntent | null;
+  /** The dead run whose lock is taken over. */
+  readonly from: string | null;
 }
 
 /**
@@ -19,11 +24,18 @@ export interface LockRequest {
  * alone: of two runs that start together exactly one gets it, and the other has nothing to give back. Throws
  * `LOCKED`, with nothing held.
  */
-export async function takeLock({ site, ports, run, reason }: LockRequest): Promise<readonly NodeState[]> {
+export async function takeLock({
+  site,
+  ports,
+  run,
+  reason,
+  intent,
+  from,
+}: LockRequest): Promise<readonly NodeState[]> {
   const startedAt = isoTime(ports.clock.nowMs());
-  const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt };
+  const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt, intent };
   const take = async (node: Node): Promise<NodeState> => {
-    const { acquired, state } = await onNode(ports, node, acquireLock(node, site, lock));
+    const { acquired, state } = await onNode(ports, node, acquireLock(node, site, lock, from));
     if (!acquired) throw lockedBy(node, state.lock);
     return state;
   };

@@ -35,7 +35,10 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
   if (unknown.length > 0) throw failure('NODE_UNBALANCED', { nodes: unknown });
   const id = newRunId(ports);
   const reason = `${request.to === 'in' ? 'enable' : 'drain'} ${nodes.join(', ')} by hand`;
-  const observed = assemble(await takeLock({ site, ports, run: id, reason }), await observeBalancers(ports));
+  const observed = assemble(
+    await takeLock({ site, ports, run: id, reason, intent: null, from: null }),
+    await observeBalancers(ports),
+  );
   const floor = request.force ? { ...site, servingMin: 0 } : site;
   const lost = new AbortController();
   const signal = AbortSignal.any([request.signal, lost.signal]);

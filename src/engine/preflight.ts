@@ -38,19 +38,22 @@ const rotationText = (observed: Observation, node: NodeName): string =>
     .map(({ server, rotation, health }) => `${server} is ${rotation} and ${health}`)
     .join(', ') || 'no balancer has it';
 
-/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. */
-export function refuseUnfit(site: Site, observed: Observation): void {
-  const held = heldLock(observed);
+/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. `takesOver` names the run whose lock is no obstacle. */
+export function refuseUnfit(site: Site, observed: Observation, takesOver: string | null = null): void {
+  const held = heldLock(observed, takesOver);
   if (held) throw failure('LOCKED', held);
   const { problems } = preflight(site, observed);
   if (problems.length > 0) throw failure('PREFLIGHT', { problems });
 }
 
-/** A lock that some run holds on some node. */
-export function heldLock(
+/** A lock on some node that another run than `mine` holds. */
+function heldLock(
   observed: Observation,
+  mine: string | null,
 ): { readonly node: NodeName; readonly lock: LockState } | null {
-  for (const { name, lock } of Object.values(observed.nodes)) if (lock) return { node: name, lock };
+  for (const { name, lock } of Object.values(observed.nodes)) {
+    if (lock && lock.run !== mine) return { node: name, lock };
+  }
   return null;
 }
 

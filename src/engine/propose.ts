@@ -1,6 +1,7 @@
-import { isDeployError } from '../core/errors.ts';
+import { failure, isDeployError, lockStaleMs } from '../core/errors.ts';
+import type { Before } from '../core/intent.ts';
 import type { NodeName } from '../core/node.ts';
-import { liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
+import { type LockState, liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
 import { makePlan, type Plan, type Purpose } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
@@ -32,30 +33,47 @@ export interface Proposal {
   readonly commands: readonly (readonly string[])[];
 }
 
-/** What tells a deploy from a rollback: where it leads, and how the logs say it. */
+/** What tells the commands apart that change a site. */
 export interface Intent {
-  readonly purpose: Exclude<Purpose, 'recovery'>;
-  /** What was asked for, such as a branch; shown to whoever meets the lock. */
-  readonly wanted: string;
+  readonly command: 'deploy' | 'rollback' | 'resume' | 'abort';
   /** Begins at once, beside the observation. Rejects with `REF_UNKNOWN` or `SOURCE_UNREACHABLE`. */
   readonly resolve: () => Promise<Revision | null>;
-  readonly targetOf: (observed: Observation, revision: Revision | null) => Target;
-  /** One line for `revisions.log`, in Capistrano's words. */
-  readonly logLine: (target: Target, operator: string) => string;
+  /** Where the run leads from here. Throws if there is no way. */
+  readonly aim: (observed: Observation, revision: Revision | null) => Aim;
+}
+
+/** Where a run leads, and how it is told. */
+export interface Aim {
+  readonly purpose: Purpose;
+  /** For the lock and the logs, such as `main`. */
+  readonly wanted: string;
+  readonly target: Target;
+  readonly strategy: Strategy;
+  /** What each node had when all this began; null: what it has now. */
+  readonly before: Before | null;
+  /** The lock of the dead run that this one goes on for. */
+  readonly takesOver: LockState | null;
+  /** One line for `revisions.log`, in Capistrano's words; null if no release goes live. */
+  readonly logLine: string | null;
+}
+
+export interface Proposed {
+  readonly proposal: Proposal;
+  readonly aim: Aim;
 }
 
 /** Observes the site and resolves the revision at the same time, then plans and proves. Touches nothing. */
-export async function proposeFrom(request: RunRequest & Intent, ports: Ports): Promise<Proposal> {
+export async function proposeFrom(request: RunRequest & Intent, ports: Ports): Promise<Proposed> {
   const [observed, revision] = await bothOrFirstFailure(
     observe(request.site, ports, request.signal),
     request.resolve(),
   );
-  refuseUnfit(request.site, observed);
-  const target = request.targetOf(observed, revision);
-  const plan = planFor(request, observed, target);
-  const comparison = request.purpose === 'deploy' ? await compareLive(ports, observed, target) : null;
+  const aim = request.aim(observed, revision);
+  refuseUnfit(request.site, observed, aim.takesOver?.run ?? null);
+  const plan = planFor(request.site, observed, aim);
+  const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, request.site));
-  return { plan, observed, comparison, commands };
+  return { proposal: { plan, observed, comparison, commands }, aim };
 }
 
 /** Both end before the first failure is thrown: no question goes on behind the caller's back. */
@@ -66,11 +84,8 @@ async function bothOrFirstFailure<A, B>(a: Promise<A>, b: Promise<B>): Promise<r
   return [first.value, second.value];
 }
 
-export const planFor = (
-  { site, strategy, purpose }: Pick<RunRequest & Intent, 'site' | 'strategy' | 'purpose'>,
-  observed: Observation,
-  target: Target,
-): Plan => makePlan({ site, strategy, purpose, observed, target });
+export const planFor = (site: Site, observed: Observation, { strategy, purpose, target }: Aim): Plan =>
+  makePlan({ site, strategy, purpose, observed, target });
 
 /** A live revision that the source no longer has (a rewritten branch) can be deployed over, and not compared. */
 async function compareLive(
@@ -98,4 +113,13 @@ function newestLive(observed: Observation, nodes: readonly NodeName[]): Revision
     .filter((release) => release !== null)
     .toSorted((a, b) => (a.id < b.id ? 1 : -1));
   return live[0]?.revision ?? null;
+}
+
+/** The lock of a run that died, which another may take over. Throws unless there is one, and it is dead or `force`. */
+export function deadLock(observed: Observation, force: boolean): LockState {
+  const locks = Object.values(observed.nodes).flatMap(({ lock }) => (lock ? [lock] : []));
+  const freshest = locks.toSorted((a, b) => a.silentMs - b.silentMs)[0];
+  if (!freshest) throw failure('NOTHING_TO_RESUME', {});
+  if (freshest.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock: freshest });
+  return freshest;
 }

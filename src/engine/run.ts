@@ -82,25 +82,31 @@ export function nodeOf(site: Site, name: NodeName): Node {
   return node;
 }
 
-/** Does `work` on each node of a step at the same time, waits for all, and says which failed. */
-export async function eachNode(
+/** Does `work` on each node of a step at the same time, waits for all, and says which failed and which are done. */
+export const eachNode = (
   run: Run,
   step: Step,
   work: (node: Node) => Promise<string | null>,
+): Promise<readonly NodeFailure[]> =>
+  onEach(run, step, async (node) => {
+    const detail = await work(node);
+    emit(run.ports, { type: 'node-done', node: node.name, step, detail });
+  });
+
+/** The same for a part of a step: which are done is not said. */
+export async function onEach(
+  run: Run,
+  step: Step,
+  work: (node: Node) => Promise<void>,
 ): Promise<readonly NodeFailure[]> {
-  const results = await Promise.allSettled(
-    step.nodes.map(async (name) => {
-      const detail = await work(nodeOf(run.site, name));
-      emit(run.ports, { type: 'node-done', node: name, step, detail });
-    }),
-  );
+  const results = await Promise.allSettled(step.nodes.map((name) => work(nodeOf(run.site, name))));
   return results.flatMap((result, index) =>
     result.status === 'fulfilled' ? [] : [nodeFailed(run, step, step.nodes[index]!, result.reason)],
   );
 }
 
 /** A bug is not a failure of the node: it goes up as it is. */
-export function nodeFailed(run: Run, step: Step, node: NodeName, error: unknown): NodeFailure {
+function nodeFailed(run: Run, step: Step, node: NodeName, error: unknown): NodeFailure {
   if (!isDeployError(error)) throw error;
   emit(run.ports, { type: 'node-failed', node, step, failure: textOf(error) });
   return { node, error };

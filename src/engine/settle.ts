@@ -36,7 +36,7 @@ export async function awaitDrained(run: Run, nodes: readonly NodeName[]): Promis
   const { clock } = run.ports;
   const startMs = clock.nowMs();
   const { timeoutMs, onTimeout } = run.site.drain;
-  for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMs * 1.5, pauseMaxMs)) {
+  for (;;) {
     const servers = await serversOfRun(run, nodes);
     const passedMs = clock.nowMs() - startMs;
     const forgotten = servers.filter((server) => isOurs(run, server) && server.rotation === 'in');
@@ -53,20 +53,24 @@ export async function awaitDrained(run: Run, nodes: readonly NodeName[]): Promis
     const busy = nodes.filter((node) => !isEmpty(servers, node));
     if (busy.length === 0) return [];
     if (passedMs >= timeoutMs) return overdue(run, busy, servers, onTimeout);
-    await clock.sleep(Math.min(pauseMs, timeoutMs - passedMs), run.signal);
+    await clock.sleep(Math.min(pauseAfter(passedMs), timeoutMs - passedMs), run.signal);
     if (run.signal.aborted) return [];
   }
 }
 
-const pauseMinMs = 20;
-const pauseMaxMs = 500;
+/**
+ * How long to wait before the next look: a part of the time that has passed, so that nothing takes longer than it must
+ * by more than that part.
+ */
+export const pauseAfter = (passedMs: number, maxMs = 500): number =>
+  Math.min(maxMs, Math.max(10, passedMs / 20));
 
 /** Waits until every server of `nodes` that this run drained takes traffic again. Returns the nodes that do not. */
 export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
   const { clock } = run.ports;
   const startMs = clock.nowMs();
   const withinMs = run.site.drain.enableTimeoutMs;
-  for (let pauseMs = pauseMinMs; ; pauseMs = Math.min(pauseMs * 1.5, pauseMaxMs)) {
+  for (;;) {
     const servers = (await serversOfRun(run, nodes)).filter((server) => isOurs(run, server));
     const idle = servers.filter(
       ({ rotation, health }) => rotation !== 'in' || !['up', 'unchecked'].includes(health),
@@ -82,7 +86,7 @@ export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promis
           error: failure('ENABLE_TIMEOUT', { node, withinMs, seen: own.map(seen).join(', ') }),
         }));
     }
-    await clock.sleep(Math.min(pauseMs, withinMs - passedMs));
+    await clock.sleep(Math.min(pauseAfter(passedMs), withinMs - passedMs));
   }
 }
 

@@ -74,9 +74,11 @@ const closings: { readonly [O in Report['outcome']]: (ending: Ending) => string 
 function reached(report: Report, plan: Plan | null): string {
   if (plan === null || report.nodes === null) return 'the plan was carried out';
   const { release, nodes } = plan.target;
+  const serving = report.nodes.filter((node) => node.serving).length;
+  const servingText = `${serving} of ${report.nodes.length} serving`;
+  if (plan.purpose === 'recovery') return `${liveGroups(report.nodes).join('; ')}, ${servingText}`;
   const on = report.nodes.filter((node) => nodes.includes(node.name) && node.release === release.id);
-  const serving = report.nodes.filter((node) => node.serving);
-  return `${releaseText(release)} is live on ${on.length} of ${count(nodes.length, 'node')}, ${serving.length} of ${report.nodes.length} serving`;
+  return `${releaseText(release)} is live on ${on.length} of ${count(nodes.length, 'node')}, ${servingText}`;
 }
 
 function details(ending: Ending): readonly string[] {

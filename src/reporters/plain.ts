@@ -17,6 +17,7 @@ export function plainReporter({ output, wanted }: ReporterOptions): Reporter {
     draw(event) {
       progress.note(event);
       if (event.type === 'bytes' && !isDue(event)) return;
+      if (isSaidByItsStep(event)) return;
       const text = (lines[event.type] as (event: Event, progress: Progress) => string)(event, progress);
       output.write(`${stamp(progress.elapsedMs(event.atMs))} ${hanging(text)}\n`);
       if (event.type !== 'run-ended') return;
@@ -33,6 +34,10 @@ export function plainReporter({ output, wanted }: ReporterOptions): Reporter {
     clear() {},
   };
 }
+
+/** Of a step on one node there is no more to say than that the step is done. */
+const isSaidByItsStep = (event: Event): boolean =>
+  event.type === 'node-done' && event.step.nodes.length === 1 && event.detail === null;
 
 const bytesEveryMs = 10_000;
 

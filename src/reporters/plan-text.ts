@@ -54,12 +54,15 @@ const isEmpty = ({ plan }: PlanView): boolean => plan.steps.length === 0;
 function heading({ title, plan, observed, paint }: PlanView): string {
   const { release, nodes } = plan.target;
   if (plan.steps.length === 0) {
+    if (plan.purpose === 'recovery') return `Nothing to take back: every node has the release that it had.`;
     return `Nothing to do: ${releaseText(release)} is live on ${names(nodes, namesMax)} already.`;
   }
   return [
     `${paint.strong(`Plan of the ${title}`)}: ${plan.summary}`,
     table([
-      ['  new', `${releaseText(release)} on ${names(nodes, namesMax)}`],
+      ...(plan.purpose === 'recovery'
+        ? []
+        : [['  new', `${releaseText(release)} on ${names(nodes, namesMax)}`]]),
       ...liveNow(observed, nodes).map((text) => ['  live', text]),
     ]),
   ].join('\n');

@@ -102,7 +102,9 @@ function lockRemarks({ observed, wanted }: StatusView): readonly string[] {
     const of = locked.filter(({ lock }) => lock.run === run);
     const freshest = of.map(({ lock }) => lock).sort((a, b) => a.silentMs - b.silentMs)[0]!;
     return `${lockText(freshest)}, on ${list(of.map(({ name }) => name))}.${
-      isStale(freshest) ? ` That run is dead: sluice unlock ${wanted} frees the lock.` : ''
+      isStale(freshest)
+        ? ` That run is dead: sluice resume ${wanted} finishes it, sluice abort ${wanted} goes back.`
+        : ''
     }`;
   });
 }
@@ -114,12 +116,7 @@ export const lockText = (lock: LockState): string =>
 const isStale = ({ silentMs }: LockState): boolean => silentMs > lockStaleMs;
 
 const balancerRemarks = ({ balancers }: Observation): readonly string[] =>
-  balancers.flatMap(({ balancer, member, unreachable }) =>
-    unreachable === null ? [] : [`balancer ${nameOf(balancer, member)} could not be read: ${unreachable}`],
-  );
-
-const nameOf = (balancer: string, member: string): string =>
-  balancer === member ? balancer : `${balancer} (${member})`;
+  balancers.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable]));
 
 function nodeRemarks(view: StatusView, name: NodeName): readonly string[] {
   const node = nodeState(view.observed, name);

@@ -110,6 +110,14 @@ function fakeEngine(calls: [string, unknown][]): Engine {
       note('rollback', { to, nodes });
       return carryOut(confirm);
     },
+    resume: async ({ force, confirm }) => {
+      note('resume', { force });
+      return carryOut(confirm);
+    },
+    abort: async ({ force, confirm }) => {
+      note('abort', { force });
+      return carryOut(confirm);
+    },
     propose: async ({ ref, nodes }) => {
       note('propose', { ref, nodes });
       return proposal;
@@ -143,4 +151,5 @@ export const lock = {
   reason: 'deploy main as 20260114093000',
   startedAt: '2026-01-14T09:30:00Z',
   silentMs: 312_000,
+  intent: null,
 };

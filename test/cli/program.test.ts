@@ -184,6 +184,17 @@ describe('rollback', () => {
   });
 });
 
+describe.each(['resume', 'abort'])('%s', (command) => {
+  test('takes over a run that is dead, or with --force one that may be alive', async () => {
+    expect((await sluice(`${command} production --yes`)).calls[1]).toEqual([command, { force: false }]);
+    expect((await sluice(`${command} --yes --force`)).calls[1]).toEqual([command, { force: true }]);
+  });
+
+  test('asks before it changes anything', async () => {
+    expect((await sluice(`${command} production`)).status).toBe(2);
+  });
+});
+
 describe('status', () => {
   test('prints what is so, and nothing stands out', async () => {
     const { status, stdout } = await sluice('status');

@@ -21,6 +21,7 @@ const lock = (run: string) => ({
   host: 'desk',
   reason: "it's a test",
   startedAt: '2026-01-14T09:30:00.000Z',
+  intent: null,
 });
 
 type Folder = ReturnType<typeof nodeFolder>;
@@ -29,7 +30,7 @@ const look = (folder: Folder): NodeState => folder.run(inspect(web1, folder.site
 
 const locked = (more: Parameters<typeof nodeFolder>[0] = {}): Folder => {
   const folder = nodeFolder(more);
-  expect(folder.run(acquireLock(web1, folder.site, lock('run-1'))).result.acquired).toBe(true);
+  expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), null)).result.acquired).toBe(true);
   return folder;
 };
 
@@ -49,14 +50,14 @@ const goLive = (folder: Folder, n: number): void => {
 describe('the lock', () => {
   test('is held by one run alone, which is named to the others', () => {
     const folder = locked();
-    const second = folder.run(acquireLock(web1, folder.site, lock('run-2'))).result;
+    const second = folder.run(acquireLock(web1, folder.site, lock('run-2'), null)).result;
     expect(second.acquired).toBe(false);
     expect(second.state.lock).toMatchObject({ run: 'run-1', holder: 'ada@desk', reason: "it's a test" });
   });
 
   test('taken twice by one run is taken once', () => {
     const folder = locked();
-    expect(folder.run(acquireLock(web1, folder.site, lock('run-1'))).result.acquired).toBe(true);
+    expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), null)).result.acquired).toBe(true);
     expect(folder.list('.sluice').filter((name) => name.startsWith('lock'))).toEqual(['lock']);
   });
 
@@ -83,6 +84,33 @@ describe('the lock', () => {
     expect(folder.list('releases')).toEqual([]);
     expect(folder.list('.sluice/journal')).toEqual([]);
     expect(folder.exists('.sluice/drained')).toBe(false);
+  });
+
+  test('of a dead run is taken over by one run alone, and the dead one is fenced off', () => {
+    const folder = locked();
+    const over = (run: string, from: string) =>
+      folder.run(acquireLock(web1, folder.site, lock(run), from)).result.acquired;
+    expect(over('run-2', 'run-0'), 'another than the one that is dead').toBe(false);
+    expect(over('run-2', 'run-1')).toBe(true);
+    expect(over('run-3', 'run-1'), 'a second that tries').toBe(false);
+    expect(over('run-2', 'run-1'), 'again, for a lost reply').toBe(true);
+    expect(folder.run(renewLock(folder.fence('run-1'))).status).toBe(fencedStatus);
+    expect(folder.run(renewLock(folder.fence('run-2'))).status).toBe(0);
+    folder.run(releaseLock(folder.fence('run-2'), { logLine: null, historyLine: null }));
+    expect(folder.list('.sluice').filter((name) => /^(lock|claim)/.test(name))).toEqual([]);
+  });
+
+  test('says what its run set out to do', () => {
+    const intent = {
+      purpose: 'deploy',
+      wanted: "main's",
+      release: release(2),
+      nodes: ['web1'],
+      before: { web1: release(1), web2: null },
+    } as const;
+    const folder = nodeFolder();
+    const { state } = folder.run(acquireLock(web1, folder.site, { ...lock('run-1'), intent }, null)).result;
+    expect(state.lock?.intent).toEqual(intent);
   });
 
   test('that was broken stops its run, and the history says who broke it', () => {
@@ -136,6 +164,7 @@ describe('the layout', () => {
       releases: [],
       proved: null,
       lock: null,
+      once: [],
       problems: [],
     });
   });

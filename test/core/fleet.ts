@@ -33,6 +33,7 @@ export const nodeState = (name: NodeName, live: number | null, more: Partial<Nod
   proved: live === null ? null : releaseId(live),
   drained: [],
   lock: null,
+  once: [],
   problems: [],
   ...more,
 });

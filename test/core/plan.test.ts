@@ -210,6 +210,47 @@ describe('hooks', () => {
   });
 });
 
+describe('work that runs once, after a run that died', () => {
+  const migrate: HookSpec = {
+    name: 'migrate',
+    point: 'after:prepare',
+    action: { kind: 'nodes', command: ['true'], role: null, once: true, timeoutMs: 1000 },
+  };
+  const prepared = (marks: Observation['nodes'][string]['once']): Observation =>
+    withNode(
+      names(2).reduce((state, name) => withNode(state, name, { releases: [good(1), good(2)] }), fleet(2)),
+      'web2',
+      { once: marks },
+    );
+  const hooksOf = (observed: Observation, purpose: Purpose = 'deploy'): readonly string[] =>
+    shape(plan(observed, { purpose, site: { hooks: [migrate] } })).filter((line) => line.startsWith('hook'));
+
+  test('is made up for if it was not begun', () => {
+    expect(hooksOf(prepared([]))).toEqual(['hook web1']);
+  });
+
+  test('is not done again if it is done, on whichever node that was', () => {
+    expect(hooksOf(prepared([{ release: releaseId(2), hook: 'migrate', state: 'done' }]))).toEqual([]);
+  });
+
+  test('of another release does not count', () => {
+    expect(hooksOf(prepared([{ release: releaseId(1), hook: 'migrate', state: 'done' }]))).toEqual([
+      'hook web1',
+    ]);
+  });
+
+  test('that was cut off stands where it began, to say so', () => {
+    expect(hooksOf(prepared([{ release: releaseId(2), hook: 'migrate', state: 'begun' }]))).toEqual([
+      'hook web2',
+    ]);
+  });
+
+  test('is never part of a rollback or of the way back', () => {
+    expect(hooksOf(prepared([]), 'rollback')).toEqual([]);
+    expect(hooksOf(prepared([]), 'recovery')).toEqual([]);
+  });
+});
+
 test('a plan is the same after JSON', () => {
   const made = plan(fleet(3));
   expect(JSON.parse(JSON.stringify(made))).toEqual(made);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { Before } from '../../src/core/intent.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { makePlan } from '../../src/core/plan.ts';
-import { type Before, recovery } from '../../src/core/recovery.ts';
+import { recovery } from '../../src/core/recovery.ts';
 import type { OnFailure } from '../../src/core/site.ts';
 import { fleet, good, names, release, releaseId, site, withNode, withServer } from './fleet.ts';
 

@@ -60,6 +60,8 @@ test.for([
   { signal: 'SIGINT', exit: 130, moment: 'activate' },
   { signal: 'SIGTERM', exit: 143, moment: 'check' },
   { signal: 'SIGTERM', exit: 143, moment: 'prepare' },
+  { signal: 'SIGTERM', exit: 143, moment: 'build' },
+  { signal: 'SIGINT', exit: 130, moment: 'enable' },
 ] as const)(
   'S28: after $signal in the middle of $moment no node is left out, and the lock is free',
   async (row) => {
@@ -81,6 +83,28 @@ test.for([
     expect(report.outcome).toBe('interrupted');
     expect(Object.fromEntries(report.nodes!.map(({ name, release }) => [name, release]))).toEqual(live);
     expect(await site.deploy('good-2')).toMatchObject({ exit: 0 });
+  },
+);
+
+test.for(['activate', 'check'])(
+  'a deploy that was killed in %s blocks the next one until the lock is broken; that one then finishes its work',
+  async (moment) => {
+    const site = await lab.site({ name: `killed-in-${moment}`, nodes: 3 });
+    await site.deployed('good-1');
+    const run = site.startDeploy('good-2', '--json');
+    await run.printed(new RegExp(`"step-started".*"kind":"${moment}"`));
+    run.signal('SIGKILL');
+    await run.ended;
+    expect(await site.rotation()).toEqual({ web1: 'MAINT', web2: 'UP', web3: 'UP' });
+
+    expect(await site.deploy('good-2')).toMatchObject({ exit: 5 });
+    expect(await site.sluice('unlock', 'production', '--yes', '--reason', 'its runner died')).toMatchObject({
+      exit: 0,
+    });
+    expect((await site.sluice('history', 'production')).output).toContain('its runner died');
+    await site.deployed('good-2');
+    expect(await site.rotation()).toEqual({ web1: 'UP', web2: 'UP', web3: 'UP' });
+    expect(await site.served()).toEqual(await site.live());
   },
 );
 

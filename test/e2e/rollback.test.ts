@@ -25,6 +25,15 @@ test('S15: a rollback brings the release before back on every node', async () =>
   }
 });
 
+test('S15: the release before is the one that was live before, even if its revision is the newer one', async () => {
+  const site = await lab.site({ name: 's15-back-and-forth', nodes: 2, kind: 'files' });
+  await site.deployed('good-1');
+  const newer = await site.deployed('good-2');
+  await site.deployed('good-1');
+  expect(await site.rollback()).toMatchObject({ exit: 0 });
+  expect(await site.live()).toEqual({ web1: newer, web2: newer });
+});
+
 test('S16: a rollback brings a named release back on every node', async () => {
   const site = await lab.site({ name: 's16', nodes: 3 });
   const first = await site.deployed('good-1');

@@ -15,6 +15,7 @@ export const steps: readonly Step[] = [
 ];
 
 export const plan: Plan = {
+  purpose: 'deploy',
   summary: 'Renew 1 node at a time, each out of rotation while it changes.',
   target,
   steps: steps.map((step) => ({ step, serving: ['drain', 'activate', 'check'].includes(step.kind) ? 3 : 4 })),

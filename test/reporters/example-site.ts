@@ -26,6 +26,7 @@ export const node = (name: string, release: Release | null, more: Partial<NodeSt
   proved: release?.id ?? null,
   drained: [],
   lock: null,
+  once: [],
   problems: [],
   ...more,
 });

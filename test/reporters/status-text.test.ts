@@ -28,6 +28,7 @@ const lock = {
   reason: 'deploy main as 20260114093000',
   startedAt: '2026-01-14T09:30:00Z',
   silentMs: 312_000,
+  intent: null,
 };
 
 test('a site that a dead run left half way', () => {
@@ -55,7 +56,7 @@ web2  20260113090000  1b2c3d4   no       out, up, 0 in flight  out, up, 0 in fli
 web3  20260113090000  1b2c3d4   no       in, up, 3 in flight   draining, up, 1 in flight
 web4  ?               -         no       in, down              in, down
 
-! locked by bob@ci7 since 2026-01-14T09:30:00Z: deploy main as 20260114093000, last heartbeat 5 min 12 s ago, on web1 and web2. That run is dead: sluice unlock production frees the lock.
+! locked by bob@ci7 since 2026-01-14T09:30:00Z: deploy main as 20260114093000, last heartbeat 5 min 12 s ago, on web1 and web2. That run is dead: sluice resume production finishes it, sluice abort production goes back.
 ! web1 runs 20260114093000, newer than 20260113090000 of the others
 ! web2 was left out of rotation by a run: sluice deploy production goes on, sluice enable production web2 only puts it back
 ! web3: balancers disagree: lb1 web/web3 in, lb2 web/web3 draining
@@ -88,9 +89,12 @@ describe('what stands out', () => {
   test('a balancer that cannot be read', () => {
     const observed = observation();
     const [lb1, lb2] = observed.balancers;
-    expect(remarks({ ...observed, balancers: [lb1!, { ...lb2!, unreachable: 'timeout' }] })).toEqual([
-      '! balancer lb2 could not be read: timeout',
-    ]);
+    expect(
+      remarks({
+        ...observed,
+        balancers: [lb1!, { ...lb2!, unreachable: 'Balancer lb2 (lb2) could not be reached: timeout.' }],
+      }),
+    ).toEqual(['! Balancer lb2 (lb2) could not be reached: timeout.']);
   });
 
   test('a site where nothing was deployed yet, once and not for each node', () => {

@@ -37,6 +37,7 @@ export const flags = {
   json: ['--json', 'for programs: JSON on standard output'],
   verbose: ['-v, --verbose', 'every detail of every node, and all output of builds and hooks'],
   watch: ['-w, --watch', 'read again every 2 s, until Ctrl-C'],
+  forceTakeOver: ['--force', 'although the run may still be alive: it changes nothing any more'],
   forceDrain: ['--force', 'although fewer nodes than servingMin would serve'],
   forceEnable: ['--force', 'without its checks'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
@@ -67,6 +68,22 @@ export const commandEntries: readonly CommandEntry[] = [
     flags: ['to', 'nodes', 'strategy', 'batch', 'onFailure', 'yes', 'dryRun', 'json', 'verbose'],
     examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
     load: async () => (await import('./rollback.ts')).rollbackCommand,
+  },
+  {
+    name: 'resume',
+    operands: ['stageIfSeveral'],
+    summary: 'Finish what a run that died had begun.',
+    flags: ['strategy', 'batch', 'onFailure', 'forceTakeOver', 'yes', 'json', 'verbose'],
+    examples: ['sluice resume production', 'sluice resume production --yes'],
+    load: async () => (await import('./resume.ts')).resumeCommand,
+  },
+  {
+    name: 'abort',
+    operands: ['stageIfSeveral'],
+    summary: 'Go back to where a run that died began.',
+    flags: ['forceTakeOver', 'yes', 'json', 'verbose'],
+    examples: ['sluice abort production'],
+    load: async () => (await import('./abort.ts')).abortCommand,
   },
   {
     name: 'status',

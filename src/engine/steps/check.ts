@@ -5,6 +5,7 @@ import type { Release } from '../../core/release.ts';
 import type { Check } from '../../core/site.ts';
 import type { HttpAnswer } from '../../ports.ts';
 import { eachNode, fenceFor, interruption, journalLine, onNode, type Run, writeLater } from '../run.ts';
+import { pauseAfter } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
 export const check: StepHandler<'check'> = {
@@ -50,7 +51,6 @@ async function markFailed(run: Run, node: Node, release: Release): Promise<void>
 async function prove(run: Run, node: Node, one: Check, release: Release): Promise<void> {
   const { clock } = run.ports;
   const deadlineMs = clock.nowMs() + one.timeoutMs;
-  let pauseMs = one.attemptsMax === null ? Math.min(pauseMinMs, one.intervalMs) : one.intervalMs;
   let last: Refused | null = null;
   for (let attempts = 1; ; attempts++) {
     const verdict = await ask(run, node, one, release, Math.max(1, deadlineMs - clock.nowMs()));
@@ -62,13 +62,12 @@ async function prove(run: Run, node: Node, one: Check, release: Release): Promis
     if (timeUp || attempts === one.attemptsMax) {
       throw refusal({ node, one, release, attempts, timeUp, verdict: last });
     }
+    const pauseMs =
+      one.attemptsMax === null ? pauseAfter(one.timeoutMs - leftMs, one.intervalMs) : one.intervalMs;
     await clock.sleep(Math.min(pauseMs, leftMs), run.signal);
     if (run.signal.aborted) throw interruption(run.signal);
-    pauseMs = Math.min(pauseMs * 1.5, one.intervalMs);
   }
 }
-
-const pauseMinMs = 25;
 
 type Verdict = { readonly ok: true } | Refused;
 

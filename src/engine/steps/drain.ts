@@ -10,7 +10,7 @@ import {
   interruption,
   journalLine,
   type NodeFailure,
-  nodeFailed,
+  onEach,
   onNode,
   type Run,
   stepFailed,
@@ -33,6 +33,7 @@ export const drain: StepHandler<'drain'> = {
     ),
   async execute(step, run) {
     try {
+      await run.ports.http.ready();
       const observed = { ...run.observed, ...(await freshBalancers(run)) };
       guardFloor(step, run, observed);
       const failures = await recordIntent(step, run, observed);
@@ -61,23 +62,11 @@ function guardFloor({ nodes }: Drain, run: Run, observed: Observation): void {
 /** Each node is told first which of its servers this run takes out, so that whoever comes next knows. */
 function recordIntent(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {
   const before = [journalLine(run, step, 'begin')];
-  return eachNodeQuietly(step, run, async (name) => {
-    const servers = drainedBy(observed, nodeState(observed, name));
-    run.drained.set(name, servers);
-    const node = run.site.nodes.find((candidate) => candidate.name === name)!;
-    await onNode(run.ports, node, note(fenceFor(run, name, { before }), servers));
+  return onEach(run, step, (node) => {
+    const servers = drainedBy(observed, nodeState(observed, node.name));
+    run.drained.set(node.name, servers);
+    return onNode(run.ports, node, note(fenceFor(run, node.name, { before }), servers));
   });
-}
-
-async function eachNodeQuietly(
-  step: Drain,
-  run: Run,
-  work: (name: string) => Promise<void>,
-): Promise<readonly NodeFailure[]> {
-  const results = await Promise.allSettled(step.nodes.map(work));
-  return results.flatMap((result, index) =>
-    result.status === 'fulfilled' ? [] : [nodeFailed(run, step, step.nodes[index]!, result.reason)],
-  );
 }
 
 async function takeOut(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {

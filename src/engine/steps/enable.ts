@@ -1,9 +1,21 @@
 import { note } from '../../commands/note.ts';
-import type { NodeName } from '../../core/node.ts';
+import type { Node } from '../../core/node.ts';
+import type { StepOf } from '../../core/step.ts';
 import { readBalancers } from '../observe.ts';
-import { eachNode, fenceFor, journalLine, onNode, type Run, stepFailed } from '../run.ts';
+import {
+  eachNode,
+  fenceFor,
+  journalLine,
+  type NodeFailure,
+  onEach,
+  onNode,
+  type Run,
+  stepFailed,
+} from '../run.ts';
 import { awaitServing, changeRotation } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
+
+type Enable = StepOf<'enable'>;
 
 export const enable: StepHandler<'enable'> = {
   describe: ({ nodes }, { balancers }) =>
@@ -14,46 +26,47 @@ export const enable: StepHandler<'enable'> = {
       ),
     ),
   async execute(step, run) {
-    const begin = { before: [journalLine(run, step, 'begin')] };
-    const lost = await eachNodeNoted(run, step.nodes, (name) => fenceFor(run, name, begin));
-    if (lost) return stepFailed(lost);
-    try {
-      const { servers } = await readBalancers(run.ports);
-      const ours = servers.filter(
-        ({ node, server }) => step.nodes.includes(node) && run.drained.get(node)?.includes(server),
-      );
-      await changeRotation(run.ports, ours, 'in');
-      const late = new Map((await awaitServing(run, step.nodes)).map(({ node, error }) => [node, error]));
-      return await eachNode(run, step, async ({ name }) => {
-        const error = late.get(name);
-        if (error) throw error;
-        return backInRotation(run, name, journalLine(run, step, 'done'));
-      });
-    } catch (error) {
-      return stepFailed(error);
-    }
+    const before = [journalLine(run, step, 'begin')];
+    const failed = await onEach(run, step, (node) =>
+      onNode(run.ports, node, note(fenceFor(run, node.name, { before }), null)),
+    );
+    const able = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
+    return [...failed, ...(await putBack({ ...step, nodes: able }, run))];
   },
 };
 
-async function eachNodeNoted(
-  run: Run,
-  names: readonly NodeName[],
-  fence: (name: NodeName) => ReturnType<typeof fenceFor>,
-): Promise<unknown> {
-  const nodes = run.site.nodes.filter(({ name }) => names.includes(name));
-  const results = await Promise.allSettled(
-    nodes.map((node) => onNode(run.ports, node, note(fence(node.name), null))),
-  );
-  return results.find((result) => result.status === 'rejected')?.reason ?? null;
+async function putBack(step: Enable, run: Run): Promise<readonly NodeFailure[]> {
+  try {
+    const { servers } = await readBalancers(run.ports);
+    const ours = servers.filter(
+      ({ node, server }) => step.nodes.includes(node) && run.drained.get(node)?.includes(server),
+    );
+    await changeRotation(run.ports, ours, 'in');
+    const backAtMs = run.ports.clock.nowMs();
+    const late = new Map((await awaitServing(run, step.nodes)).map(({ node, error }) => [node, error]));
+    return await eachNode(run, step, async (node) => {
+      const error = late.get(node.name);
+      if (error) throw error;
+      return backInRotation(step, run, { node, backAtMs });
+    });
+  } catch (error) {
+    return stepFailed(error);
+  }
+}
+
+interface Back {
+  readonly node: Node;
+  /** When every balancer was read back to have it in rotation. */
+  readonly backAtMs: number;
 }
 
 /** The node is told that nothing of it is out any more. */
-async function backInRotation(run: Run, name: NodeName, line: string): Promise<string | null> {
-  const node = run.site.nodes.find((candidate) => candidate.name === name)!;
-  const { leftAtMs, outMs } = run.rotation.get(name) ?? { leftAtMs: null, outMs: 0 };
-  const totalMs = leftAtMs === null ? outMs : outMs + run.ports.clock.nowMs() - leftAtMs;
-  run.rotation.set(name, { leftAtMs: null, outMs: totalMs });
-  await onNode(run.ports, node, note(fenceFor(run, name, { before: [line] }), []));
-  run.drained.delete(name);
+async function backInRotation(step: Enable, run: Run, { node, backAtMs }: Back): Promise<string | null> {
+  const { leftAtMs, outMs } = run.rotation.get(node.name) ?? { leftAtMs: null, outMs: 0 };
+  const totalMs = leftAtMs === null ? outMs : outMs + backAtMs - leftAtMs;
+  if (leftAtMs !== null) run.rotation.set(node.name, { leftAtMs: null, outMs: totalMs });
+  const before = [journalLine(run, step, 'done')];
+  await onNode(run.ports, node, note(fenceFor(run, node.name, { before }), []));
+  run.drained.delete(node.name);
   return leftAtMs === null ? null : `out of rotation for ${(totalMs / 1000).toFixed(1)} s`;
 }

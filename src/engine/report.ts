@@ -1,0 +1,110 @@
+import type { DeployError, ExitStatus } from '../core/errors.ts';
+import type { NodeReport, Report } from '../core/event.ts';
+import { isoTime } from '../core/instant.ts';
+import type { Before } from '../core/intent.ts';
+import {
+  isHeldOut,
+  isServing,
+  liveRelease,
+  nodeState,
+  type Observation,
+  releaseOn,
+  serversOf,
+} from '../core/observation.ts';
+import type { ReleaseId } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
+import type { Stop } from './execute.ts';
+import type { Aim, Intent } from './propose.ts';
+import { type Run, textOf } from './run.ts';
+
+/** A report but for the time that the run took. */
+export type Ended = Omit<Report, 'tookMs'>;
+
+/** The end of a run that changed nothing. */
+export const nothingDone = (
+  outcome: 'nothing to do' | 'refused' | 'locked' | 'interrupted',
+  error: DeployError | null,
+  nodes: Report['nodes'] = null,
+  signal: AbortSignal | null = null,
+): Ended => ({
+  outcome,
+  exit: signal ? signalStatus(signal) : untouched[outcome],
+  failure: error && textOf(error),
+  warnings: [],
+  nodes,
+});
+
+const untouched = { 'nothing to do': 0, refused: 2, locked: 5, interrupted: 130 } as const;
+
+export interface Facts {
+  readonly aim: Aim;
+  /** What each node had when all this began. */
+  readonly before: Before;
+  readonly stop: Stop | null;
+  /** As the run found the site, and as it is now. */
+  readonly first: Observation;
+  readonly last: Observation;
+  readonly signal: AbortSignal;
+}
+
+/** How a run ended: from what is so now, not from what was done. What is not as it should be becomes a warning. */
+export function judge(
+  run: Run,
+  { aim, before, stop, first, last, signal }: Facts,
+): { readonly outcome: Report['outcome']; readonly exit: ExitStatus } {
+  const person = { outcome: 'needs a person', exit: 3 } as const;
+  const missing = Object.keys(first.nodes).filter((node) => isServing(first, node) && !isServing(last, node));
+  for (const node of missing) run.warnings.push(`${node} served before this run, and does not serve now.`);
+  if (missing.length > 0) return person;
+  if (stop && signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
+  if (stop) return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
+  const wrong = aim.target.nodes.filter(
+    (node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node),
+  );
+  for (const node of wrong)
+    run.warnings.push(`${node} was read back at the end, and does not have what it should.`);
+  return wrong.length > 0 ? person : { outcome: 'done', exit: 0 };
+}
+
+/** A run that goes back wants on each node what that had before. */
+const wantedOn = ({ purpose, target }: Aim, before: Before, node: string): ReleaseId | null =>
+  purpose === 'recovery' ? (before[node]?.id ?? null) : target.release.id;
+
+const isAs = (before: Before, last: Observation): boolean =>
+  Object.values(last.nodes).every((node) => liveRelease(node) === (before[node.name]?.id ?? null));
+
+const signalStatus = (signal: AbortSignal): 130 | 143 => (signal.reason === 'SIGTERM' ? 143 : 130);
+
+/** One line of JSON for `sluice history`. */
+export const historyLine = (
+  { id, release, ports }: Run,
+  { command, wanted, outcome }: Pick<Intent, 'command'> & Pick<Aim, 'wanted'> & Pick<Report, 'outcome'>,
+): string =>
+  JSON.stringify({
+    at: isoTime(ports.clock.nowMs()),
+    run: id,
+    text: `${command} ${wanted} (${release.revision.slice(0, 7)}) as ${release.id} by ${ports.operator.name}: ${outcome}`,
+  });
+
+/** What is so on each node; with a run, also how long that had it out of rotation. */
+export const reportNodes = (site: Site, observed: Observation, run: Run | null): readonly NodeReport[] =>
+  site.nodes.map(({ name }) => {
+    const state = nodeState(observed, name);
+    const release = liveRelease(state);
+    return {
+      name,
+      release,
+      revision: release === null ? null : (releaseOn(state, release)?.revision ?? null),
+      servers: serversOf(observed, name),
+      serving: isServing(observed, name),
+      heldOut: isHeldOut(observed, name),
+      outMs: run && outOfRotationMs(run, name),
+    };
+  });
+
+function outOfRotationMs(run: Run, name: string): number | null {
+  const rotation = run.rotation.get(name);
+  if (!rotation) return null;
+  const { leftAtMs, outMs } = rotation;
+  return leftAtMs === null ? outMs : outMs + run.ports.clock.nowMs() - leftAtMs;
+}
