@@ -37,13 +37,13 @@ export const acquireLock = (
       `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then :; ${from === null ? '' : takeOver(mine, run, from)}fi`,
       words('rm', '-f', mine),
       `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
-      `[ "$holder" != ${quote(run)} ] || { date +%s > ${layout.heartbeat}; echo acquired; }`,
+      `[ "$holder" != ${quote(run)} ] || date +%s > ${layout.heartbeat}`,
       inspectScript(site),
     ].join('\n'),
-    parse: (stdout) => ({
-      acquired: stdout.startsWith('acquired\n'),
-      state: parseInspection(node, site, stdout),
-    }),
+    parse: (stdout) => {
+      const state = parseInspection(node, site, stdout);
+      return { acquired: state.lock?.run === run, state };
+    },
     timeoutMs: 30_000,
   };
 };
@@ -113,8 +113,8 @@ export const breakLock = (deployTo: string, run: string, historyLine: string): N
     `[ "$holder" = ${quote(run)} ] || exit 0`,
     `${words('printf', '%s\\n', historyLine)} >> ${layout.history}`,
     `rm -f ${layout.claim('*')} ${layout.lock}`,
-    'echo broken',
+    'echo "= broken"',
   ].join('\n'),
-  parse: (stdout) => stdout === 'broken\n',
+  parse: (stdout) => /^= broken$/m.test(stdout),
   timeoutMs: 30_000,
 });

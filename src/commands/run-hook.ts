@@ -43,14 +43,14 @@ export const runHook = (
       once
         ? [
             `if [ -e ${mark}.done ]; then exit 0; fi`,
-            `if [ -e ${mark}.begun ]; then echo '=unknown'; exit 0; fi`,
+            `if [ -e ${mark}.begun ]; then echo '= cut off'; exit 0; fi`,
             `: > ${mark}.begun`,
             `${run} || { status=$?; rm -f ${mark}.begun; exit $status; }`,
             `: > ${mark}.done`,
           ].join('\n')
         : run,
     ),
-    parse: (stdout) => ({ state: stdout.startsWith('=unknown\n') ? 'unknown' : 'done', output: stdout }),
+    parse: (stdout) => ({ state: once && /^= cut off$/m.test(stdout) ? 'unknown' : 'done', output: stdout }),
     timeoutMs,
   };
 };

@@ -60,16 +60,28 @@ export function rollbackTarget(
   return { release: { id, revision: revision ?? ('' as Revision) }, nodes };
 }
 
-/** By id, the only order among releases: never by the times of directories. */
+/**
+ * The newest release before the live one that is good on every node: whole, and it answered its checks there. By id, the
+ * only order among releases, never by the times of directories.
+ */
 function releaseBefore(observed: Observation, nodes: readonly NodeName[]): ReleaseId | null {
   const states = nodes.map((name) => nodeState(observed, name));
-  const live = states.map(liveRelease).reduce<string>((a, b) => (b !== null && b > a ? b : a), '');
-  const good = states.flatMap(({ releases }) =>
-    releases
-      .filter(({ id, complete, checked, failed }) => id < live && complete && checked && !failed)
-      .map(({ id }) => id),
+  const live =
+    states
+      .map((state) => liveRelease(state) ?? '')
+      .toSorted()
+      .at(-1) ?? '';
+  const good = states.map(
+    ({ releases }) =>
+      new Set(releases.filter((one) => one.complete && one.checked && !one.failed).map(({ id }) => id)),
   );
-  return good.sort().at(-1) ?? null;
+  const [first = new Set(), ...others] = good;
+  return (
+    [...first]
+      .filter((id) => id < live && others.every((ids) => ids.has(id)))
+      .toSorted()
+      .at(-1) ?? null
+  );
 }
 
 /** The nodes with these names, in the order of the config and each once; null: all. Throws `NODE_UNKNOWN`. */

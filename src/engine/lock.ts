@@ -41,25 +41,36 @@ export async function takeLock({
   };
   const [first, ...others] = site.nodes;
   if (!first) return [];
-  const taken = [await take(first)];
-  const results = await Promise.allSettled(others.map(take));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) {
-    await giveBack(site, ports, run);
-    throw failed.reason;
+  const asked = [first];
+  try {
+    const state = await take(first);
+    asked.push(...others);
+    return [state, ...(await allOrFirstFailure(others.map(take)))];
+  } catch (error) {
+    await giveBack(asked, { site, ports, run });
+    throw error;
   }
-  return [...taken, ...results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
+}
+
+/** All end before the first failure is thrown; that another run holds a lock says more than any other failure. */
+async function allOrFirstFailure<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  const results = await Promise.allSettled(work);
+  const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  if (errors.length > 0) throw errors.find((error) => isDeployError(error, 'LOCKED')) ?? errors[0];
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
 const lockedBy = (node: Node, lock: LockState | null): DeployError =>
   lock ? failure('LOCKED', { node: node.name, lock }) : failure('LOCK_RACE', { node: node.name });
 
 /** Frees what this run holds and no other's; a node that cannot be reached now keeps a lock that goes stale. */
-async function giveBack(site: Site, ports: Ports, run: string): Promise<void> {
+async function giveBack(
+  nodes: readonly Node[],
+  { site, ports, run }: Pick<LockRequest, 'site' | 'ports' | 'run'>,
+): Promise<void> {
   const fence = { deployTo: site.deployTo, run, marks: [], before: [], after: [] };
-  await Promise.allSettled(
-    site.nodes.map((node) => onNode(ports, node, releaseLock(fence, { logLine: null, historyLine: null }))),
-  );
+  const ending = { logLine: null, historyLine: null };
+  await Promise.allSettled(nodes.map((node) => onNode(ports, node, releaseLock(fence, ending))));
 }
 
 /** Writes the run's end on every node and frees them. Returns a warning for each node where that failed. */

@@ -1,4 +1,4 @@
-import { AssertionError } from '../core/assert.ts';
+import { note } from '../commands/note.ts';
 import { type DeployError, failure, isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
@@ -12,9 +12,20 @@ import { executeRecovery, executeSteps, type Stop } from './execute.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
-import { type Aim, type Intent, type Proposal, planFor, proposeFrom, type RunRequest } from './propose.ts';
+import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
 import { type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
-import { emit, interruption, newRun, newRunId, type Run, textOf, together, withoutLocks } from './run.ts';
+import {
+  emit,
+  expected,
+  fenceFor,
+  newRun,
+  newRunId,
+  onNode,
+  type Run,
+  textOf,
+  together,
+  withoutLocks,
+} from './run.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
@@ -37,21 +48,31 @@ export async function perform(request: RunRequest & Intent, ports: Ports): Promi
 }
 
 async function settled(request: RunRequest & Intent, ports: Ports, id: string): Promise<Ended> {
+  const { site } = request;
   try {
-    const { proposal, aim } = await proposeFrom(request, ports);
-    const { plan, observed } = proposal;
+    const agreed = await agree(request, ports);
+    if (agreed === 'refused') return nothingDone('refused', null);
+    const { plan, observed } = agreed.proposal;
+    const idle = plan.steps.length === 0 && !agreed.aim.takesOver;
+    if (idle) return nothingDone('nothing to do', null, reportNodes(site, observed, null));
+    return await underLock(request, ports, { id, ...agreed });
+  } catch (error) {
+    if (!isDeployError(error)) throw error;
+    return refusal(request, error);
+  }
+}
+
+/** What will be done, once whoever is asked has said yes. Nothing is touched, so a signal just ends it. */
+async function agree(request: RunRequest & Intent, ports: Ports): Promise<Proposed | 'refused'> {
+  try {
+    const proposed = await proposeFrom(request, ports);
+    const { plan } = proposed.proposal;
     emit(ports, { type: 'planned', plan });
     for (const text of plan.warnings) emit(ports, { type: 'note', level: 'warning', text });
-    if (plan.steps.length === 0 && !aim.takesOver) {
-      return nothingDone('nothing to do', null, reportNodes(request.site, observed, null));
-    }
-    if (!(await request.confirm(proposal))) return nothingDone('refused', null);
-    return await underLock(request, ports, { id, proposal, aim });
+    if (plan.steps.length === 0 && !proposed.aim.takesOver) return proposed;
+    return (await request.confirm(proposed.proposal)) ? proposed : 'refused';
   } catch (error) {
-    const expected =
-      request.signal.aborted && !(error instanceof AssertionError) ? interruption(request.signal) : error;
-    if (!isDeployError(expected)) throw error;
-    return refusal(request, expected);
+    throw expected(request.signal, error);
   }
 }
 
@@ -62,10 +83,8 @@ function refusal({ signal }: RunRequest, error: DeployError): Ended {
   return nothingDone(locked ? 'locked' : 'refused', error);
 }
 
-interface Agreed {
+interface Agreed extends Proposed {
   readonly id: string;
-  readonly proposal: Proposal;
-  readonly aim: Aim;
 }
 
 async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agreed): Promise<Ended> {
@@ -188,6 +207,7 @@ async function comeBack(
   if (aim.purpose === 'recovery') return;
   const policy = interrupted ? 'interrupted' : stop.left.some(changesNodes) ? site.onFailure : 'halt';
   try {
+    await writeDown(calm);
     calm.observed = withoutLocks(await observe(site, run.ports));
     const strategy = recovery({ policy, before, servingMin: site.servingMin });
     const { observed } = calm;
@@ -201,6 +221,15 @@ async function comeBack(
     if (!isDeployError(error)) throw error;
     run.warnings.push(`The way back could not be planned: ${error.message}`);
   }
+}
+
+/** What checks showed of nodes before another failed counts on the way back: it must stand there when they are read. */
+async function writeDown(run: Run): Promise<void> {
+  const nodes = run.site.nodes.filter(({ name }) => run.unwritten.has(name));
+  const results = await Promise.allSettled(
+    nodes.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), null))),
+  );
+  for (const result of results) if (result.status === 'rejected') expected(run.signal, result.reason);
 }
 
 const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook'].includes(kind);

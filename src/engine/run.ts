@@ -1,6 +1,6 @@
 import type { Fence, Mark } from '../commands/fenced.ts';
 import { fencedStatus } from '../commands/fenced.ts';
-import { assert } from '../core/assert.ts';
+import { AssertionError, assert } from '../core/assert.ts';
 import type { NodeCommand } from '../core/command.ts';
 import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
 import type { EventBody, FailureText } from '../core/event.ts';
@@ -105,18 +105,23 @@ export async function onEach(
   );
 }
 
-/** A bug is not a failure of the node: it goes up as it is. */
-function nodeFailed(run: Run, step: Step, node: NodeName, error: unknown): NodeFailure {
-  if (!isDeployError(error)) throw error;
+function nodeFailed(run: Run, step: Step, node: NodeName, thrown: unknown): NodeFailure {
+  const error = expected(run.signal, thrown);
   emit(run.ports, { type: 'node-failed', node, step, failure: textOf(error) });
   return { node, error };
 }
 
 /** The failure of a step as a whole. */
-export const stepFailed = (error: unknown): readonly NodeFailure[] => {
-  if (!isDeployError(error)) throw error;
-  return [{ node: null, error }];
-};
+export const stepFailed = (run: Run, thrown: unknown): readonly NodeFailure[] => [
+  { node: null, error: expected(run.signal, thrown) },
+];
+
+/** The expected failure in what was thrown: whatever an abort throws is an interruption. A bug goes up as it is. */
+export function expected(signal: AbortSignal, thrown: unknown): DeployError {
+  if (isDeployError(thrown)) return thrown;
+  if (signal.aborted && !(thrown instanceof AssertionError)) return interruption(signal);
+  throw thrown;
+}
 
 /** A journal line: what begins or is done, of which step. */
 export const journalLine = (run: Run, step: Step, state: 'begin' | 'done'): string =>

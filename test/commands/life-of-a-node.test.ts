@@ -385,6 +385,23 @@ describe('a hook', () => {
     expect(folder.exists('count')).toBe(false);
   });
 
+  test('is understood whatever the login shell says first', () => {
+    const folder = locked();
+    folder.write(`.sluice/once/${releaseId(1)}.migrate%20db.begun`, '');
+    const { stdout } = hook(folder, 'true', true);
+    const command = runHook(folder.fence(), {
+      hook: 'migrate db',
+      point: 'after:prepare',
+      command: 'true',
+      once: true,
+      release: release(1),
+      timeoutMs: 1000,
+    });
+    expect(command.parse(`Welcome\n${stdout}`).state).toBe('unknown');
+    const again = acquireLock(web1, folder.site, lock('run-1'), null);
+    expect(again.parse(`Welcome\n${folder.run(again).stdout}`).acquired).toBe(true);
+  });
+
   test('that fails ends with its own status', () => {
     expect(hook(locked(), ['sh', '-c', 'echo no >&2; exit 4'], true)).toMatchObject({
       status: 4,

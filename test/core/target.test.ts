@@ -27,6 +27,14 @@ describe('a rollback goes', () => {
     expect(back(having(2, 3, [good(1), { ...good(2), failed: true }, good(3)]))).toBe(releaseId(1));
   });
 
+  test('never to one that failed, or was never checked, on any node', () => {
+    const observed = having(2, 3, [1, 2, 3].map(good));
+    const elsewhere = (second: ReleaseState): Observation =>
+      withNode(observed, 'web2', { releases: [good(1), second, good(3)] });
+    expect(back(elsewhere({ ...good(2), failed: true }))).toBe(releaseId(1));
+    expect(back(elsewhere({ ...good(2), checked: false }))).toBe(releaseId(1));
+  });
+
   test('nowhere if there is no release before (S17)', () => {
     expect(() => back(having(2, 1, [good(1)]))).toThrow(/nothing to roll back to/);
   });

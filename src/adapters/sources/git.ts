@@ -14,6 +14,7 @@ import { buildFailure, runBuildCommand } from './build-command.ts';
 import { type Checkout, checkOut, checkoutEntries } from './checkout.ts';
 import { excluder } from './exclude.ts';
 import { type Environment, type Git, gitRunner } from './git-process.ts';
+import { buildPrefix, sweepBuilds } from './leftovers.ts';
 import { type Mirror, mirrorOf } from './mirror.ts';
 import { type Remote, remoteOf } from './remote.ts';
 
@@ -151,7 +152,8 @@ async function build(work: Work, revision: Revision, { signal, onLine }: BuildOp
   await resolve(work, revision, signal);
   const { settings, redact } = work;
   const limit = limited(settings.timeoutMs, signal);
-  const temporary = await mkdtemp(join(tmpdir(), 'sluice-build-'));
+  await sweepBuilds(Date.now());
+  const temporary = await mkdtemp(join(tmpdir(), buildPrefix));
   try {
     const artifact = await packed(work, {
       revision,

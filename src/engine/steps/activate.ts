@@ -16,7 +16,7 @@ export const activate: StepHandler<'activate'> = {
       const busy = await awaitDrained(run, behindBalancers);
       if (busy.length > 0) return busy;
     } catch (error) {
-      return stepFailed(error);
+      return stepFailed(run, error);
     }
     return eachNode(run, step, async (node) => {
       const command = switchTo(fenceFor(run, node.name, around(run, step)), run.site, step.release);

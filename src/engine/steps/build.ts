@@ -1,4 +1,4 @@
-import { emit, interruption, stepFailed } from '../run.ts';
+import { emit, stepFailed } from '../run.ts';
 import type { StepHandler } from './handler.ts';
 
 export const build: StepHandler<'build'> = {
@@ -11,7 +11,7 @@ export const build: StepHandler<'build'> = {
       });
       return [];
     } catch (error) {
-      return stepFailed(run.signal.aborted ? interruption(run.signal) : error);
+      return stepFailed(run, error);
     }
   },
 };

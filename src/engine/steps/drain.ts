@@ -40,7 +40,7 @@ export const drain: StepHandler<'drain'> = {
       if (failures.length > 0) return failures;
       return await takeOut(step, run, observed);
     } catch (error) {
-      return stepFailed(error);
+      return stepFailed(run, error);
     }
   },
 };

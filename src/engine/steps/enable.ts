@@ -50,7 +50,7 @@ async function putBack(step: Enable, run: Run): Promise<readonly NodeFailure[]> 
       return backInRotation(step, run, { node, backAtMs });
     });
   } catch (error) {
-    return stepFailed(error);
+    return stepFailed(run, error);
   }
 }
 

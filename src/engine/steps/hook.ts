@@ -37,7 +37,7 @@ export const hook: StepHandler<'hook'> = {
           return await inProcess(step, run, spec.action);
       }
     } catch (error) {
-      return stepFailed(error);
+      return stepFailed(run, error);
     }
   },
 };

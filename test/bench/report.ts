@@ -1,0 +1,123 @@
+import { median } from './median.ts';
+import { contenders, type Lap } from './race.ts';
+import type { OutOfRotation } from './slow-application.ts';
+import type { startupSeconds } from './startup.ts';
+
+/** All that was measured. */
+export interface Measurements {
+  readonly site: { readonly files: number; readonly changed: number };
+  readonly nodes: number;
+  readonly laps: readonly Lap[];
+  /** Of PHP-FPM, alone, in seconds. */
+  readonly restartSeconds: number;
+  readonly slow: OutOfRotation;
+  readonly startup: ReturnType<typeof startupSeconds>;
+}
+
+/** What is aimed at, and what was reached. */
+export interface Goal {
+  readonly goal: string;
+  readonly value: number;
+  readonly max: number;
+}
+
+export function reportText(measured: Measurements): string {
+  const { site, nodes, laps, restartSeconds, slow, startup } = measured;
+  const rounds = Math.max(...laps.map(({ round }) => round));
+  return `
+WordPress, ${site.files} files of which ${site.changed} change, to ${nodes} nodes; the median of ${rounds} round${rounds === 1 ? '' : 's'}.
+Each has deployed once before the first round, and the disk is at rest before each run: caches are warm for all.
+
+${table([heads, ...contenders.map(({ name, label }) => row(label, lapsOf(laps, name), lapsOf(laps, 'floor')))])}
+Connections and sessions are those that the SSH server of a node saw; a session is a command or a file transfer.
+Processor time and memory (of the largest process) are those of the tool and what it starts on this machine.
+Capistrano has a clone of the repository on each node, and fetches only what changed.
+
+Seconds in the steps of each kind:
+${table((['together', 'rolling'] as const).map((name) => [`  ${name}`, stepsText(lapsOf(laps, name))]))}
+Requests while it went on, of a few clients:
+${table((['rolling', 'ansible'] as const).map((name) => [`  ${name}`, trafficText(lapsOf(laps, name))]))}
+Seconds that each node was out of rotation with sluice, and the application's restart alone:
+${table([
+  ['  PHP-FPM, reloaded', secondsList(outSeconds(laps)), `restart ${restartSeconds.toFixed(3)}`],
+  ['  one that takes a second', secondsList(slow.outSeconds), `restart ${slow.restartSeconds.toFixed(3)}`],
+])}
+Startup: node -e 0 ${inMs(startup.node)}, sluice --version ${inMs(startup.version)}, sluice --help ${inMs(startup.help)}
+
+${table(goals(measured).map(({ goal, value, max }) => [goal, `${value.toFixed(2)} ×`, `goal ≤ ${max} ×`, value <= max ? 'met' : 'missed']))}`;
+}
+
+export function goals({ laps, restartSeconds, slow, startup }: Measurements): readonly Goal[] {
+  const seconds = (name: Lap['contender']): number => median(lapsOf(laps, name).map((lap) => lap.seconds));
+  const out = (of: readonly number[], restart: number) => ({ value: median(of) / restart, max: 1.2 });
+  return [
+    { goal: 'all at once / floor', value: seconds('together') / seconds('floor'), max: 1.3 },
+    { goal: 'one by one / floor', value: seconds('rolling') / seconds('floor'), max: 2 },
+    { goal: 'out of rotation / restart, PHP-FPM', ...out(outSeconds(laps), restartSeconds) },
+    { goal: 'out of rotation / restart of a second', ...out(slow.outSeconds, slow.restartSeconds) },
+    { goal: 'sluice --version / node -e 0', value: startup.version / startup.node, max: 2 },
+    { goal: 'sluice --help / node -e 0', value: startup.help / startup.node, max: 2 },
+  ];
+}
+
+/** For each node, the median of the rounds. */
+function outSeconds(laps: readonly Lap[]): readonly number[] {
+  const rounds = lapsOf(laps, 'rolling').map((lap) => lap.outSeconds ?? []);
+  return (rounds[0] ?? []).map((_, node) => median(rounds.map((nodes) => nodes[node] ?? Number.NaN)));
+}
+
+const secondsList = (values: readonly number[]): string =>
+  values.map((seconds) => seconds.toFixed(3)).join('  ');
+
+const trafficText = (laps: readonly Lap[]): string => {
+  const count = (of: 'requests' | 'failed'): number =>
+    laps.reduce((total, { traffic }) => total + (traffic?.[of] ?? 0), 0);
+  return `${count('failed')} of ${count('requests')} failed`;
+};
+
+const lapsOf = (laps: readonly Lap[], name: Lap['contender']): readonly Lap[] =>
+  laps.filter(({ contender }) => contender === name);
+
+const heads = ['', 'seconds', 'ratio', 'connections/node', 'sessions/node', 'processor s', 'memory MB'];
+
+function row(label: string, laps: readonly Lap[], floor: readonly Lap[]): readonly string[] {
+  const of = (value: (lap: Lap) => number, among = laps): number => median(among.map(value));
+  const [seconds, floorSeconds] = [of((lap) => lap.seconds), of((lap) => lap.seconds, floor)];
+  return [
+    label,
+    seconds.toFixed(2),
+    (seconds / floorSeconds).toFixed(2),
+    `${of((lap) => median(lap.connections))}`,
+    `${of((lap) => median(lap.sessions))}`,
+    of((lap) => lap.cpuSeconds).toFixed(2),
+    (of((lap) => lap.peakBytes) / 1e6).toFixed(0),
+  ];
+}
+
+function stepsText(laps: readonly Lap[]): string {
+  const kinds = Object.keys(laps[0]?.stepSeconds ?? {});
+  return kinds
+    .map((kind) => `${kind} ${median(laps.map(({ stepSeconds }) => stepSeconds?.[kind] ?? 0)).toFixed(2)}`)
+    .join(', ');
+}
+
+const inMs = (seconds: number): string => `${(seconds * 1000).toFixed(0)} ms`;
+
+/** Columns of figures stand to the right, all others to the left. */
+function table(rows: readonly (readonly string[])[]): string {
+  const columns = rows[0]!.map((_, column) => {
+    const cells = rows.map((row) => row[column]!);
+    const width = Math.max(...cells.map((cell) => cell.length));
+    const isFigures = cells.some((cell) => /^[\d.]+$/.test(cell));
+    return (cell: string) => (isFigures ? cell.padStart(width) : cell.padEnd(width));
+  });
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => columns[column]!(cell))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
