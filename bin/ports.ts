@@ -14,7 +14,7 @@ import type { OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
 import { Secret } from '../src/core/secret.ts';
 import type { BalancerSettings, Site } from '../src/core/site.ts';
-import type { Balancer, Ports, Transport } from '../src/ports.ts';
+import type { Balancer, Operator, Ports, Transport } from '../src/ports.ts';
 
 export interface PortsOptions {
   readonly emit: Ports['emit'];
@@ -33,8 +33,8 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     balancers,
     source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
     http: gotHttp(transport),
-    operator: systemOperator(env),
-    // Whatever a hook prints or fails with passes here on its way to the screen.
+    operator: discreet(systemOperator(env), redact),
+    // Whatever is said passes here on its way to the screen.
     emit: (event) => emit(redacted(event, redact)),
     async close() {
       await Promise.allSettled(balancers.map((balancer) => balancer.close()));
@@ -42,6 +42,15 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     },
   };
 }
+
+/** What a hook's command prints is shown, logged and sent to others if it fails: no secret may stand in it. */
+const discreet = (operator: Operator, redact: (text: string) => string): Operator => ({
+  ...operator,
+  async run(command, options) {
+    const { status, stdout, stderr } = await operator.run(command, options);
+    return { status, stdout: redact(stdout), stderr: redact(stderr) };
+  },
+});
 
 const secretsOf = ({ source: { env, url } }: Site): readonly string[] => [
   ...remoteOf(url).secrets,

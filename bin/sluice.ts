@@ -4,21 +4,21 @@ import { loadEngine } from '../src/cli/engine.ts';
 import { run } from '../src/cli/program.ts';
 import { filesConfig } from './config.ts';
 
-const interrupted = { SIGINT: 130, SIGTERM: 143 } as const;
+const interrupted = { SIGINT: 130, SIGTERM: 143, SIGHUP: 143 } as const;
 const controller = new AbortController();
 
-/** The first signal asks for a safe end; the second is obeyed at once. */
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+/** The first signal asks for a safe end, a terminal that was closed too; the second is obeyed at once. */
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (controller.signal.aborted) process.exit(interrupted[signal]);
-    controller.abort(signal);
+    controller.abort(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM');
   });
 }
 
-/** A reader that went away (`sluice status | head`) must not stop a release. */
+/** A reader that went away (`sluice status | head`), or a terminal (EIO), must not stop a release. */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   });
 }
 

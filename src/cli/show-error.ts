@@ -8,6 +8,9 @@ export function showError(error: unknown, environment: Environment): ExitStatus 
   const { stderr, signal } = environment;
   const paint = paintOf(environment, stderr);
   if (error instanceof CommanderError) return showError(usage(error), environment);
+  if (signal.aborted && error === signal.reason) {
+    return showError(failure('INTERRUPTED', { signal: String(signal.reason) }), environment);
+  }
   if (!isDeployError(error)) {
     const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
     stderr.write(`${paint.bad('A bug in sluice, which stopped:')}\n${trace}\n`);

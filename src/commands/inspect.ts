@@ -28,7 +28,7 @@ export function inspectScript({ deployTo, linkedDirs, linkedFiles }: Place): str
     `for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null 2>&1 || say lacks "$tool"; done`,
     `if cd ${quote(deployTo)} 2>/dev/null; then`,
     'say root',
-    '[ -w . ] || say readonly',
+    'for dir in . releases shared .sluice .sluice/*/; do [ ! -d "$dir" ] || [ -w "$dir" ] || say readonly "$dir"; done',
     `if [ -L ${layout.current} ]; then say current "$(readlink ${layout.current})"`,
     `elif [ -e ${layout.current} ]; then say blocked; fi`,
     `for dir in ${layout.releases}/*/; do`,
@@ -70,7 +70,20 @@ function lostFiles(deployTo: string, path: string): string {
 }
 
 /** What sluice runs on a node besides the shell itself: all of it in coreutils or busybox. */
-const tools = ['tar', 'gzip', 'sha256sum', 'mkfifo', 'tee', 'mv', 'ln', 'readlink', 'date'];
+const tools = [
+  'tar',
+  'gzip',
+  'sha256sum',
+  'mkfifo',
+  'tee',
+  'mv',
+  'ln',
+  'readlink',
+  'date',
+  'grep',
+  'sed',
+  'find',
+];
 
 interface Line {
   readonly key: string;
@@ -162,13 +175,22 @@ function onceMarksOf(names: readonly string[]): readonly OnceMark[] {
   const marks = names.flatMap((name): readonly OnceMark[] => {
     const [, release = '', hook = '', state = ''] = /^(\d{14})\.(.*)\.(begun|done)$/.exec(name) ?? [];
     if (!isReleaseId(release)) return [];
-    return [{ release, hook: decodeURIComponent(hook), state: state === 'done' ? 'done' : 'begun' }];
+    return [{ release, hook: decoded(hook), state: state === 'done' ? 'done' : 'begun' }];
   });
   return marks.filter(
     ({ release, hook, state }) =>
       state === 'done' ||
       !marks.some((other) => other.state === 'done' && other.release === release && other.hook === hook),
   );
+}
+
+/** A stray file name is no reason to stop. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 function lockOf(line: string | undefined, nowSeconds: number): LockState | null {
@@ -195,6 +217,9 @@ function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs'> {
   }
 }
 
+const join = (deployTo: string, dir: string): string =>
+  dir === '.' ? deployTo : `${deployTo}/${dir.replace(/\/$/, '')}`;
+
 function problemsOf(
   node: Node,
   { deployTo }: Place,
@@ -203,7 +228,8 @@ function problemsOf(
 ): readonly string[] {
   const sentences: { readonly [key: string]: (rest: string) => string } = {
     lacks: (tool) => `${node.name} lacks ${tool}, which sluice runs there.`,
-    readonly: () => `${node.name}: ${deployTo} is not writable for the login user.`,
+    readonly: (dir) =>
+      `${node.name}: ${join(deployTo, dir)} is not writable for the login user (set become, or let a group own it).`,
     noparent: (parent) =>
       `${node.name}: ${deployTo} cannot be made, ${parent} is not writable for the login user.`,
     missing: (path) => `${node.name}: linked file ${deployTo}/shared/${path} is missing; put it there first.`,

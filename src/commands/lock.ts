@@ -82,15 +82,18 @@ export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): Nod
   name: 'release-lock',
   params: { run: fence.run, logLine, historyLine },
   summary: 'write the log and give the lock back',
-  script: fenced(
+  // No lock at all: this was done before, and the reply was lost.
+  script: `[ -e ${quote(`${fence.deployTo}/${layout.lock}`)} ] || exit 0\n${fenced(
     fence,
     [
       ...(logLine === null ? [] : [`${words('printf', '%s\\n', logLine)} >> ${layout.revisionsLog}`]),
       ...(historyLine === null ? [] : [`${words('printf', '%s\\n', historyLine)} >> ${layout.history}`]),
       pruneJournals,
+      words('rm', '-rf', '.sluice/incoming'),
+      words('mkdir', '.sluice/incoming'),
       `rm -f ${layout.claim('*')} ${layout.lock}`,
     ].join('\n'),
-  ),
+  )}`,
   parse: () => undefined,
   timeoutMs: 30_000,
 });

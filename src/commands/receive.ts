@@ -20,7 +20,6 @@ export const receive = (
   release: Release,
   digest: string,
 ): NodeCommand<Received> => {
-  const into = layout.incoming(release.id);
   return {
     name: 'receive',
     params: { run: fence.run, release, digest, linkedDirs: site.linkedDirs, linkedFiles: site.linkedFiles },
@@ -29,11 +28,13 @@ export const receive = (
       fence,
       [
         `if grep -qs '^complete' ${layout.record(release.id)} && [ -d ${layout.release(release.id)} ]; then cat > /dev/null; else`,
-        unpack(into, digest),
-        ...site.linkedDirs.map((path) => link(site.deployTo, into, path, 'directory')),
-        ...site.linkedFiles.map((path) => link(site.deployTo, into, path, 'file')),
+        // A folder for each attempt: one whose connection was lost may still be ending.
+        `into=${layout.incoming(release.id)}.$$`,
+        unpack(digest),
+        ...site.linkedDirs.map((path) => link(site.deployTo, path, 'directory')),
+        ...site.linkedFiles.map((path) => link(site.deployTo, path, 'file')),
         words('rm', '-rf', layout.release(release.id)),
-        words('mv', into, layout.release(release.id)),
+        `mv -T "$into" ${layout.release(release.id)}`,
         `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,
         'fi',
       ].join('\n'),
@@ -44,42 +45,39 @@ export const receive = (
 };
 
 /** One pass over the bytes: they are unpacked while they are counted. */
-const unpack = (into: string, digest: string): string => {
-  const [pipe, sum] = [`${into}.pipe`, `${into}.sum`];
+const unpack = (digest: string): string => {
+  const remove = 'rm -rf "$into" "$into.pipe" "$into.sum"';
   return [
-    words('rm', '-rf', into, pipe, sum),
-    words('mkdir', '-p', into),
-    words('mkfifo', pipe),
-    `sha256sum < ${pipe} > ${sum} &`,
-    `tee ${pipe} | { status=0; tar -xzf - -C ${into} || status=$?; cat > /dev/null; exit $status; } || { status=$?; ${words('rm', '-rf', into, pipe, sum)}; exit $status; }`,
+    remove,
+    'mkdir -p "$into"',
+    'mkfifo "$into.pipe"',
+    'sha256sum < "$into.pipe" > "$into.sum" &',
+    `tee "$into.pipe" | { status=0; tar -xzf - -C "$into" || status=$?; cat > /dev/null; exit $status; } || { status=$?; ${remove}; exit $status; }`,
     'wait',
-    `read -r got _ < ${sum}`,
-    words('rm', '-f', pipe, sum),
-    `echo "digest $got"`,
-    `[ "$got" = ${digest} ] || { ${words('rm', '-rf', into)}; exit 0; }`,
+    'read -r got _ < "$into.sum"',
+    'rm -f "$into.pipe" "$into.sum"',
+    'echo "digest $got"',
+    `[ "$got" = ${digest} ] || { ${remove}; exit 0; }`,
   ].join('\n');
 };
 
 /** Never through a link that the release itself brought: its parents must be real directories. */
-const link = (deployTo: string, into: string, path: string, kind: 'directory' | 'file'): string => {
+const link = (deployTo: string, path: string, kind: 'directory' | 'file'): string => {
   const parents = path
     .split('/')
     .slice(0, -1)
     .map((_, i, parts) => parts.slice(0, i + 1).join('/'));
   const shared = `${layout.shared}/${path}`;
   const parent = parents.at(-1);
+  const inside = (place: string): string => `"$into"/${quote(place)}`;
   return [
     ...parents.map(
       (dir) =>
-        `[ ! -L ${quote(`${into}/${dir}`)} ] || { echo ${quote(`${dir} is a link in the release, so ${path} cannot be linked below it`)} >&2; exit 1; }`,
+        `[ ! -L ${inside(dir)} ] || { echo ${quote(`${dir} is a link in the release, so ${path} cannot be linked below it`)} >&2; rm -rf "$into"; exit 1; }`,
     ),
-    words(
-      'mkdir',
-      '-p',
-      parent ? `${into}/${parent}` : into,
-      kind === 'directory' ? shared : `${layout.shared}/${parent ?? '.'}`,
-    ),
-    words('rm', '-rf', `${into}/${path}`),
-    words('ln', '-s', `${deployTo}/${shared}`, `${into}/${path}`),
+    `mkdir -p ${inside(parent ?? '.')}`,
+    words('mkdir', '-p', kind === 'directory' ? shared : `${layout.shared}/${parent ?? '.'}`),
+    `rm -rf ${inside(path)}`,
+    `ln -s ${quote(`${deployTo}/${shared}`)} ${inside(path)}`,
   ].join('\n');
 };

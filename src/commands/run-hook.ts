@@ -30,7 +30,7 @@ export const runHook = (
 ): NodeCommand<HookResult> => {
   const mark = layout.once(release.id, hook);
   const run = [
-    `( if [ -d ${layout.release(release.id)} ]; then cd ${layout.release(release.id)}; fi`,
+    `( if [ -d ${layout.release(release.id)} ]; then cd ${layout.release(release.id)} || exit; fi`,
     `${words('export', `SLUICE_RELEASE=${release.id}`, `SLUICE_REVISION=${release.revision}`, `SLUICE_HOOK=${point}`)}`,
     `${userCommand(command)} < /dev/null 2>&1 )`,
   ].join('\n');

@@ -209,10 +209,6 @@ const catalogue = {
       'The site changed between the plan and the lock, so the plan is no longer the one that was shown.',
     hint: () => 'nothing was touched; run the command again.',
   },
-  NOT_LOCKED: {
-    message: () => 'No node is locked.',
-    hint: () => null,
-  },
   REF_UNKNOWN: {
     message: (d: { ref: string; url: string }) => `${d.url} has no branch, tag or commit ${d.ref}.`,
     hint: () => null,

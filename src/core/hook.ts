@@ -17,7 +17,7 @@ export const hookPhases = [
 ] as const;
 export type HookPhase = (typeof hookPhases)[number];
 
-/** `failed` is reached when a run fails, before anything is put back. */
+/** `failed` is reached when a run has failed, once what can be is put back. */
 export type HookPoint = `before:${HookPhase}` | `after:${HookPhase}` | 'failed';
 
 export const hookPoints: readonly HookPoint[] = [

@@ -57,7 +57,7 @@ export function makePlan({ site, strategy, purpose, observed, target }: PlanInpu
     steps: withServing(observed, steps),
     servingMin: site.servingMin,
     servingBefore: servingNodes(observed).length,
-    warnings: warningsOf(site, observed, steps),
+    warnings: warningsOf(site, observed, { target, steps }),
   };
 }
 
@@ -168,7 +168,7 @@ function hookPlaces({ site, purpose, observed, target }: Omit<PlanInput, 'strate
 const runsOnce = ({ action }: HookSpec): boolean => action.kind === 'nodes' && action.once;
 
 /** The nodes that a hook runs on; for one that runs on the operator's machine, those that it is told of. */
-function hookNodes(site: Site, { action }: HookSpec, nodes: readonly NodeName[]): readonly NodeName[] {
+export function hookNodes(site: Site, { action }: HookSpec, nodes: readonly NodeName[]): readonly NodeName[] {
   if (action.kind !== 'nodes') return nodes;
   const fitting = nodes.filter((name) => {
     const node = site.nodes.find((candidate) => candidate.name === name);
@@ -185,10 +185,21 @@ function withServing(observed: Observation, steps: readonly Step[]): readonly Pl
   });
 }
 
-function warningsOf(site: Site, observed: Observation, steps: readonly Step[]): readonly string[] {
+function warningsOf(
+  site: Site,
+  observed: Observation,
+  { target, steps }: { readonly target: Target; readonly steps: readonly Step[] },
+): readonly string[] {
   if (steps.length === 0) return [];
   const held = [...new Set(steps.flatMap(({ nodes }) => nodes))].filter((node) => isHeldOut(observed, node));
+  const nameless =
+    target.release.revision === '' && site.checks.some(({ expect }) => expect?.includes('{{revision}}'));
   return [
+    ...(nameless
+      ? [
+          `Release ${target.release.id} has no REVISION: a check that expects {{revision}} proves nothing of it.`,
+        ]
+      : []),
     ...held.map(
       (node) => `${node} was taken out of rotation by an operator: it gets the release, and stays out.`,
     ),

@@ -25,11 +25,12 @@ export interface StrategyKind<Options = Record<string, unknown>> {
 export const strategyKind = <Options>(kind: StrategyKind<Options>): StrategyKind =>
   kind as unknown as StrategyKind;
 
-/** The target's nodes that do not run its release, or that an earlier run left out of rotation. */
+/** The target's nodes that do not run its release, were not shown to, or were left out of rotation by an earlier run. */
 export const outdated = (observed: Observation, target: Target): readonly NodeName[] =>
   target.nodes.filter((name) => {
     const node = nodeState(observed, name);
-    return liveRelease(node) !== target.release.id || node.drained.length > 0;
+    const { id } = target.release;
+    return liveRelease(node) !== id || node.proved !== id || node.drained.length > 0;
   });
 
 /**
@@ -42,7 +43,7 @@ export const weakestFirst = (observed: Observation, nodes: readonly NodeName[]):
   return nodes.toSorted((a, b) => rank(a) - rank(b));
 };
 
-/** `2`: two nodes; `'30%'`: that part of all nodes, rounded down, at least one. */
+/** `2`: two nodes; `'30%'`: that part of the nodes that change, rounded down, at least one. */
 export type BatchSize = number | `${number}%`;
 
 /**

@@ -4,7 +4,7 @@ import { isoTime, timeOfCompact } from '../core/instant.ts';
 import type { NodeName } from '../core/node.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
-import { onNode } from './run.ts';
+import { emit, expected, type NodeFailure, onNode, together } from './run.ts';
 
 /** One thing that was done to the site. */
 export interface HistoryEntry {
@@ -15,21 +15,35 @@ export interface HistoryEntry {
   readonly nodes: readonly NodeName[];
 }
 
-/** What the nodes' logs tell, oldest first; deploys by Capistrano among them. Rejects if a node cannot be read. */
+/**
+ * What the nodes' logs tell, oldest first; deploys by Capistrano among them. A node that cannot be read is a warning,
+ * for the others have the same log; rejects only if none can be.
+ */
 export async function history(site: Site, ports: Ports): Promise<readonly HistoryEntry[]> {
-  const merged = new Map<string, HistoryEntry>();
-  await Promise.all(
-    site.nodes.map(async (node) => {
-      for (const { at, text } of entriesOf(await onNode(ports, node, readHistory(site.deployTo)))) {
-        const key = `${at} ${text}`;
-        merged.set(key, { at, text, nodes: [...(merged.get(key)?.nodes ?? []), node.name] });
-      }
-    }),
+  const results = await Promise.allSettled(
+    site.nodes.map((node) => onNode(ports, node, readHistory(site.deployTo))),
   );
-  return [...merged.values()]
-    .map((entry) => ({ ...entry, nodes: entry.nodes.toSorted() }))
-    .toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : a.text < b.text ? -1 : 1));
+  const merged = new Map<string, HistoryEntry>();
+  const failures: NodeFailure[] = [];
+  for (const [index, result] of results.entries()) {
+    const node = site.nodes[index]!.name;
+    if (result.status === 'rejected') {
+      failures.push({ node, error: expected(neverAborted, result.reason) });
+      continue;
+    }
+    for (const { at, text } of entriesOf(result.value)) {
+      const key = `${at} ${text}`;
+      merged.set(key, { at, text, nodes: [...(merged.get(key)?.nodes ?? []), node] });
+    }
+  }
+  if (failures.length === site.nodes.length) throw together(failures);
+  for (const { error } of failures) emit(ports, { type: 'note', level: 'warning', text: error.message });
+  return [...merged.values()].toSorted((a, b) =>
+    a.at < b.at ? -1 : a.at > b.at ? 1 : a.text < b.text ? -1 : 1,
+  );
 }
+
+const neverAborted = new AbortController().signal;
 
 type Line = Pick<HistoryEntry, 'at' | 'text'>;
 

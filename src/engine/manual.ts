@@ -1,94 +1,131 @@
 import { note } from '../commands/note.ts';
-import { failure } from '../core/errors.ts';
+import { type DeployError, failure } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
 import type { NodeName } from '../core/node.ts';
-import { liveRelease, nodeState, releaseOn, serversOf } from '../core/observation.ts';
+import { liveRelease, nodeState, type Observation, releaseOn, serversOf } from '../core/observation.ts';
 import type { Release, Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
-import type { Step } from '../core/step.ts';
+import type { Step, StepOf } from '../core/step.ts';
 import { namedNodes } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { executeSteps } from './execute.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
-import { refuseUnfit } from './preflight.ts';
-import { fenceFor, newRun, newRunId, nodeOf, onNode, type Run } from './run.ts';
+import { refuseLocked, refuseUnfit } from './preflight.ts';
+import { emit, expected, fenceFor, newRun, newRunId, onNode, type Run, together } from './run.ts';
+import { awaitDrained, changeRotation, softest } from './settle.ts';
+import { guardFloor } from './steps/drain.ts';
 
 export interface ManualRequest {
   readonly nodes: readonly NodeName[];
   readonly to: 'in' | 'out';
-  /** Out: although the floor would not hold. In: without checks. */
+  /** Although most nodes cannot be locked; out: although the floor would not hold; in: without checks. */
   readonly force: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
  * Takes nodes out of rotation for manual work, or puts them back once they answered their checks as their live
- * release. A node taken out so is an operator's: deploys leave it out until it is enabled by hand. Takes the lock.
- * Rejects with what stood in the way.
+ * release. A node taken out so is an operator's: deploys leave it out until it is enabled by hand. Takes the lock of the
+ * nodes that can be reached, for an ill fleet is what this is there for. Rejects with what stood in the way.
  */
 export async function setRotation(site: Site, ports: Ports, request: ManualRequest): Promise<void> {
   const nodes = namedNodes(site.nodes, request.nodes);
   const first = await observe(site, ports, request.signal);
-  refuseUnfit(site, first);
+  refuseLocked(first);
+  if (request.to === 'in') refuseUnfit(site, only(first, nodes));
+  const voters = reachablePart(site, first, request.force);
   const unknown = nodes.filter((node) => serversOf(first, node).length === 0);
   if (unknown.length > 0) throw failure('NODE_UNBALANCED', { nodes: unknown });
+  if (request.to === 'out' && !request.force) guardFloor(nodes, site.servingMin, first);
   const id = newRunId(ports);
   const reason = `${request.to === 'in' ? 'enable' : 'drain'} ${nodes.join(', ')} by hand`;
-  const observed = assemble(
-    await takeLock({ site, ports, run: id, reason, intent: null, from: null }),
-    await observeBalancers(ports),
-  );
-  const floor = request.force ? { ...site, servingMin: 0 } : site;
+  const locked = await takeLock({ site: voters, ports, run: id, reason, intent: null, from: null });
+  const read = assemble(locked, await observeBalancers(ports));
+  const observed = { ...read, nodes: { ...first.nodes, ...read.nodes } };
   const lost = new AbortController();
   const signal = AbortSignal.any([request.signal, lost.signal]);
-  const run = newRun({ id, site: floor, ports, release: noRelease, signal, observed });
+  const run = newRun({ id, site: voters, ports, release: noRelease, signal, observed });
   const keeping = keepLock(run, (error) => lost.abort(error));
   try {
-    const stop = await executeSteps(
-      request.to === 'in' ? enabling(run, nodes, request.force) : draining(nodes),
-      run,
-    );
+    const error = await rotate(run, nodes, request);
     if (request.to === 'out') await handOver(run, nodes);
-    const text = `${reason} by ${ports.operator.name}${stop ? `: ${stop.error.message}` : ''}`;
-    const historyLine = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text });
-    await finishRun(run, { logLine: null, historyLine });
-    if (stop) throw stop.error;
+    const text = `${reason} by ${ports.operator.name}${error ? `: ${error.message}` : ''}`;
+    await finishRun(run, {
+      logLine: null,
+      historyLine: JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text }),
+    });
+    if (error) throw error;
   } finally {
     await keeping.stop();
   }
 }
 
+async function rotate(
+  run: Run,
+  nodes: readonly NodeName[],
+  { to, force }: ManualRequest,
+): Promise<DeployError | null> {
+  try {
+    return to === 'in' ? await putIn(run, nodes, force) : await takeOut(run, nodes);
+  } catch (error) {
+    return expected(run.signal, error);
+  }
+}
+
+/** What an earlier run had out is from now on the operator's. A node that is ill keeps its record. */
+async function handOver(run: Run, nodes: readonly NodeName[]): Promise<void> {
+  const able = run.site.nodes.filter(({ name }) => nodes.includes(name));
+  await Promise.allSettled(able.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), []))));
+}
+
+/** What concerns these nodes: others may be ill. */
+const only = (observed: Observation, nodes: readonly NodeName[]): Observation => ({
+  ...observed,
+  nodes: Object.fromEntries(Object.entries(observed.nodes).filter(([name]) => nodes.includes(name))),
+});
+
+/** The nodes whose lock can be taken: more than half of them, so that no other run can have it too. */
+function reachablePart(site: Site, observed: Observation, force: boolean): Site {
+  const nodes = site.nodes.filter(({ name }) => nodeState(observed, name).unreachable === null);
+  if (nodes.length * 2 > site.nodes.length || force) return { ...site, nodes };
+  const problems = Object.values(observed.nodes).flatMap(({ unreachable }) => unreachable ?? []);
+  throw failure('PREFLIGHT', {
+    problems: [...problems, 'Most nodes cannot be locked; --force goes on all the same.'],
+  });
+}
+
 /** Work by hand brings no release. */
 const noRelease = { id: '', revision: '' } as unknown as Release;
 
-const draining = (nodes: readonly NodeName[]): readonly Step[] => [{ kind: 'drain', nodes }];
+async function takeOut(run: Run, nodes: readonly NodeName[]): Promise<DeployError | null> {
+  const step: StepOf<'drain'> = { kind: 'drain', nodes };
+  const startMs = run.ports.clock.nowMs();
+  const leaving = run.observed.servers.filter(
+    ({ node, rotation }) => nodes.includes(node) && rotation === 'in',
+  );
+  emit(run.ports, { type: 'step-started', step, index: 0, total: 1 });
+  for (const node of nodes) run.drained.set(node, namesOf(run.observed, node));
+  if (leaving.length > 0) await changeRotation(run.ports, leaving, softest(run.ports, leaving));
+  const late = await awaitDrained(run, nodes);
+  if (late.length > 0) return together(late);
+  emit(run.ports, { type: 'step-done', step, index: 0, tookMs: run.ports.clock.nowMs() - startMs });
+  return null;
+}
+
+const namesOf = (observed: Observation, node: NodeName): readonly string[] =>
+  serversOf(observed, node).map(({ server }) => server);
 
 /** Each node is asked as the release that it has; all its servers come in, whoever took them out. */
-function enabling(run: Run, nodes: readonly NodeName[], force: boolean): readonly Step[] {
-  for (const node of nodes)
-    run.drained.set(
-      node,
-      serversOf(run.observed, node).map(({ server }) => server),
-    );
+async function putIn(run: Run, nodes: readonly NodeName[], force: boolean): Promise<DeployError | null> {
+  for (const node of nodes) run.drained.set(node, namesOf(run.observed, node));
   const checks = nodes.flatMap((name): readonly Step[] => {
     const state = nodeState(run.observed, name);
     const id = liveRelease(state);
     if (id === null || force) return [];
-    return [
-      {
-        kind: 'check',
-        nodes: [name],
-        release: { id, revision: releaseOn(state, id)?.revision ?? ('' as Revision) },
-      },
-    ];
+    const revision = releaseOn(state, id)?.revision ?? ('' as Revision);
+    return [{ kind: 'check', nodes: [name], release: { id, revision } }];
   });
-  return [...checks, { kind: 'enable', nodes }];
-}
-
-/** What this run has out is from now on the operator's. */
-async function handOver(run: Run, nodes: readonly NodeName[]): Promise<void> {
-  await Promise.all(
-    nodes.map((name) => onNode(run.ports, nodeOf(run.site, name), note(fenceFor(run, name), []))),
-  );
+  const stop = await executeSteps([...checks, { kind: 'enable', nodes }], run);
+  return stop?.error ?? null;
 }

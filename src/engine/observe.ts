@@ -19,10 +19,14 @@ export async function observe(site: Site, ports: Ports, signal?: AbortSignal): P
 const inFull = ({ message, hint }: DeployError): string => (hint === null ? message : `${message} (${hint})`);
 
 export const assemble = (nodes: readonly NodeState[], view: BalancerView): Observation => ({
-  nodes: Object.fromEntries(nodes.map((node) => [node.name, node])),
+  nodes: Object.fromEntries(nodes.map((node) => [node.name, { ...node, drained: stillOut(node, view) }])),
   balancers: view.members,
   servers: view.servers,
 });
+
+/** What stands in a node's record and was put back since, by an operator or by a restart, is no longer a run's. */
+const stillOut = ({ drained }: NodeState, { servers }: BalancerView): readonly string[] =>
+  drained.filter((name) => servers.find(({ server }) => server === name)?.rotation !== 'in');
 
 async function readNode(site: Site, ports: Ports, node: Node, signal?: AbortSignal): Promise<NodeState> {
   try {

@@ -3,10 +3,12 @@ import { type DeployError, failure, isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
 import { liveRelease, type Observation, releaseOn } from '../core/observation.ts';
-import { makePlan, type Plan } from '../core/plan.ts';
+import { hookNodes, makePlan, type Plan } from '../core/plan.ts';
 import { recovery } from '../core/recovery.ts';
 import type { Revision } from '../core/release.ts';
+import type { OnFailure } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
+import type { Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
@@ -157,9 +159,9 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const first = run.observed;
   const steps = plan.steps.map(({ step }) => step);
   const stop = aim.purpose === 'recovery' ? await goBack(plan, run) : await executeSteps(steps, run);
-  if (stop) await comeBack(request, run, { ...course, stop });
+  const recovered = stop ? await comeBack(request, run, { ...course, stop }) : true;
   const last = await observe(request.site, run.ports);
-  const verdict = judge(run, { aim, before, stop, first, last, signal: request.signal });
+  const verdict = judge(run, { aim, before, stop, recovered, first, last, signal: request.signal });
   const lockWarnings =
     stop?.error.code === 'LOCK_LOST' ? [] : await writeEnd(request, run, aim, verdict.outcome);
   return {
@@ -190,36 +192,48 @@ const writeEnd = (
 
 /**
  * The way on after a failure or a signal, once and never again. A run that lost its lock may touch nothing, not even
- * to mend; one that failed after its last change of a node has nothing to take back.
+ * to mend; one that failed after its last change of a node has nothing to take back. Says whether every node came back
+ * as it should; what did not is a warning.
  */
 async function comeBack(
   request: RunRequest,
   run: Run,
   { aim, before, stop }: Course & { readonly stop: Stop },
-): Promise<void> {
+): Promise<boolean> {
   const { site } = request;
   run.failureText = stop.error.message;
-  if (stop.error.code === 'LOCK_LOST') return;
+  if (stop.error.code === 'LOCK_LOST') return false;
   const interrupted = request.signal.aborted;
   if (interrupted) emit(run.ports, { type: 'interrupted', signal: String(request.signal.reason) });
   const calm: Run = { ...run, signal: new AbortController().signal };
-  await failedHooks(calm);
-  if (aim.purpose === 'recovery') return;
   const policy = interrupted ? 'interrupted' : stop.left.some(changesNodes) ? site.onFailure : 'halt';
+  const recovered =
+    aim.purpose === 'recovery' ? false : await recover(calm, { policy, before, target: aim.target });
+  await failedHooks(calm);
+  return recovered;
+}
+
+async function recover(
+  run: Run,
+  { policy, before, target }: { policy: OnFailure | 'interrupted'; before: Before; target: Target },
+): Promise<boolean> {
+  const { site, ports } = run;
   try {
-    await writeDown(calm);
-    calm.observed = withoutLocks(await observe(site, run.ports));
+    await writeDown(run);
+    run.observed = withoutLocks(await observe(site, ports));
     const strategy = recovery({ policy, before, servingMin: site.servingMin });
-    const { observed } = calm;
-    const plan = makePlan({ site, strategy, purpose: 'recovery', observed, target: aim.target });
-    if (plan.steps.length === 0) return;
-    emit(run.ports, { type: 'recovering', policy, plan });
-    const failures = await executeRecovery(plan, calm);
-    for (const { node, error } of failures)
-      if (node !== null) run.warnings.push(`${node} did not come back: ${error.message}`);
+    const plan = makePlan({ site, strategy, purpose: 'recovery', observed: run.observed, target });
+    if (plan.steps.length === 0) return true;
+    emit(ports, { type: 'recovering', policy, plan });
+    const failures = await executeRecovery(plan, run);
+    for (const { node, error } of failures) {
+      run.warnings.push(`${node ?? 'the fleet'} did not come back: ${error.message}`);
+    }
+    return failures.length === 0;
   } catch (error) {
     if (!isDeployError(error)) throw error;
     run.warnings.push(`The way back could not be planned: ${error.message}`);
+    return false;
   }
 }
 
@@ -234,10 +248,12 @@ async function writeDown(run: Run): Promise<void> {
 
 const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook'].includes(kind);
 
-/** Notices of a failure go out whatever happens; one that fails as well is a warning. */
+/** Notices of a failure go out whatever happens, once what can be is put back; one that fails as well is a warning. */
 async function failedHooks(run: Run): Promise<void> {
-  const nodes = run.site.nodes.map((node) => node.name);
-  for (const { name, point } of run.site.hooks.filter((hook) => hook.point === 'failed')) {
+  const all = run.site.nodes.map((node) => node.name);
+  for (const hook of run.site.hooks.filter(({ point }) => point === 'failed')) {
+    const nodes = hookNodes(run.site, hook, all);
+    const { name, point } = hook;
     const step: Step = { kind: 'hook', nodes, hook: name, point, once: false, release: run.release };
     for (const { error } of await executeStep(step, run)) run.warnings.push(error.message);
   }

@@ -40,10 +40,15 @@ const rotationText = (observed: Observation, node: NodeName): string =>
 
 /** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. `takesOver` names the run whose lock is no obstacle. */
 export function refuseUnfit(site: Site, observed: Observation, takesOver: string | null = null): void {
-  const held = heldLock(observed, takesOver);
-  if (held) throw failure('LOCKED', held);
+  refuseLocked(observed, takesOver);
   const { problems } = preflight(site, observed);
   if (problems.length > 0) throw failure('PREFLIGHT', { problems });
+}
+
+/** Throws `LOCKED` if another run than `takesOver` holds a node. */
+export function refuseLocked(observed: Observation, takesOver: string | null = null): void {
+  const held = heldLock(observed, takesOver);
+  if (held) throw failure('LOCKED', held);
 }
 
 /** A lock on some node that another run than `mine` holds. */

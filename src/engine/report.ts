@@ -41,6 +41,8 @@ export interface Facts {
   /** What each node had when all this began. */
   readonly before: Before;
   readonly stop: Stop | null;
+  /** Whether the way back after a stop brought every node back. */
+  readonly recovered: boolean;
   /** As the run found the site, and as it is now. */
   readonly first: Observation;
   readonly last: Observation;
@@ -50,21 +52,34 @@ export interface Facts {
 /** How a run ended: from what is so now, not from what was done. What is not as it should be becomes a warning. */
 export function judge(
   run: Run,
-  { aim, before, stop, first, last, signal }: Facts,
+  { aim, before, stop, recovered, first, last, signal }: Facts,
 ): { readonly outcome: Report['outcome']; readonly exit: ExitStatus } {
   const person = { outcome: 'needs a person', exit: 3 } as const;
+  const unread = unreadAtEnd(last);
   const missing = Object.keys(first.nodes).filter((node) => isServing(first, node) && !isServing(last, node));
-  for (const node of missing) run.warnings.push(`${node} served before this run, and does not serve now.`);
-  if (missing.length > 0) return person;
-  if (stop && signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
-  if (stop) return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
-  const wrong = aim.target.nodes.filter(
-    (node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node),
+  const wrong = stop
+    ? []
+    : aim.target.nodes.filter((node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node));
+  run.warnings.push(
+    ...unread,
+    ...(unread.length > 0
+      ? []
+      : [
+          ...missing.map((node) => `${node} served before this run, and does not serve now.`),
+          ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
+        ]),
   );
-  for (const node of wrong)
-    run.warnings.push(`${node} was read back at the end, and does not have what it should.`);
-  return wrong.length > 0 ? person : { outcome: 'done', exit: 0 };
+  if (unread.length + missing.length + wrong.length > 0 || !recovered) return person;
+  if (!stop) return { outcome: 'done', exit: 0 };
+  if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
+  return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
 }
+
+/** What nobody knows of the end. */
+const unreadAtEnd = ({ nodes, balancers }: Observation): readonly string[] =>
+  [...Object.values(nodes), ...balancers].flatMap(({ unreachable }) =>
+    unreachable === null ? [] : [`At the end it could not be read: ${unreachable}`],
+  );
 
 /** A run that goes back wants on each node what that had before. */
 const wantedOn = ({ purpose, target }: Aim, before: Before, node: string): ReleaseId | null =>

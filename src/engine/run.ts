@@ -30,6 +30,8 @@ export interface Run {
   readonly warnings: string[];
   /** Servers that this run has out of rotation, for each node. */
   readonly drained: Map<NodeName, readonly string[]>;
+  /** Nodes whose requests are no longer waited for: their time is over. */
+  readonly forced: Set<NodeName>;
   /** When a node left rotation, and how long it was out in all. */
   readonly rotation: Map<NodeName, { readonly leftAtMs: number | null; readonly outMs: number }>;
   /** What waits for the next command on a node to be written down there. */
@@ -45,6 +47,7 @@ export const newRun = (
   failureText: null,
   warnings: [],
   drained: new Map(Object.values(fixed.observed.nodes).map(({ name, drained }) => [name, drained])),
+  forced: new Set(),
   rotation: new Map(),
   unwritten: new Map(),
 });

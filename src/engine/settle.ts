@@ -1,9 +1,10 @@
-import { failure } from '../core/errors.ts';
+import { note } from '../commands/note.ts';
+import { failure, isDeployError } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
-import type { Balancer, Ports, RotationChange } from '../ports.ts';
+import type { Balancer, BalancerView, Ports, RotationChange } from '../ports.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
-import type { NodeFailure, Run } from './run.ts';
+import { fenceFor, interruption, type NodeFailure, onNode, type Run } from './run.ts';
 
 /** Tells each balancer its part of the changes, all at the same time. Rejects with the first refusal, after all ended. */
 export async function changeRotation(
@@ -30,31 +31,110 @@ const balancerOf = (ports: Ports, name: string): Balancer => {
 /**
  * Waits until no request of `nodes` is left at any balancer: soft first where the balancer knows the difference (so
  * that sticky sessions may end), hard once a node is empty or half the time is over. What a balancer forgot, it is
- * told again. At the deadline the site's policy decides. Returns the nodes that did not drain.
+ * told again. At the deadline the site's policy decides. Returns the nodes that did not drain; throws if interrupted.
  */
-export async function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
-  const { clock } = run.ports;
-  const startMs = clock.nowMs();
+export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
   const { timeoutMs, onTimeout } = run.site.drain;
-  for (;;) {
+  return until(run, timeoutMs, run.signal, async (passedMs) => {
     const servers = await serversOfRun(run, nodes);
-    const passedMs = clock.nowMs() - startMs;
-    const forgotten = servers.filter((server) => isOurs(run, server) && server.rotation === 'in');
-    if (forgotten.length > 0) await changeRotation(run.ports, forgotten, softest(run.ports, forgotten));
-    const hardened = servers.filter(
-      (server) =>
-        isOurs(run, server) &&
-        server.rotation === 'draining' &&
-        drainOf(run.ports, server) === 'both' &&
-        (isEmpty(servers, server.node) || passedMs >= timeoutMs / 2),
-    );
-    if (hardened.length > 0) await changeRotation(run.ports, hardened, 'out');
-    if (forgotten.length > 0 || hardened.length > 0) continue;
-    const busy = nodes.filter((node) => !isEmpty(servers, node));
+    if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) return null;
+    const busy = nodes.filter((node) => !run.forced.has(node) && !isEmpty(servers, node));
     if (busy.length === 0) return [];
-    if (passedMs >= timeoutMs) return overdue(run, busy, servers, onTimeout);
-    await clock.sleep(Math.min(pauseAfter(passedMs), timeoutMs - passedMs), run.signal);
-    if (run.signal.aborted) return [];
+    return passedMs >= timeoutMs ? overdue(run, busy, servers, onTimeout) : null;
+  });
+}
+
+/** Tells the balancers what they forgot, and the harder word where it is time. Says whether there was anything to tell. */
+async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: boolean): Promise<boolean> {
+  const ours = servers.filter((server) => isOurs(run, server));
+  const forgotten = ours.filter(({ rotation }) => rotation === 'in');
+  if (forgotten.length > 0) {
+    // Balancers know no fence: a run that slept must not take out what its successor put back.
+    await holdsStill(run, forgotten);
+    await changeRotation(run.ports, forgotten, softest(run.ports, forgotten));
+  }
+  const hardened = ours.filter(
+    (server) =>
+      server.rotation === 'draining' &&
+      drainOf(run.ports, server) === 'both' &&
+      (isEmpty(servers, server.node) || halfTime),
+  );
+  if (hardened.length > 0) await changeRotation(run.ports, hardened, 'out');
+  return forgotten.length + hardened.length > 0;
+}
+
+/** Throws `LOCK_LOST` unless this run still holds the nodes of these servers. */
+async function holdsStill(run: Run, servers: readonly ServerState[]): Promise<void> {
+  const names = new Set(servers.map(({ node }) => node));
+  const nodes = run.site.nodes.filter(({ name }) => names.has(name));
+  await Promise.all(nodes.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), null))));
+}
+
+export interface Served {
+  readonly late: readonly NodeFailure[];
+  /** When every server was first read back to be in rotation. */
+  readonly backAtMs: number;
+}
+
+/** Puts back the servers of `nodes` that this run drained, and waits until every one of them takes traffic again. */
+export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promise<Served> {
+  const { clock } = run.ports;
+  const withinMs = run.site.drain.enableTimeoutMs;
+  let backAtMs: number | null = null;
+  const late = await until(run, withinMs, null, async (passedMs) => {
+    const servers = (await serversOfRun(run, nodes)).filter((server) => isOurs(run, server));
+    const out = servers.filter(({ rotation }) => rotation !== 'in');
+    if (out.length > 0) await changeRotation(run.ports, out, 'in');
+    else backAtMs ??= clock.nowMs();
+    const idle = servers.filter(
+      ({ rotation, health }) => rotation !== 'in' || !['up', 'unchecked'].includes(health),
+    );
+    if (idle.length === 0) return [];
+    return passedMs >= withinMs ? stillIdle(nodes, idle, withinMs) : null;
+  });
+  return { late, backAtMs: backAtMs ?? clock.nowMs() };
+}
+
+const stillIdle = (
+  nodes: readonly NodeName[],
+  idle: readonly ServerState[],
+  withinMs: number,
+): readonly NodeFailure[] =>
+  nodes
+    .map((node) => ({ node, own: idle.filter((server) => server.node === node) }))
+    .filter(({ own }) => own.length > 0)
+    .map(({ node, own }) => ({
+      node,
+      error: failure('ENABLE_TIMEOUT', { node, withinMs, seen: own.map(seen).join(', ') }),
+    }));
+
+/** All balancers, for one look: one that restarts is given a moment. */
+export const readAll = (run: Run): Promise<BalancerView> =>
+  until(run, patienceMs, run.signal, () => readWhole(run.ports));
+
+const patienceMs = 5000;
+
+/**
+ * Looks again and again until `look` has an answer. A balancer that cannot be reached is looked at again until the time
+ * is over: it may just restart. Throws the interruption if `signal` is aborted.
+ */
+async function until<T>(
+  { ports: { clock } }: Run,
+  withinMs: number,
+  signal: AbortSignal | null,
+  look: (passedMs: number) => Promise<T | null>,
+): Promise<T> {
+  const startMs = clock.nowMs();
+  for (;;) {
+    const passedMs = clock.nowMs() - startMs;
+    try {
+      const answer = await look(passedMs);
+      if (answer !== null) return answer;
+    } catch (error) {
+      if (!isDeployError(error, 'BALANCER_UNREACHABLE') || passedMs >= withinMs) throw error;
+    }
+    await clock.sleep(pauseAfter(passedMs), signal ?? undefined);
+    if (signal?.aborted) throw interruption(signal);
   }
 }
 
@@ -65,36 +145,17 @@ export async function awaitDrained(run: Run, nodes: readonly NodeName[]): Promis
 export const pauseAfter = (passedMs: number, maxMs = 500): number =>
   Math.min(maxMs, Math.max(10, passedMs / 20));
 
-/** Waits until every server of `nodes` that this run drained takes traffic again. Returns the nodes that do not. */
-export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
-  const { clock } = run.ports;
-  const startMs = clock.nowMs();
-  const withinMs = run.site.drain.enableTimeoutMs;
-  for (;;) {
-    const servers = (await serversOfRun(run, nodes)).filter((server) => isOurs(run, server));
-    const idle = servers.filter(
-      ({ rotation, health }) => rotation !== 'in' || !['up', 'unchecked'].includes(health),
-    );
-    if (idle.length === 0) return [];
-    const passedMs = clock.nowMs() - startMs;
-    if (passedMs >= withinMs) {
-      return nodes
-        .map((node) => ({ node, own: idle.filter((server) => server.node === node) }))
-        .filter(({ own }) => own.length > 0)
-        .map(({ node, own }) => ({
-          node,
-          error: failure('ENABLE_TIMEOUT', { node, withinMs, seen: own.map(seen).join(', ') }),
-        }));
-    }
-    await clock.sleep(Math.min(pauseAfter(passedMs), withinMs - passedMs));
-  }
+async function serversOfRun(run: Run, nodes: readonly NodeName[]): Promise<readonly ServerState[]> {
+  const { servers } = await readWhole(run.ports);
+  return servers.filter(({ node }) => nodes.includes(node));
 }
 
-async function serversOfRun(run: Run, nodes: readonly NodeName[]): Promise<readonly ServerState[]> {
-  const { members, servers } = await readBalancers(run.ports);
-  const lost = members.find(({ unreachable }) => unreachable !== null);
+/** Throws `BALANCER_UNREACHABLE` if a member cannot be read: what it does is not known. */
+async function readWhole(ports: Ports): Promise<BalancerView> {
+  const view = await readBalancers(ports);
+  const lost = view.members.find(({ unreachable }) => unreachable !== null);
   if (lost) throw unreachableMember(lost);
-  return servers.filter(({ node }) => nodes.includes(node));
+  return view;
 }
 
 const isOurs = (run: Run, { node, server }: ServerState): boolean =>
@@ -121,6 +182,7 @@ function overdue(
   const sessionsOf = (node: NodeName): number =>
     servers.reduce((sum, server) => sum + (server.node === node ? (server.sessions ?? 0) : 0), 0);
   const late = busy.filter((node) => sessionsOf(node) > 0);
+  for (const node of busy) if (onTimeout === 'force' || !late.includes(node)) run.forced.add(node);
   if (onTimeout === 'put-back') {
     return late.map((node) => ({
       node,

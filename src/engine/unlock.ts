@@ -1,40 +1,47 @@
 import { breakLock } from '../commands/lock.ts';
-import { failure } from '../core/errors.ts';
+import { isDeployError } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
 import type { NodeName } from '../core/node.ts';
 import type { LockState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
-import { observe } from './observe.ts';
 import { nodeOf, onNode } from './run.ts';
 
-export interface BrokenLock {
+export interface HeldLock {
   readonly node: NodeName;
   readonly lock: LockState;
 }
 
+export interface Unlocked {
+  readonly broken: readonly HeldLock[];
+  /** Nodes whose lock may still be there, and why. */
+  readonly failed: readonly { readonly node: NodeName; readonly reason: string }[];
+}
+
 /**
- * Takes the lock from whoever holds it, on every node, and writes down why. The run that held it changes nothing any
- * more. Throws `NOT_LOCKED` if there is none.
+ * Takes these locks from whoever holds them, and writes down why; the run that held one changes nothing any more. A lock
+ * that another run has taken meanwhile stays: it is not the one that was looked at.
  */
 export async function unlock(
   site: Site,
   ports: Ports,
-  { reason }: { readonly reason: string },
-): Promise<readonly BrokenLock[]> {
-  const { nodes } = await observe(site, ports);
-  const held = Object.values(nodes).flatMap(({ name, lock }) => (lock ? [{ node: name, lock }] : []));
-  if (held.length === 0) throw failure('NOT_LOCKED', {});
-  const results = await Promise.all(
-    held.map(async ({ node, lock }) => {
+  { locks, reason }: { readonly locks: readonly HeldLock[]; readonly reason: string },
+): Promise<Unlocked> {
+  const results = await Promise.allSettled(
+    locks.map(({ node, lock }) => {
       const text = `lock of ${lock.holder} (${lock.reason}) broken by ${ports.operator.name}: ${reason}`;
       const line = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: lock.run, text });
-      return {
-        node,
-        lock,
-        broken: await onNode(ports, nodeOf(site, node), breakLock(site.deployTo, lock.run, line)),
-      };
+      return onNode(ports, nodeOf(site, node), breakLock(site.deployTo, lock.run, line));
     }),
   );
-  return results.filter(({ broken }) => broken).map(({ node, lock }) => ({ node, lock }));
+  const failed = results.flatMap((result, index) => {
+    if (result.status === 'fulfilled') return [];
+    if (!isDeployError(result.reason)) throw result.reason;
+    return [{ node: locks[index]!.node, reason: result.reason.message }];
+  });
+  const broken = locks.filter((_, index) => {
+    const result = results[index]!;
+    return result.status === 'fulfilled' && result.value;
+  });
+  return { broken, failed };
 }

@@ -132,7 +132,11 @@ function driftRemarks(observed: Observation, node: NodeState): readonly string[]
     ...(live === most
       ? []
       : [`${node.name} runs ${live}, ${live < most ? 'older' : 'newer'} than ${most} of the others`]),
-    ...(releaseOn(node, live)?.failed ? [`${node.name} runs ${live}, which failed its checks there`] : []),
+    ...(releaseOn(node, live)?.failed
+      ? [`${node.name} runs ${live}, which failed its checks there`]
+      : node.proved === null
+        ? [`${node.name} runs ${live}, and has not answered its checks since it was made live`]
+        : []),
   ];
 }
 
@@ -144,7 +148,9 @@ function rotationRemarks(
   const servers = serversOf(observed, name);
   if (servers.length === 0) return [`${name} is known to no balancer that could be read`];
   const abandoned = lock === null || isStale(lock);
+  const down = servers.filter(({ rotation, health }) => rotation === 'in' && health === 'down');
   return [
+    ...down.map(({ server }) => `${name} is in rotation and does not serve: ${server} finds it down`),
     ...(isHeldOut(observed, name)
       ? [
           `${name} was taken out of rotation by an operator, and no deploy puts it back: sluice enable ${wanted} ${name} does`,

@@ -130,9 +130,9 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     preflight: () => ({ problems: [], warnings: [] }),
     setup: async () => note('setup', null),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),
-    unlock: async (_site, _ports, { reason }) => {
+    unlock: async (_site, _ports, { locks, reason }) => {
       note('unlock', { reason });
-      return [{ node: 'web1', lock }];
+      return { broken: locks, failed: [] };
     },
     history: async () => [
       {

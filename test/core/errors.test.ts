@@ -16,8 +16,8 @@ describe('a failure', () => {
   });
 
   test('is told by its code, never by its text', () => {
-    const error: unknown = failure('NOT_LOCKED', {});
-    expect(isDeployError(error, 'NOT_LOCKED')).toBe(true);
+    const error: unknown = failure('NOTHING_TO_RESUME', {});
+    expect(isDeployError(error, 'NOTHING_TO_RESUME')).toBe(true);
     expect(isDeployError(error, 'LOCKED')).toBe(false);
     expect(isDeployError(new Error('No node is locked.'))).toBe(false);
   });

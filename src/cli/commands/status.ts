@@ -3,18 +3,24 @@ import { driftedNodes, mostLive, statusText } from '../../reporters/status-text.
 import { type Call, type Command, onSite, paintOf, siteOf, type Work } from '../call.ts';
 
 /** What is so, read now; with `--watch` again and again, until Ctrl-C or until nobody reads it any more. */
-export const statusCommand: Command = async (call) =>
-  onSite(call, await siteOf(call), async ({ site, ports, engine, wanted }) => {
-    const { signal, stdout } = call.environment;
-    const observe = (): Promise<Observation> => engine.observe(site, ports, signal);
-    show(call, { site, wanted }, await observe());
-    while (call.flags.watch && !signal.aborted && stdout.writable) {
-      await ports.clock.sleep(watchEveryMs, signal);
-      if (signal.aborted) break;
-      show(call, { site, wanted }, await observe());
-    }
-    return 0;
-  });
+export const statusCommand: Command = async (call) => {
+  const { signal } = call.environment;
+  try {
+    return await onSite(call, await siteOf(call), (work) => watch(call, work));
+  } catch (error) {
+    if (call.flags.watch && signal.aborted) return 0;
+    throw error;
+  }
+};
+
+async function watch(call: Call, { site, ports, engine, wanted }: Work): Promise<0> {
+  const { signal, stdout } = call.environment;
+  do {
+    show(call, { site, wanted }, await engine.observe(site, ports, signal));
+    if (call.flags.watch) await ports.clock.sleep(watchEveryMs, signal);
+  } while (call.flags.watch && !signal.aborted && stdout.writable);
+  return 0;
+}
 
 const watchEveryMs = 2000;
 

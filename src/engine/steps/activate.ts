@@ -13,15 +13,18 @@ export const activate: StepHandler<'activate'> = {
   async execute(step, run) {
     try {
       const behindBalancers = step.nodes.filter((node) => serversOf(run.observed, node).length > 0);
-      const busy = await awaitDrained(run, behindBalancers);
-      if (busy.length > 0) return busy;
+      const busy = new Map(
+        (await awaitDrained(run, behindBalancers)).map(({ node, error }) => [node, error]),
+      );
+      return await eachNode(run, step, async (node) => {
+        const error = busy.get(node.name);
+        if (error) throw error;
+        const fence = fenceFor(run, node.name, around(run, step));
+        await onNode(run.ports, node, switchTo(fence, run.site, step.release));
+        return null;
+      });
     } catch (error) {
       return stepFailed(run, error);
     }
-    return eachNode(run, step, async (node) => {
-      const command = switchTo(fenceFor(run, node.name, around(run, step)), run.site, step.release);
-      await onNode(run.ports, node, command);
-      return null;
-    });
   },
 };

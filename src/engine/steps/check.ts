@@ -91,7 +91,7 @@ async function ask(run: Run, node: Node, one: Check, release: Release, leftMs: n
     );
     return judge(one, release, answer);
   } catch (error) {
-    if (!isDeployError(error)) throw error;
+    if (run.signal.aborted) throw interruption(run.signal);
     if (!isDeployError(error, 'HTTP_UNANSWERED')) throw error;
     return { ok: false, kind: 'silent', answer: String(error.details.reason) };
   }

@@ -1,13 +1,12 @@
 import { note } from '../../commands/note.ts';
 import { failure } from '../../core/errors.ts';
+import type { NodeName } from '../../core/node.ts';
 import { isServing, nodeState, type Observation, servingNodes } from '../../core/observation.ts';
 import { drainedBy } from '../../core/predict.ts';
 import type { StepOf } from '../../core/step.ts';
-import { readBalancers } from '../observe.ts';
 import {
   eachNode,
   fenceFor,
-  interruption,
   journalLine,
   type NodeFailure,
   onEach,
@@ -16,7 +15,7 @@ import {
   stepFailed,
   writeLater,
 } from '../run.ts';
-import { awaitDrained, changeRotation, softest } from '../settle.ts';
+import { awaitDrained, changeRotation, readAll, softest } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
 type Drain = StepOf<'drain'>;
@@ -34,28 +33,24 @@ export const drain: StepHandler<'drain'> = {
   async execute(step, run) {
     try {
       await run.ports.http.ready();
-      const observed = { ...run.observed, ...(await freshBalancers(run)) };
-      guardFloor(step, run, observed);
-      const failures = await recordIntent(step, run, observed);
-      if (failures.length > 0) return failures;
-      return await takeOut(step, run, observed);
+      const { members, servers } = await readAll(run);
+      const observed = { ...run.observed, balancers: members, servers };
+      guardFloor(step.nodes, run.site.servingMin, observed);
+      const failed = await recordIntent(step, run, observed);
+      const able = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
+      return [...failed, ...(await takeOut({ ...step, nodes: able }, run, observed))];
     } catch (error) {
       return stepFailed(run, error);
     }
   },
 };
 
-async function freshBalancers(run: Run): Promise<Pick<Observation, 'balancers' | 'servers'>> {
-  const { members, servers } = await readBalancers(run.ports);
-  return { balancers: members, servers };
-}
-
 /** The promise of the floor, against the site as it is now: other nodes may have failed since the plan was made. */
-function guardFloor({ nodes }: Drain, run: Run, observed: Observation): void {
+export function guardFloor(nodes: readonly NodeName[], servingMin: number, observed: Observation): void {
   const serving = servingNodes(observed);
   const left = serving.filter((node) => !nodes.includes(node)).length;
-  if (left < serving.length && left < run.site.servingMin) {
-    throw failure('FLOOR_AT_RISK', { nodes, serving: left, servingMin: run.site.servingMin });
+  if (left < serving.length && left < servingMin) {
+    throw failure('FLOOR_AT_RISK', { nodes, serving: left, servingMin });
   }
 }
 
@@ -71,20 +66,19 @@ function recordIntent(step: Drain, run: Run, observed: Observation): Promise<rea
 
 async function takeOut(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {
   const leaving = observed.servers.filter(
-    ({ node, rotation, server }) => rotation === 'in' && run.drained.get(node)?.includes(server),
+    ({ node, rotation, server }) =>
+      step.nodes.includes(node) && rotation === 'in' && run.drained.get(node)?.includes(server),
   );
   const leftAtMs = run.ports.clock.nowMs();
   for (const node of step.nodes.filter((name) => isServing(observed, name))) {
     run.rotation.set(node, { leftAtMs, outMs: run.rotation.get(node)?.outMs ?? 0 });
   }
   if (leaving.length > 0) await changeRotation(run.ports, leaving, softest(run.ports, leaving));
-  const late = await awaitDrained(run, step.nodes);
-  if (run.signal.aborted) throw interruption(run.signal);
-  for (const node of step.nodes) writeLater(run, node, journalLine(run, step, 'done'));
-  const failures = new Map(late.map((failed) => [failed.node, failed.error]));
+  const late = new Map((await awaitDrained(run, step.nodes)).map(({ node, error }) => [node, error]));
   return eachNode(run, step, async ({ name }) => {
-    const error = failures.get(name);
+    const error = late.get(name);
     if (error) throw error;
+    writeLater(run, name, journalLine(run, step, 'done'));
     return null;
   });
 }

@@ -1,7 +1,6 @@
 import { note } from '../../commands/note.ts';
 import type { Node } from '../../core/node.ts';
 import type { StepOf } from '../../core/step.ts';
-import { readBalancers } from '../observe.ts';
 import {
   eachNode,
   fenceFor,
@@ -12,7 +11,7 @@ import {
   type Run,
   stepFailed,
 } from '../run.ts';
-import { awaitServing, changeRotation } from '../settle.ts';
+import { awaitServing } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
 type Enable = StepOf<'enable'>;
@@ -37,15 +36,10 @@ export const enable: StepHandler<'enable'> = {
 
 async function putBack(step: Enable, run: Run): Promise<readonly NodeFailure[]> {
   try {
-    const { servers } = await readBalancers(run.ports);
-    const ours = servers.filter(
-      ({ node, server }) => step.nodes.includes(node) && run.drained.get(node)?.includes(server),
-    );
-    await changeRotation(run.ports, ours, 'in');
-    const backAtMs = run.ports.clock.nowMs();
-    const late = new Map((await awaitServing(run, step.nodes)).map(({ node, error }) => [node, error]));
+    const { late, backAtMs } = await awaitServing(run, step.nodes);
+    const errors = new Map(late.map(({ node, error }) => [node, error]));
     return await eachNode(run, step, async (node) => {
-      const error = late.get(node.name);
+      const error = errors.get(node.name);
       if (error) throw error;
       return backInRotation(step, run, { node, backAtMs });
     });
