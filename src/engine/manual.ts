@@ -13,7 +13,7 @@ import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
 import { emit, expected, fenceFor, newRun, newRunId, onNode, type Run, together } from './run.ts';
-import { awaitDrained, changeRotation, softest } from './settle.ts';
+import { awaitDrained, beginDrain } from './settle.ts';
 import { guardFloor } from './steps/drain.ts';
 
 export interface ManualRequest {
@@ -106,7 +106,7 @@ async function takeOut(run: Run, nodes: readonly NodeName[]): Promise<DeployErro
   );
   emit(run.ports, { type: 'step-started', step, index: 0, total: 1 });
   for (const node of nodes) run.drained.set(node, namesOf(run.observed, node));
-  if (leaving.length > 0) await changeRotation(run.ports, leaving, softest(run.ports, leaving));
+  await beginDrain(run, leaving);
   const late = await awaitDrained(run, nodes);
   if (late.length > 0) return together(late);
   emit(run.ports, { type: 'step-done', step, index: 0, tookMs: run.ports.clock.nowMs() - startMs });

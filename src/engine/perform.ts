@@ -28,6 +28,7 @@ import {
   together,
   withoutLocks,
 } from './run.ts';
+import { patienceMs } from './settle.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
@@ -160,7 +161,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const steps = plan.steps.map(({ step }) => step);
   const stop = aim.purpose === 'recovery' ? await goBack(plan, run) : await executeSteps(steps, run);
   const recovered = stop ? await comeBack(request, run, { ...course, stop }) : true;
-  const last = await observe(request.site, run.ports);
+  const last = await observeAtEnd(run);
   const verdict = judge(run, { aim, before, stop, recovered, first, last, signal: request.signal });
   const lockWarnings =
     stop?.error.code === 'LOCK_LOST' ? [] : await writeEnd(request, run, aim, verdict.outcome);
@@ -170,6 +171,18 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     warnings: [...run.warnings, ...lockWarnings],
     nodes: reportNodes(request.site, last, run),
   };
+}
+
+/** What cannot be read at the end is looked at again for a moment: it may just restart. */
+async function observeAtEnd({ site, ports }: Run): Promise<Observation> {
+  const deadlineMs = ports.clock.nowMs() + patienceMs;
+  for (;;) {
+    const last = await observe(site, ports);
+    const all = [...Object.values(last.nodes), ...last.balancers];
+    const isWhole = all.every(({ unreachable }) => unreachable === null);
+    if (isWhole || ports.clock.nowMs() >= deadlineMs) return last;
+    await ports.clock.sleep(250);
+  }
 }
 
 /** An abort: each node for itself, as far as it goes. */

@@ -7,7 +7,7 @@ import { readBalancers, unreachableMember } from './observe.ts';
 import { fenceFor, interruption, type NodeFailure, onNode, type Run } from './run.ts';
 
 /** Tells each balancer its part of the changes, all at the same time. Rejects with the first refusal, after all ended. */
-export async function changeRotation(
+async function changeRotation(
   ports: Ports,
   servers: readonly ServerState[],
   to: RotationChange['to'],
@@ -108,11 +108,21 @@ const stillIdle = (
       error: failure('ENABLE_TIMEOUT', { node, withinMs, seen: own.map(seen).join(', ') }),
     }));
 
+/** Takes servers out of rotation, as gently as their balancers know; one that restarts is given a moment. */
+export async function beginDrain(run: Run, servers: readonly ServerState[]): Promise<void> {
+  if (servers.length === 0) return;
+  await until(run, patienceMs, run.signal, async () => {
+    await changeRotation(run.ports, servers, softest(run.ports, servers));
+    return true;
+  });
+}
+
 /** All balancers, for one look: one that restarts is given a moment. */
 export const readAll = (run: Run): Promise<BalancerView> =>
   until(run, patienceMs, run.signal, () => readWhole(run.ports));
 
-const patienceMs = 5000;
+/** How long something that cannot be read may take to come back, where no other deadline says so. */
+export const patienceMs = 5000;
 
 /**
  * Looks again and again until `look` has an answer. A balancer that cannot be reached is looked at again until the time
@@ -165,7 +175,7 @@ const isEmpty = (servers: readonly ServerState[], node: NodeName): boolean =>
   servers.every((server) => server.node !== node || server.sessions === 0);
 
 /** The gentlest way out of rotation that all of these balancers know. */
-export const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'out' =>
+const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'out' =>
   servers.every((server) => drainOf(ports, server) !== 'hard') ? 'draining' : 'out';
 
 const drainOf = (ports: Ports, { balancer }: ServerState): 'soft' | 'hard' | 'both' =>

@@ -15,7 +15,7 @@ import {
   stepFailed,
   writeLater,
 } from '../run.ts';
-import { awaitDrained, changeRotation, readAll, softest } from '../settle.ts';
+import { awaitDrained, beginDrain, readAll } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
 type Drain = StepOf<'drain'>;
@@ -73,7 +73,7 @@ async function takeOut(step: Drain, run: Run, observed: Observation): Promise<re
   for (const node of step.nodes.filter((name) => isServing(observed, name))) {
     run.rotation.set(node, { leftAtMs, outMs: run.rotation.get(node)?.outMs ?? 0 });
   }
-  if (leaving.length > 0) await changeRotation(run.ports, leaving, softest(run.ports, leaving));
+  await beginDrain(run, leaving);
   const late = new Map((await awaitDrained(run, step.nodes)).map(({ node, error }) => [node, error]));
   return eachNode(run, step, async ({ name }) => {
     const error = late.get(name);

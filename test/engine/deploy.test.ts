@@ -1,0 +1,206 @@
+import { describe, expect, test } from 'vitest';
+import { failure } from '../../src/core/errors.ts';
+import { abort, resume, rollback } from '../../src/engine/deploy.ts';
+import { names, node } from '../core/fleet.ts';
+import { benchSite } from './bench-site.ts';
+
+test('a deploy brings every node to the release, once, and leaves no lock', async () => {
+  const bench = benchSite(3);
+  const release = await bench.deployed(1);
+  expect(bench.lives()).toEqual([release, release, release]);
+  expect(bench.locked()).toEqual([]);
+  const again = await bench.deploy(1);
+  expect(again).toMatchObject({ outcome: 'nothing to do', exit: 0 });
+});
+
+describe('after a failed check', () => {
+  test('rollback brings all back, and that is exit 1', async () => {
+    const bench = benchSite(3);
+    const before = await bench.deployed(1);
+    bench.broken.add('web2');
+    expect(await bench.deploy(2)).toMatchObject({ outcome: 'rolled back', exit: 1 });
+    expect(bench.lives()).toEqual([before, before, before]);
+    expect(bench.rotations()).toEqual(['in', 'in', 'in']);
+  });
+
+  test('halt lets the node of the batch that passed serve again', async () => {
+    const bench = benchSite(4, { onFailure: 'halt' });
+    const before = await bench.deployed(1);
+    bench.broken.add('web2');
+    expect(await bench.deploy(2, 2)).toMatchObject({ outcome: 'needs a person', exit: 3 });
+    expect(bench.rotations()).toEqual(['in', 'out', 'in', 'in']);
+    expect(bench.live('web1')).not.toBe(before);
+  });
+
+  test('a way back that does not work needs a person', async () => {
+    const bench = benchSite(2, { balancers: [], activate: [['test', '!', '-e', '../../stop']] });
+    await bench.deployed(1);
+    for (const name of ['web1', 'web2']) bench.write(name, 'stop', '');
+    const report = await bench.deploy(2);
+    expect(report).toMatchObject({ outcome: 'needs a person', exit: 3 });
+    expect(report.warnings.join()).toContain('did not come back');
+  });
+
+  test('a release that was live and never proved is not nothing to do', async () => {
+    const bench = benchSite(2, { balancers: [], onFailure: 'halt' });
+    await bench.deployed(1);
+    bench.broken.add('web1');
+    expect((await bench.deploy(2)).exit).toBe(3);
+    bench.broken.clear();
+    expect(await bench.deploy(2)).toMatchObject({ outcome: 'done', exit: 0 });
+  });
+});
+
+test('a signal in the middle of a hook on the operator’s machine brings the node back and frees the lock', async () => {
+  const bench = benchSite(3, {
+    hooks: [
+      {
+        name: 'warm',
+        point: 'before:enable',
+        action: { kind: 'operator', command: ['warm'], timeoutMs: 9000 },
+      },
+    ],
+  });
+  const before = await bench.deployed(1);
+  bench.faults.operator = async (_command, { signal }) => {
+    bench.signal.abort('SIGINT');
+    signal?.throwIfAborted();
+    return { status: 0, stdout: '', stderr: '' };
+  };
+  const report = await bench.deploy(2);
+  expect(report).toMatchObject({ outcome: 'interrupted', exit: 130 });
+  expect(bench.lives()).toEqual([before, before, before]);
+  expect(bench.rotations()).toEqual(['in', 'in', 'in']);
+  expect(bench.locked()).toEqual([]);
+});
+
+describe('a lost reply', () => {
+  test('of any command, once each, changes nothing in how a deploy ends', async () => {
+    const bench = benchSite(2);
+    const before = await bench.deployed(1);
+    const lost = new Set<string>();
+    bench.faults.run = (name, { name: command }) => {
+      const key = `${name} ${command}`;
+      if (lost.has(key)) return null;
+      lost.add(key);
+      return 'lost after';
+    };
+    const report = await bench.deploy(2);
+    expect(report).toMatchObject({ outcome: 'done', exit: 0, warnings: [] });
+    expect(bench.lives()).not.toContain(before);
+    expect(bench.locked()).toEqual([]);
+    expect(lost.size).toBeGreaterThan(10);
+  });
+
+  test('of the lock, for good, leaves no lock behind', async () => {
+    const bench = benchSite(3);
+    await bench.deployed(1);
+    bench.faults.run = (name, { name: command }) =>
+      name === 'web1' && command === 'acquire-lock' ? 'lost after' : null;
+    expect(await bench.deploy(2)).toMatchObject({ outcome: 'refused', exit: 2 });
+    expect(bench.locked()).toEqual([]);
+  });
+});
+
+describe('a balancer', () => {
+  test('that does not answer for a moment is asked again', async () => {
+    const bench = benchSite(2);
+    await bench.deployed(1);
+    let calls = 0;
+    bench.faults.balancer = () => {
+      calls++;
+      if (calls > 2 && calls % 3 === 0)
+        throw failure('BALANCER_UNREACHABLE', { balancer: 'lb', address: 'lb', reason: 'restarting' });
+    };
+    expect(await bench.deploy(2)).toMatchObject({ outcome: 'done', exit: 0 });
+  });
+
+  test('with requests that do not end is forced once, and says so once', async () => {
+    const bench = benchSite(2, { drain: { timeoutMs: 300, onTimeout: 'force', enableTimeoutMs: 300 } });
+    await bench.deployed(1);
+    bench.servers.set('web1', { rotation: 'in', health: 'up', sessions: 1 });
+    const report = await bench.deploy(2);
+    expect(report.exit).toBe(0);
+    expect(report.warnings).toEqual([
+      'web1 was changed with 1 request in flight after 300 ms (drain.onTimeout: force).',
+    ]);
+  });
+});
+
+test('a hook at failed runs where its role is', async () => {
+  const nodes = names(3).map((name) => node(name, { address: name, roles: name === 'web3' ? ['db'] : [] }));
+  const bench = benchSite(3, {
+    nodes,
+    hooks: [
+      {
+        name: 'tell',
+        point: 'failed',
+        action: { kind: 'nodes', command: ['touch', '../../told'], role: 'db', once: false, timeoutMs: 1000 },
+      },
+    ],
+  });
+  await bench.deployed(1);
+  bench.broken.add('web1');
+  await bench.deploy(2);
+  expect(['web1', 'web2', 'web3'].map((name) => bench.list(name, '.').includes('told'))).toEqual([
+    false,
+    false,
+    true,
+  ]);
+});
+
+describe('a run that died', () => {
+  /** As if the process had been killed at its nth command on a node. */
+  async function killedAt(bench: ReturnType<typeof benchSite>, nth: number): Promise<number> {
+    let commands = 0;
+    const dead = new Promise<never>(() => {});
+    const run = bench.ports.transport.run;
+    const killed = new Promise<void>((resolve) => {
+      Object.assign(bench.ports.transport, {
+        run: (...args: Parameters<typeof run>) => {
+          if (++commands < nth) return run(...args);
+          resolve();
+          return dead;
+        },
+      });
+    });
+    await Promise.race([killed, bench.deploy(2)]);
+    Object.assign(bench.ports.transport, { run });
+    return commands;
+  }
+
+  test.each([
+    ['resumed', resume],
+    ['aborted', abort],
+  ] as const)('at any command can be %s', { timeout: 120_000 }, async (_, takeOver) => {
+    let ended = 0;
+    for (let nth = 4; ; nth++) {
+      const bench = benchSite(2);
+      const before = await bench.deployed(1);
+      if ((await killedAt(bench, nth)) < nth) break;
+      if (bench.locked().length === 0) continue;
+      const report = await takeOver({ ...bench.request(1), force: true }, bench.ports);
+      expect([nth, report.exit, report.failure]).toEqual([nth, 0, null]);
+      expect([nth, bench.locked()]).toEqual([nth, []]);
+      expect([nth, bench.rotations()]).toEqual([nth, ['in', 'in']]);
+      const [live, other] = bench.lives();
+      expect([nth, live]).toEqual([nth, other]);
+      if (takeOver === abort) expect([nth, live]).toEqual([nth, before]);
+      else expect([nth, live]).not.toEqual([nth, before]);
+      ended++;
+    }
+    expect(ended).toBeGreaterThan(10);
+  });
+});
+
+test('a rollback after a failed deploy goes to a release that is good everywhere', async () => {
+  const bench = benchSite(2);
+  const first = await bench.deployed(1);
+  await bench.deployed(2);
+  bench.broken.add('web2');
+  expect((await bench.deploy(3)).exit).toBe(1);
+  bench.broken.clear();
+  const report = await rollback({ ...bench.request(1), to: null }, bench.ports);
+  expect(report.exit).toBe(0);
+  expect(bench.lives()).toEqual([first, first]);
+});
