@@ -1,8 +1,12 @@
 #!/usr/bin/env node
+import { setMaxListeners } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { loadEngine } from '../src/cli/engine.ts';
 import { run } from '../src/cli/program.ts';
 import { filesConfig } from './config.ts';
+
+// A run has as many waits as nodes, and each listens to its signal.
+setMaxListeners(0);
 
 const interrupted = { SIGINT: 130, SIGTERM: 143, SIGHUP: 143 } as const;
 const controller = new AbortController();

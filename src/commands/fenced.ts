@@ -31,12 +31,18 @@ export const fencedStatus = 75;
 export const fenced = ({ deployTo, run, marks, before, after }: Fence, script: string): string =>
   [
     `cd ${quote(deployTo)}`,
-    `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
-    `[ "$holder" = ${quote(run)} ] || { echo fenced >&2; exit ${fencedStatus}; }`,
+    holdsLock(run),
     ...marks.map(({ release, mark }) => markRelease(release, mark)),
     ...journal(run, before),
     script,
     ...journal(run, after),
+  ].join('\n');
+
+/** Ends the script unless the node's lock names `run`. */
+export const holdsLock = (run: string): string =>
+  [
+    `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
+    `[ "$holder" = ${quote(run)} ] || { echo fenced >&2; exit ${fencedStatus}; }`,
   ].join('\n');
 
 /** A release of another tool has no record: it counts as good by that tool's log, and stays without one. */

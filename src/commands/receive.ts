@@ -1,7 +1,7 @@
 import type { NodeCommand } from '../core/command.ts';
 import type { Release } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
-import { type Fence, fenced } from './fenced.ts';
+import { type Fence, fenced, holdsLock } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, words } from './shell.ts';
 
@@ -33,6 +33,9 @@ export const receive = (
         unpack(digest),
         ...site.linkedDirs.map((path) => link(site.deployTo, path, 'directory')),
         ...site.linkedFiles.map((path) => link(site.deployTo, path, 'file')),
+        // It took a while: the lock may be another's by now.
+        `trap 'rm -rf "$into"' EXIT`,
+        holdsLock(fence.run),
         words('rm', '-rf', layout.release(release.id)),
         `mv -T "$into" ${layout.release(release.id)}`,
         `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,

@@ -1,6 +1,6 @@
 import type { CommandLine, NodeCommand } from '../core/command.ts';
 import type { HookPoint } from '../core/hook.ts';
-import type { Release } from '../core/release.ts';
+import type { Release, ReleaseId } from '../core/release.ts';
 import { type Fence, fenced } from './fenced.ts';
 import { layout } from './layout.ts';
 import { userCommand, words } from './shell.ts';
@@ -10,6 +10,8 @@ export interface HookRun {
   readonly point: HookPoint;
   readonly command: CommandLine;
   readonly once: boolean;
+  /** The release under whose name work that runs once leaves its marks. */
+  readonly onceAs: ReleaseId;
   readonly release: Release;
   readonly timeoutMs: number;
 }
@@ -26,9 +28,9 @@ export interface HookResult {
  */
 export const runHook = (
   fence: Fence,
-  { hook, point, command, once, release, timeoutMs }: HookRun,
+  { hook, point, command, once, onceAs, release, timeoutMs }: HookRun,
 ): NodeCommand<HookResult> => {
-  const mark = layout.once(release.id, hook);
+  const mark = layout.once(onceAs, hook);
   const run = [
     `( if [ -d ${layout.release(release.id)} ]; then cd ${layout.release(release.id)} || exit; fi`,
     `${words('export', `SLUICE_RELEASE=${release.id}`, `SLUICE_REVISION=${release.revision}`, `SLUICE_HOOK=${point}`)}`,
@@ -36,7 +38,7 @@ export const runHook = (
   ].join('\n');
   return {
     name: 'run-hook',
-    params: { run: fence.run, hook, point, command, once, release },
+    params: { run: fence.run, hook, point, command, once, onceAs, release },
     summary: `hook ${hook}`,
     script: fenced(
       fence,

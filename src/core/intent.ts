@@ -1,6 +1,6 @@
 import { isPlainObject } from './field.ts';
 import type { NodeName } from './node.ts';
-import { isReleaseId, isRevision, type Release } from './release.ts';
+import { isReleaseId, isRevision, type Release, type ReleaseId } from './release.ts';
 
 /**
  * What a run set out to do. It is written with the lock, on every node, so that whoever comes after a crash can go
@@ -13,6 +13,8 @@ export interface RunIntent {
   readonly release: Release;
   readonly nodes: readonly NodeName[];
   readonly before: Before;
+  /** The release under whose name work that runs once leaves its marks: the first one of several attempts. */
+  readonly onceAs: ReleaseId;
 }
 
 /** The release that each node had when the run began; null if it had none. */
@@ -21,12 +23,13 @@ export type Before = Readonly<Record<NodeName, Release | null>>;
 /** Reads what stands on a node; null for anything that is not a whole intent. */
 export function parseIntent(value: unknown): RunIntent | null {
   if (!isPlainObject(value)) return null;
-  const { purpose, wanted, nodes } = value;
+  const { purpose, wanted, nodes, onceAs } = value;
   const release = parseRelease(value.release);
   const before = parseBefore(value.before);
   if (purpose !== 'deploy' && purpose !== 'rollback') return null;
   if (typeof wanted !== 'string' || !release || !before || !isTextList(nodes)) return null;
-  return { purpose, wanted, release, nodes, before };
+  if (typeof onceAs !== 'string' || !isReleaseId(onceAs)) return null;
+  return { purpose, wanted, release, nodes, before, onceAs };
 }
 
 /** A release of another tool may have no revision. */

@@ -124,8 +124,12 @@ export function isServing(observed: Observation, node: NodeName): boolean {
   return servers.length > 0 && servers.every(takesTraffic);
 }
 
-/** A balancer may still send the node requests, or one is still in flight, as far as anyone can tell. */
+/**
+ * A balancer may still send the node requests, or one is still in flight, as far as anyone can tell: of a balancer that
+ * could not be read, nobody can.
+ */
 export const mayReceive = (observed: Observation, node: NodeName): boolean =>
+  observed.balancers.some(({ unreachable }) => unreachable !== null) ||
   serversOf(observed, node).some((server) => server.rotation !== 'out' || (server.sessions ?? 0) > 0);
 
 /** An operator, not sluice, took the node out of rotation everywhere: it stays out. */

@@ -138,9 +138,9 @@ interface HookPlaces {
  * the release, or on the way back. One that was cut off stands where it began, to say so.
  */
 function hookPlaces({ site, purpose, observed, target }: Omit<PlanInput, 'strategy'>): HookPlaces {
-  const { release } = target;
+  const { release, onceAs = release.id } = target;
   const marks = Object.values(observed.nodes).flatMap(({ name, once }) =>
-    once.filter((mark) => mark.release === release.id).map((mark) => ({ ...mark, node: name })),
+    once.filter((mark) => mark.release === onceAs).map((mark) => ({ ...mark, node: name })),
   );
   const seen = new Set(marks.filter(({ state }) => state === 'done').map(({ hook }) => hook));
   const nodesOf = (hook: HookSpec, nodes: readonly NodeName[]): readonly NodeName[] => {
@@ -154,7 +154,7 @@ function hookPlaces({ site, purpose, observed, target }: Omit<PlanInput, 'strate
       const on = hook.point === point ? nodesOf(hook, nodes) : [];
       if (on.length === 0) return [];
       seen.add(hook.name);
-      return [{ kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), release }];
+      return [{ kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), onceAs, release }];
     });
   return {
     around: (phase, nodes, inside) => [

@@ -19,6 +19,8 @@ export type Step =
       readonly point: HookPoint;
       /** Once in a deploy for the whole fleet, whatever is retried. */
       readonly once: boolean;
+      /** The release under whose name it leaves its marks. */
+      readonly onceAs: ReleaseId;
       readonly release: Release;
     };
 

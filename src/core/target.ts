@@ -8,6 +8,8 @@ import { newReleaseId, type Release, type ReleaseId, type Revision } from './rel
 export interface Target {
   readonly release: Release;
   readonly nodes: readonly NodeName[];
+  /** The release under whose name work that runs once leaves its marks, where this one goes on for another. */
+  readonly onceAs?: ReleaseId;
 }
 
 /**

@@ -1,4 +1,3 @@
-import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { RunIntent } from '../core/intent.ts';
 import { hasComplete, nodeState, type Observation } from '../core/observation.ts';
@@ -7,7 +6,7 @@ import type { ReleaseId, Revision } from '../core/release.ts';
 import { deployTarget, namedNodes, newTarget, rollbackTarget, type Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
-import { type Aim, deadLock, type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
+import { type Aim, deadRun, type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
 
 type DeployRequest = RunRequest & { readonly ref: string };
 type RollbackRequest = RunRequest & { readonly to: ReleaseId | null };
@@ -65,9 +64,8 @@ const resuming = (request: TakeOverRequest, ports: Ports): Intent => ({
   command: 'resume',
   resolve: noRevision,
   aim: (observed) => {
-    const takesOver = deadLock(observed, request.force);
+    const takesOver = deadRun(observed, request.force);
     const { intent } = takesOver;
-    if (!intent) throw failure('NOT_RESUMABLE', { lock: takesOver });
     const { purpose, wanted, before } = intent;
     const target = resumeTarget(observed, intent, ports);
     return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
@@ -78,14 +76,12 @@ const aborting = ({ site, force }: TakeOverRequest): Intent => ({
   command: 'abort',
   resolve: noRevision,
   aim: (observed) => {
-    const takesOver = deadLock(observed, force);
-    const { intent } = takesOver;
-    if (!intent) throw failure('NOT_RESUMABLE', { lock: takesOver });
-    const { wanted, release, nodes, before } = intent;
+    const takesOver = deadRun(observed, force);
+    const { wanted, release, nodes, before } = takesOver.intent;
     return {
       purpose: 'recovery',
       wanted,
-      target: { release, nodes },
+      target: { release, nodes, onceAs: takesOver.intent.onceAs },
       strategy: recovery({ policy: 'rollback', before, servingMin: site.servingMin }),
       before,
       takesOver,
@@ -100,10 +96,14 @@ const noRevision = (): Promise<null> => Promise.resolve(null);
  * The release that the dead run was making, if it is whole wherever it must be. Else the same revision is built anew
  * under a new name, so that the whole fleet gets the same bytes.
  */
-function resumeTarget(observed: Observation, { purpose, release, nodes }: RunIntent, ports: Ports): Target {
+function resumeTarget(
+  observed: Observation,
+  { purpose, release, nodes, onceAs }: RunIntent,
+  ports: Ports,
+): Target {
   const whole = nodes.every((name) => hasComplete(nodeState(observed, name), release.id));
-  if (whole || purpose === 'rollback') return { release, nodes };
-  return newTarget(observed, nodes, release.revision, ports.clock.nowMs());
+  if (whole || purpose === 'rollback') return { release, nodes, onceAs };
+  return { ...newTarget(observed, nodes, release.revision, ports.clock.nowMs()), onceAs };
 }
 
 const logLines: {

@@ -1,12 +1,12 @@
 import { acquireLock, type Ending, releaseLock, renewLock } from '../commands/lock.ts';
-import { type DeployError, failure, isDeployError, lockStaleMs } from '../core/errors.ts';
+import { type DeployError, failure, isDeployError, lockStaleMs, messageOf } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
 import type { RunIntent } from '../core/intent.ts';
-import type { Node } from '../core/node.ts';
+import type { Node, NodeName } from '../core/node.ts';
 import type { LockState, NodeState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
-import { fenceFor, onNode, type Run } from './run.ts';
+import { emit, fenceFor, onNode, type Run } from './run.ts';
 
 export interface LockRequest {
   readonly site: Site;
@@ -15,8 +15,8 @@ export interface LockRequest {
   readonly reason: string;
   /** Null for work by hand. */
   readonly intent: RunIntent | null;
-  /** The dead run whose lock is taken over. */
-  readonly from: string | null;
+  /** Of each node that a dead run holds, which run that is: its lock is taken over. */
+  readonly from: Readonly<Record<NodeName, string>>;
 }
 
 /**
@@ -35,7 +35,11 @@ export async function takeLock({
   const startedAt = isoTime(ports.clock.nowMs());
   const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt, intent };
   const take = async (node: Node): Promise<NodeState> => {
-    const { acquired, state } = await onNode(ports, node, acquireLock(node, site, lock, from));
+    const { acquired, state } = await onNode(
+      ports,
+      node,
+      acquireLock(node, site, lock, from[node.name] ?? null),
+    );
     if (!acquired) throw lockedBy(node, state.lock);
     return state;
   };
@@ -70,7 +74,14 @@ async function giveBack(
 ): Promise<void> {
   const fence = { deployTo: site.deployTo, run, marks: [], before: [], after: [] };
   const ending = { logLine: null, historyLine: null };
-  await Promise.allSettled(nodes.map((node) => onNode(ports, node, releaseLock(fence, ending))));
+  const results = await Promise.allSettled(
+    nodes.map((node) => onNode(ports, node, releaseLock(fence, ending))),
+  );
+  for (const [index, result] of results.entries()) {
+    if (result.status === 'fulfilled' || isDeployError(result.reason, 'LOCK_LOST')) continue;
+    const text = `${nodes[index]!.name} may have kept the lock of this run: ${messageOf(result.reason)}`;
+    emit(ports, { type: 'note', level: 'warning', text });
+  }
 }
 
 /** Writes the run's end on every node and frees them. Returns a warning for each node where that failed. */

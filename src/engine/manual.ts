@@ -40,7 +40,7 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
   if (request.to === 'out' && !request.force) guardFloor(nodes, site.servingMin, first);
   const id = newRunId(ports);
   const reason = `${request.to === 'in' ? 'enable' : 'drain'} ${nodes.join(', ')} by hand`;
-  const locked = await takeLock({ site: voters, ports, run: id, reason, intent: null, from: null });
+  const locked = await takeLock({ site: voters, ports, run: id, reason, intent: null, from: {} });
   const read = assemble(locked, await observeBalancers(ports));
   const observed = { ...read, nodes: { ...first.nodes, ...read.nodes } };
   const lost = new AbortController();
@@ -51,10 +51,9 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
     const error = await rotate(run, nodes, request);
     if (request.to === 'out') await handOver(run, nodes);
     const text = `${reason} by ${ports.operator.name}${error ? `: ${error.message}` : ''}`;
-    await finishRun(run, {
-      logLine: null,
-      historyLine: JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text }),
-    });
+    const historyLine = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text });
+    const warnings = [...run.warnings, ...(await finishRun(run, { logLine: null, historyLine }))];
+    for (const warning of warnings) emit(ports, { type: 'note', level: 'warning', text: warning });
     if (error) throw error;
   } finally {
     await keeping.stop();

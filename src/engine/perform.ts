@@ -97,7 +97,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const before = aim.before ?? releasesOn(proposal.observed);
   const reason = `${request.command} ${aim.wanted} as ${release.id}`;
   const intent = intentOf(aim, before);
-  const nodes = await takeLock({ site, ports, run: id, reason, intent, from: aim.takesOver?.run ?? null });
+  const nodes = await takeLock({ site, ports, run: id, reason, intent, from: aim.takesOver?.runs ?? {} });
   emit(ports, { type: 'locked', nodes: nodes.map(({ name }) => name) });
   const lost = new AbortController();
   const observed = assemble(nodes, await observeBalancers(ports));
@@ -115,11 +115,12 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
 
 /** What whoever comes after a crash must know. A run that goes back for a dead one keeps what that one set out to do. */
 const intentOf = ({ purpose, wanted, target, takesOver }: Aim, before: Before): RunIntent => ({
-  purpose: purpose === 'recovery' ? (takesOver?.intent?.purpose ?? 'deploy') : purpose,
+  purpose: purpose === 'recovery' ? (takesOver?.intent.purpose ?? 'deploy') : purpose,
   wanted,
   release: target.release,
   nodes: target.nodes,
   before,
+  onceAs: target.onceAs ?? target.release.id,
 });
 
 const releasesOn = (observed: Observation): Before =>
@@ -161,7 +162,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const steps = plan.steps.map(({ step }) => step);
   const stop = aim.purpose === 'recovery' ? await goBack(plan, run) : await executeSteps(steps, run);
   const recovered = stop ? await comeBack(request, run, { ...course, stop }) : true;
-  const last = await observeAtEnd(run);
+  const last = await observePatiently(run);
   const verdict = judge(run, { aim, before, stop, recovered, first, last, signal: request.signal });
   const lockWarnings =
     stop?.error.code === 'LOCK_LOST' ? [] : await writeEnd(request, run, aim, verdict.outcome);
@@ -173,14 +174,14 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   };
 }
 
-/** What cannot be read at the end is looked at again for a moment: it may just restart. */
-async function observeAtEnd({ site, ports }: Run): Promise<Observation> {
+/** What cannot be read is looked at again for a moment: it may just restart. */
+async function observePatiently({ site, ports }: Run): Promise<Observation> {
   const deadlineMs = ports.clock.nowMs() + patienceMs;
   for (;;) {
-    const last = await observe(site, ports);
-    const all = [...Object.values(last.nodes), ...last.balancers];
+    const observed = await observe(site, ports);
+    const all = [...Object.values(observed.nodes), ...observed.balancers];
     const isWhole = all.every(({ unreachable }) => unreachable === null);
-    if (isWhole || ports.clock.nowMs() >= deadlineMs) return last;
+    if (isWhole || ports.clock.nowMs() >= deadlineMs) return observed;
     await ports.clock.sleep(250);
   }
 }
@@ -233,7 +234,7 @@ async function recover(
   const { site, ports } = run;
   try {
     await writeDown(run);
-    run.observed = withoutLocks(await observe(site, ports));
+    run.observed = withoutLocks(await observePatiently(run));
     const strategy = recovery({ policy, before, servingMin: site.servingMin });
     const plan = makePlan({ site, strategy, purpose: 'recovery', observed: run.observed, target });
     if (plan.steps.length === 0) return true;
@@ -267,7 +268,15 @@ async function failedHooks(run: Run): Promise<void> {
   for (const hook of run.site.hooks.filter(({ point }) => point === 'failed')) {
     const nodes = hookNodes(run.site, hook, all);
     const { name, point } = hook;
-    const step: Step = { kind: 'hook', nodes, hook: name, point, once: false, release: run.release };
+    const step: Step = {
+      kind: 'hook',
+      nodes,
+      hook: name,
+      point,
+      once: false,
+      onceAs: run.release.id,
+      release: run.release,
+    };
     for (const { error } of await executeStep(step, run)) run.warnings.push(error.message);
   }
 }

@@ -38,26 +38,26 @@ const rotationText = (observed: Observation, node: NodeName): string =>
     .map(({ server, rotation, health }) => `${server} is ${rotation} and ${health}`)
     .join(', ') || 'no balancer has it';
 
-/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. `takesOver` names the run whose lock is no obstacle. */
-export function refuseUnfit(site: Site, observed: Observation, takesOver: string | null = null): void {
+/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. `takesOver` names runs whose locks are no obstacle. */
+export function refuseUnfit(site: Site, observed: Observation, takesOver: readonly string[] = []): void {
   refuseLocked(observed, takesOver);
   const { problems } = preflight(site, observed);
   if (problems.length > 0) throw failure('PREFLIGHT', { problems });
 }
 
-/** Throws `LOCKED` if another run than `takesOver` holds a node. */
-export function refuseLocked(observed: Observation, takesOver: string | null = null): void {
+/** Throws `LOCKED` if a run that is not among `takesOver` holds a node. */
+export function refuseLocked(observed: Observation, takesOver: readonly string[] = []): void {
   const held = heldLock(observed, takesOver);
   if (held) throw failure('LOCKED', held);
 }
 
-/** A lock on some node that another run than `mine` holds. */
+/** A lock on some node that none of the `allowed` runs holds. */
 function heldLock(
   observed: Observation,
-  mine: string | null,
+  allowed: readonly string[],
 ): { readonly node: NodeName; readonly lock: LockState } | null {
   for (const { name, lock } of Object.values(observed.nodes)) {
-    if (lock && lock.run !== mine) return { node: name, lock };
+    if (lock && !allowed.includes(lock.run)) return { node: name, lock };
   }
   return null;
 }

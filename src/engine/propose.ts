@@ -1,7 +1,7 @@
 import { failure, isDeployError, lockStaleMs } from '../core/errors.ts';
-import type { Before } from '../core/intent.ts';
+import type { Before, RunIntent } from '../core/intent.ts';
 import type { NodeName } from '../core/node.ts';
-import { type LockState, liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
+import { liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
 import { makePlan, type Plan, type Purpose } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
@@ -51,10 +51,17 @@ export interface Aim {
   readonly strategy: Strategy;
   /** What each node had when all this began; null: what it has now. */
   readonly before: Before | null;
-  /** The lock of the dead run that this one goes on for. */
-  readonly takesOver: LockState | null;
+  /** The dead run that this one goes on for. */
+  readonly takesOver: TakenOver | null;
   /** One line for `revisions.log`, in Capistrano's words; null if no release goes live. */
   readonly logLine: string | null;
+}
+
+/** What a run that died left: it may have been taking over from another that died. */
+export interface TakenOver {
+  readonly intent: RunIntent;
+  /** For each node that is locked, the run that holds it. */
+  readonly runs: Readonly<Record<NodeName, string>>;
 }
 
 export interface Proposed {
@@ -69,7 +76,7 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
     request.resolve(),
   );
   const aim = request.aim(observed, revision);
-  refuseUnfit(request.site, observed, aim.takesOver?.run ?? null);
+  refuseUnfit(request.site, observed, Object.values(aim.takesOver?.runs ?? {}));
   const plan = planFor(request.site, observed, aim);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, request.site));
@@ -115,11 +122,16 @@ function newestLive(observed: Observation, nodes: readonly NodeName[]): Revision
   return live[0]?.revision ?? null;
 }
 
-/** The lock of a run that died, which another may take over. Throws unless there is one, and it is dead or `force`. */
-export function deadLock(observed: Observation, force: boolean): LockState {
-  const locks = Object.values(observed.nodes).flatMap(({ lock }) => (lock ? [lock] : []));
-  const freshest = locks.toSorted((a, b) => a.silentMs - b.silentMs)[0];
+/**
+ * What a run that died left to be taken over. Throws `NOTHING_TO_RESUME`, `HOLDER_ALIVE` if any lock is fresh and not
+ * `force`, or `NOT_RESUMABLE`.
+ */
+export function deadRun(observed: Observation, force: boolean): TakenOver {
+  const locked = Object.values(observed.nodes).flatMap(({ name, lock }) => (lock ? [{ name, lock }] : []));
+  const freshest = locked.toSorted((a, b) => a.lock.silentMs - b.lock.silentMs)[0];
   if (!freshest) throw failure('NOTHING_TO_RESUME', {});
-  if (freshest.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock: freshest });
-  return freshest;
+  if (freshest.lock.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock: freshest.lock });
+  const { intent } = freshest.lock;
+  if (!intent) throw failure('NOT_RESUMABLE', { lock: freshest.lock });
+  return { intent, runs: Object.fromEntries(locked.map(({ name, lock }) => [name, lock.run])) };
 }

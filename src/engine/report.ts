@@ -57,6 +57,7 @@ export function judge(
   const person = { outcome: 'needs a person', exit: 3 } as const;
   const unread = unreadAtEnd(last);
   const missing = Object.keys(first.nodes).filter((node) => isServing(first, node) && !isServing(last, node));
+  const left = aim.target.nodes.filter((node) => leftOut(run, last, node));
   const wrong = stop
     ? []
     : aim.target.nodes.filter((node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node));
@@ -65,15 +66,22 @@ export function judge(
     ...(unread.length > 0
       ? []
       : [
+          ...left.map((node) => `${node} is out of rotation because of this run.`),
           ...missing.map((node) => `${node} served before this run, and does not serve now.`),
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
         ]),
   );
-  if (unread.length + missing.length + wrong.length > 0 || !recovered) return person;
+  if (unread.length + left.length + missing.length + wrong.length > 0 || !recovered) return person;
   if (!stop) return { outcome: 'done', exit: 0 };
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
   return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
 }
+
+/** What this run took out and did not put back. */
+const leftOut = (run: Run, last: Observation, node: string): boolean =>
+  serversOf(last, node).some(
+    ({ server, rotation }) => rotation !== 'in' && (run.drained.get(node)?.includes(server) ?? false),
+  );
 
 /** What nobody knows of the end. */
 const unreadAtEnd = ({ nodes, balancers }: Observation): readonly string[] =>

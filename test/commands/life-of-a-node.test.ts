@@ -107,6 +107,7 @@ describe('the lock', () => {
       release: release(2),
       nodes: ['web1'],
       before: { web1: release(1), web2: null },
+      onceAs: releaseId(2),
     } as const;
     const folder = nodeFolder();
     const { state } = folder.run(acquireLock(web1, folder.site, { ...lock('run-1'), intent }, null)).result;
@@ -358,6 +359,7 @@ describe('a hook', () => {
         point: 'after:prepare',
         command,
         once,
+        onceAs: releaseId(1),
         release: release(1),
         timeoutMs: 1000,
       }),
@@ -394,6 +396,7 @@ describe('a hook', () => {
       point: 'after:prepare',
       command: 'true',
       once: true,
+      onceAs: releaseId(1),
       release: release(1),
       timeoutMs: 1000,
     });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseIntent, type RunIntent } from '../../src/core/intent.ts';
-import { release } from './fleet.ts';
+import { release, releaseId } from './fleet.ts';
 
 const intent: RunIntent = {
   purpose: 'deploy',
@@ -8,6 +8,7 @@ const intent: RunIntent = {
   release: release(2),
   nodes: ['web1', 'web2'],
   before: { web1: release(1), web2: null },
+  onceAs: releaseId(2),
 };
 
 test('an intent is the same after JSON', () => {

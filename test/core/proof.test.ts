@@ -122,6 +122,7 @@ describe('a plan is refused', () => {
       hook: 'migrate',
       point: 'after:prepare',
       once: true,
+      onceAs: releaseId(2),
       release: release(2),
     };
     expect(broken([migrate, ...safe, migrate])).toEqual([

@@ -33,17 +33,23 @@ export const drain: StepHandler<'drain'> = {
   async execute(step, run) {
     try {
       await run.ports.http.ready();
-      const { members, servers } = await readAll(run);
-      const observed = { ...run.observed, balancers: members, servers };
-      guardFloor(step.nodes, run.site.servingMin, observed);
-      const failed = await recordIntent(step, run, observed);
-      const able = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
-      return [...failed, ...(await takeOut({ ...step, nodes: able }, run, observed))];
+      const failed = await recordIntent(step, run, await lookAgain(step, run));
+      const nodes = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
+      const able = { ...step, nodes };
+      // Writing may have taken a while: the floor is looked at once more, just before the balancers are told.
+      return [...failed, ...(await takeOut(able, run, await lookAgain(able, run)))];
     } catch (error) {
       return stepFailed(run, error);
     }
   },
 };
+
+async function lookAgain({ nodes }: Drain, run: Run): Promise<Observation> {
+  const { members, servers } = await readAll(run);
+  const observed = { ...run.observed, balancers: members, servers };
+  guardFloor(nodes, run.site.servingMin, observed);
+  return observed;
+}
 
 /** The promise of the floor, against the site as it is now: other nodes may have failed since the plan was made. */
 export function guardFloor(nodes: readonly NodeName[], servingMin: number, observed: Observation): void {
@@ -69,6 +75,7 @@ async function takeOut(step: Drain, run: Run, observed: Observation): Promise<re
     ({ node, rotation, server }) =>
       step.nodes.includes(node) && rotation === 'in' && run.drained.get(node)?.includes(server),
   );
+  for (const node of step.nodes) run.forced.delete(node);
   const leftAtMs = run.ports.clock.nowMs();
   for (const node of step.nodes.filter((name) => isServing(observed, name))) {
     run.rotation.set(node, { leftAtMs, outMs: run.rotation.get(node)?.outMs ?? 0 });

@@ -59,13 +59,13 @@ const failed = (step: HookStep, where: string, reason: string, cause?: unknown):
 
 const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<readonly NodeFailure[]> =>
   eachNode(run, step, async (node) => {
-    const { hook: name, point, once, release } = step;
+    const { hook: name, point, once, onceAs, release } = step;
     const { command, timeoutMs } = action;
     const fence = fenceFor(run, node.name, around(run, step));
     const result = await onNode(
       run.ports,
       node,
-      runHook(fence, { hook: name, point, command, once, release, timeoutMs }),
+      runHook(fence, { hook: name, point, command, once, onceAs, release, timeoutMs }),
     ).catch((error: unknown) => {
       throw isDeployError(error, 'COMMAND_FAILED', 'COMMAND_TIMEOUT')
         ? failed(step, node.name, error.message, error)
@@ -176,6 +176,14 @@ const requestTimeoutMs = 30_000;
 async function runOn(step: HookStep, run: Run, node: NodeName, command: CommandLine): Promise<string> {
   const { hook: name, point, release } = step;
   const fence = fenceFor(run, node);
-  const work = runHook(fence, { hook: name, point, command, once: false, release, timeoutMs: 10 * 60_000 });
+  const work = runHook(fence, {
+    hook: name,
+    point,
+    command,
+    once: false,
+    onceAs: release.id,
+    release,
+    timeoutMs: 10 * 60_000,
+  });
   return (await onNode(run.ports, nodeOf(run.site, node), work)).output;
 }

