@@ -13,7 +13,7 @@ export type Undeleted = readonly { readonly id: ReleaseId; readonly reason: stri
  */
 export const removeReleases = (fence: Fence, ids: readonly ReleaseId[]): NodeCommand<Undeleted> => ({
   name: 'remove-releases',
-  params: { run: fence.run, ids },
+  params: { ...fence, ids },
   summary: `delete ${ids.join(', ')}`,
   script: fenced(
     fence,

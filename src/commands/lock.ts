@@ -63,7 +63,7 @@ const takeOver = (mine: string, run: string, from: string): string => {
 /** Shows that the run lives. */
 export const renewLock = (fence: Fence): NodeCommand<void> => ({
   name: 'renew-lock',
-  params: { run: fence.run },
+  params: { ...fence },
   summary: 'renew the lock',
   script: fenced(fence, `date +%s > ${layout.heartbeat}`),
   parse: () => undefined,
@@ -80,7 +80,7 @@ export interface Ending {
 /** Writes the run's end into the logs, and gives the lock back. Frees nothing that another run holds. */
 export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): NodeCommand<void> => ({
   name: 'release-lock',
-  params: { run: fence.run, logLine, historyLine },
+  params: { ...fence, logLine, historyLine },
   summary: 'write the log and give the lock back',
   // No lock at all: this was done before, and the reply was lost.
   script: `[ -e ${quote(`${fence.deployTo}/${layout.lock}`)} ] || exit 0\n${fenced(

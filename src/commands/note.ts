@@ -9,7 +9,7 @@ import { words } from './shell.ts';
  */
 export const note = (fence: Fence, drained: readonly string[] | null): NodeCommand<void> => ({
   name: 'note',
-  params: { run: fence.run, marks: fence.marks, drained },
+  params: { ...fence, drained },
   summary: 'write the journal',
   script: fenced(fence, drained === null ? ':' : drainedScript(drained)),
   parse: () => undefined,

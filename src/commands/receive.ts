@@ -22,7 +22,7 @@ export const receive = (
 ): NodeCommand<Received> => {
   return {
     name: 'receive',
-    params: { run: fence.run, release, digest, linkedDirs: site.linkedDirs, linkedFiles: site.linkedFiles },
+    params: { ...fence, release, digest, linkedDirs: site.linkedDirs, linkedFiles: site.linkedFiles },
     summary: `receive release ${release.id}`,
     script: fenced(
       fence,

@@ -38,7 +38,7 @@ export const runHook = (
   ].join('\n');
   return {
     name: 'run-hook',
-    params: { run: fence.run, hook, point, command, once, onceAs, release },
+    params: { ...fence, hook, point, command, once, onceAs, release },
     summary: `hook ${hook}`,
     script: fenced(
       fence,

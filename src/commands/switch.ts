@@ -17,7 +17,7 @@ export const switchTo = (
   const record = layout.record(release.id);
   return {
     name: 'switch',
-    params: { run: fence.run, release, activate: site.activate },
+    params: { ...fence, release, activate: site.activate },
     summary: `make ${release.id} current`,
     script: fenced(
       fence,

@@ -37,12 +37,23 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
   const { timeoutMs, onTimeout } = run.site.drain;
   return until(run, timeoutMs, run.signal, async (passedMs) => {
     const servers = await serversOfRun(run, nodes);
-    if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) return null;
+    if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) {
+      return passedMs < timeoutMs + patienceMs ? null : unheeded(run, servers);
+    }
     const busy = nodes.filter((node) => !run.forced.has(node) && !isEmpty(servers, node));
     if (busy.length === 0) return [];
     return passedMs >= timeoutMs ? overdue(run, busy, servers, onTimeout) : null;
   });
 }
+
+/** What a balancer was told again and again, to the end of all patience, and does not show. */
+const unheeded = (run: Run, servers: readonly ServerState[]): readonly NodeFailure[] =>
+  servers
+    .filter((server) => isOurs(run, server) && server.rotation !== 'out')
+    .map(({ balancer, node, server, rotation }) => ({
+      node,
+      error: failure('BALANCER_NOT_APPLIED', { balancer, server, wanted: 'out', seen: rotation }),
+    }));
 
 /** Tells the balancers what they forgot, and the harder word where it is time. Says whether there was anything to tell. */
 async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: boolean): Promise<boolean> {
