@@ -6,7 +6,7 @@ import type { Node, NodeName } from '../core/node.ts';
 import type { LockState, NodeState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
-import { emit, fenceFor, onNode, type Run } from './run.ts';
+import { fenceFor, onNode, type Run } from './run.ts';
 
 export interface LockRequest {
   readonly site: Site;
@@ -17,6 +17,8 @@ export interface LockRequest {
   readonly intent: RunIntent | null;
   /** Of each node that a dead run holds, which run that is: its lock is taken over. */
   readonly from: Readonly<Record<NodeName, string>>;
+  /** Told of a node that may keep the lock of a run that did not get them all. */
+  readonly warn: (text: string) => void;
 }
 
 /**
@@ -31,6 +33,7 @@ export async function takeLock({
   reason,
   intent,
   from,
+  warn,
 }: LockRequest): Promise<readonly NodeState[]> {
   const startedAt = isoTime(ports.clock.nowMs());
   const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt, intent };
@@ -51,7 +54,7 @@ export async function takeLock({
     asked.push(...others);
     return [state, ...(await allOrFirstFailure(others.map(take)))];
   } catch (error) {
-    await giveBack(asked, { site, ports, run });
+    await giveBack(asked, { site, ports, run, warn });
     throw error;
   }
 }
@@ -70,7 +73,7 @@ const lockedBy = (node: Node, lock: LockState | null): DeployError =>
 /** Frees what this run holds and no other's; a node that cannot be reached now keeps a lock that goes stale. */
 async function giveBack(
   nodes: readonly Node[],
-  { site, ports, run }: Pick<LockRequest, 'site' | 'ports' | 'run'>,
+  { site, ports, run, warn }: Pick<LockRequest, 'site' | 'ports' | 'run' | 'warn'>,
 ): Promise<void> {
   const fence = { deployTo: site.deployTo, run, marks: [], before: [], after: [] };
   const ending = { logLine: null, historyLine: null };
@@ -79,8 +82,7 @@ async function giveBack(
   );
   for (const [index, result] of results.entries()) {
     if (result.status === 'fulfilled' || isDeployError(result.reason, 'LOCK_LOST')) continue;
-    const text = `${nodes[index]!.name} may have kept the lock of this run: ${messageOf(result.reason)}`;
-    emit(ports, { type: 'note', level: 'warning', text });
+    warn(`${nodes[index]!.name} may have kept the lock of this run: ${messageOf(result.reason)}`);
   }
 }
 
@@ -90,7 +92,8 @@ export async function finishRun(run: Run, ending: Ending): Promise<readonly stri
     run.site.nodes.map((node) => onNode(run.ports, node, releaseLock(fenceFor(run, node.name), ending))),
   );
   return results.flatMap((result, index) => {
-    if (result.status === 'fulfilled') return [];
+    // A lock that is another's by now need not be given back.
+    if (result.status === 'fulfilled' || isDeployError(result.reason, 'LOCK_LOST')) return [];
     if (!isDeployError(result.reason)) throw result.reason;
     return [`the lock on ${run.site.nodes[index]!.name} was not given back: ${result.reason.message}`];
   });

@@ -40,7 +40,8 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
   if (request.to === 'out' && !request.force) guardFloor(nodes, site.servingMin, first);
   const id = newRunId(ports);
   const reason = `${request.to === 'in' ? 'enable' : 'drain'} ${nodes.join(', ')} by hand`;
-  const locked = await takeLock({ site: voters, ports, run: id, reason, intent: null, from: {} });
+  const warn = (text: string): void => emit(ports, { type: 'note', level: 'warning', text });
+  const locked = await takeLock({ site: voters, ports, run: id, reason, intent: null, from: {}, warn });
   const read = assemble(locked, await observeBalancers(ports));
   const observed = { ...read, nodes: { ...first.nodes, ...read.nodes } };
   const lost = new AbortController();
@@ -53,7 +54,7 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
     const text = `${reason} by ${ports.operator.name}${error ? `: ${error.message}` : ''}`;
     const historyLine = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text });
     const warnings = [...run.warnings, ...(await finishRun(run, { logLine: null, historyLine }))];
-    for (const warning of warnings) emit(ports, { type: 'note', level: 'warning', text: warning });
+    warnings.forEach(warn);
     if (error) throw error;
   } finally {
     await keeping.stop();

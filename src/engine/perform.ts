@@ -52,16 +52,17 @@ export async function perform(request: RunRequest & Intent, ports: Ports): Promi
 
 async function settled(request: RunRequest & Intent, ports: Ports, id: string): Promise<Ended> {
   const { site } = request;
+  const warnings: string[] = [];
   try {
     const agreed = await agree(request, ports);
     if (agreed === 'refused') return nothingDone('refused', null);
     const { plan, observed } = agreed.proposal;
     const idle = plan.steps.length === 0 && !agreed.aim.takesOver;
     if (idle) return nothingDone('nothing to do', null, reportNodes(site, observed, null));
-    return await underLock(request, ports, { id, ...agreed });
+    return await underLock(request, ports, { id, warnings, ...agreed });
   } catch (error) {
     if (!isDeployError(error)) throw error;
-    return refusal(request, error);
+    return { ...refusal(request, error), warnings };
   }
 }
 
@@ -88,16 +89,20 @@ function refusal({ signal }: RunRequest, error: DeployError): Ended {
 
 interface Agreed extends Proposed {
   readonly id: string;
+  /** What must be said of a run that ends before it began. */
+  readonly warnings: string[];
 }
 
 async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agreed): Promise<Ended> {
   const { site } = request;
-  const { id, proposal, aim } = agreed;
+  const { id, proposal, aim, warnings } = agreed;
   const { release } = aim.target;
   const before = aim.before ?? releasesOn(proposal.observed);
   const reason = `${request.command} ${aim.wanted} as ${release.id}`;
   const intent = intentOf(aim, before);
-  const nodes = await takeLock({ site, ports, run: id, reason, intent, from: aim.takesOver?.runs ?? {} });
+  const from = aim.takesOver?.runs ?? {};
+  const warn = (text: string): void => void warnings.push(text);
+  const nodes = await takeLock({ site, ports, run: id, reason, intent, from, warn });
   emit(ports, { type: 'locked', nodes: nodes.map(({ name }) => name) });
   const lost = new AbortController();
   const observed = assemble(nodes, await observeBalancers(ports));
@@ -137,7 +142,7 @@ const releasesOn = (observed: Observation): Before =>
  * back. Only a run that goes on for a dead one goes by the new plan: it leads to the same place, and the lock that says
  * where must not be lost.
  */
-async function planUnderLock(run: Run, { proposal, aim }: Agreed): Promise<Plan> {
+async function planUnderLock(run: Run, { proposal, aim, warnings }: Agreed): Promise<Plan> {
   try {
     refuseUnfit(run.site, run.observed);
     const plan = planFor(run.site, run.observed, aim);
@@ -145,7 +150,9 @@ async function planUnderLock(run: Run, { proposal, aim }: Agreed): Promise<Plan>
     if (!same && !aim.takesOver) throw failure('SITE_CHANGED', {});
     return plan;
   } catch (error) {
-    if (isDeployError(error) && !aim.takesOver) await finishRun(run, { logLine: null, historyLine: null });
+    if (isDeployError(error) && !aim.takesOver) {
+      warnings.push(...(await finishRun(run, { logLine: null, historyLine: null })));
+    }
     throw error;
   }
 }
@@ -164,8 +171,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const recovered = stop ? await comeBack(request, run, { ...course, stop }) : true;
   const last = await observePatiently(run);
   const verdict = judge(run, { aim, before, stop, recovered, first, last, signal: request.signal });
-  const lockWarnings =
-    stop?.error.code === 'LOCK_LOST' ? [] : await writeEnd(request, run, aim, verdict.outcome);
+  const lockWarnings = await writeEnd(request, run, aim, verdict.outcome);
   return {
     ...verdict,
     failure: stop && textOf(stop.error),
