@@ -1,5 +1,5 @@
 import type { NodeCommand } from '../core/command.ts';
-import type { Release } from '../core/release.ts';
+import type { Release, ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { type Fence, fenced, holdsLock } from './fenced.ts';
 import { layout } from './layout.ts';
@@ -27,7 +27,7 @@ export const receive = (
     script: fenced(
       fence,
       [
-        `if grep -qs '^complete' ${layout.record(release.id)} && [ -d ${layout.release(release.id)} ]; then cat > /dev/null; else`,
+        `if ${isWhole(release.id)}; then cat > /dev/null; else`,
         // A folder for each attempt: one whose connection was lost may still be ending.
         `into=${layout.incoming(release.id)}.$$`,
         unpack(digest),
@@ -36,16 +36,21 @@ export const receive = (
         // It took a while: the lock may be another's by now.
         `trap 'rm -rf "$into"' EXIT`,
         holdsLock(fence.run),
+        // An attempt beside this one may have brought it meanwhile, and it may be live.
+        `if ! ${isWhole(release.id)}; then`,
         words('rm', '-rf', layout.release(release.id)),
         `mv -T "$into" ${layout.release(release.id)}`,
         `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,
-        'fi',
+        'fi; fi',
       ].join('\n'),
     ),
     parse: (stdout) => ({ digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null }),
     timeoutMs: 30 * 60_000,
   };
 };
+
+const isWhole = (id: ReleaseId): string =>
+  `{ grep -qs '^complete' ${layout.record(id)} && [ -d ${layout.release(id)} ]; }`;
 
 /** One pass over the bytes: they are unpacked while they are counted. */
 const unpack = (digest: string): string => {

@@ -13,7 +13,7 @@ import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
 import { emit, expected, fenceFor, newRun, newRunId, onNode, type Run, together } from './run.ts';
-import { awaitDrained, beginDrain } from './settle.ts';
+import { awaitDrained, beginDrain, readAll } from './settle.ts';
 import { guardFloor } from './steps/drain.ts';
 
 export interface ManualRequest {
@@ -67,7 +67,7 @@ async function rotate(
   { to, force }: ManualRequest,
 ): Promise<DeployError | null> {
   try {
-    return to === 'in' ? await putIn(run, nodes, force) : await takeOut(run, nodes);
+    return to === 'in' ? await putIn(run, nodes, force) : await takeOut(run, nodes, force);
   } catch (error) {
     return expected(run.signal, error);
   }
@@ -98,12 +98,13 @@ function reachablePart(site: Site, observed: Observation, force: boolean): Site 
 /** Work by hand brings no release. */
 const noRelease = { id: '', revision: '' } as unknown as Release;
 
-async function takeOut(run: Run, nodes: readonly NodeName[]): Promise<DeployError | null> {
+async function takeOut(run: Run, nodes: readonly NodeName[], force: boolean): Promise<DeployError | null> {
   const step: StepOf<'drain'> = { kind: 'drain', nodes };
   const startMs = run.ports.clock.nowMs();
-  const leaving = run.observed.servers.filter(
-    ({ node, rotation }) => nodes.includes(node) && rotation === 'in',
-  );
+  const { members, servers } = await readAll(run);
+  // Taking the lock may have taken a while.
+  if (!force) guardFloor(nodes, run.site.servingMin, { ...run.observed, balancers: members, servers });
+  const leaving = servers.filter(({ node, rotation }) => nodes.includes(node) && rotation === 'in');
   emit(run.ports, { type: 'step-started', step, index: 0, total: 1 });
   for (const node of nodes) run.drained.set(node, namesOf(run.observed, node));
   await beginDrain(run, leaving);

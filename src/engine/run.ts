@@ -171,7 +171,7 @@ export async function onNode<R>(
   ports: Ports,
   node: Node,
   command: NodeCommand<R>,
-  options: RunOptions = {},
+  options: RunOptions & { readonly attemptsMax?: number } = {},
 ): Promise<R> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -182,13 +182,14 @@ export async function onNode<R>(
     } catch (error) {
       if (options.signal?.aborted) throw interruption(options.signal);
       const lost = isDeployError(error, 'OUTCOME_UNKNOWN');
-      if (!lost || attempt === attemptsMax) throw error;
+      if (!lost || attempt >= (options.attemptsMax ?? attemptsMax)) throw error;
       await ports.clock.sleep(retryAfterMs * attempt, options.signal);
     }
   }
 }
 
-const attemptsMax = 3;
+/** Of a command whose replies are lost. */
+export const attemptsMax = 3;
 const retryAfterMs = 500;
 
 const lockLost = (node: Node, command: NodeCommand): DeployError =>

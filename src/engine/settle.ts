@@ -38,22 +38,23 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
   return until(run, timeoutMs, run.signal, async (passedMs) => {
     const servers = await serversOfRun(run, nodes);
     if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) {
-      return passedMs < timeoutMs + patienceMs ? null : unheeded(run, servers);
+      if (passedMs < timeoutMs + patienceMs) return null;
+      return unheeded(servers.filter((server) => isOurs(run, server) && server.rotation !== 'out'));
     }
-    const busy = nodes.filter((node) => !run.forced.has(node) && !isEmpty(servers, node));
+    const busy = nodes.filter(
+      (node) => isSentTraffic(servers, node) || (!run.forced.has(node) && !isEmpty(servers, node)),
+    );
     if (busy.length === 0) return [];
     return passedMs >= timeoutMs ? overdue(run, busy, servers, onTimeout) : null;
   });
 }
 
-/** What a balancer was told again and again, to the end of all patience, and does not show. */
-const unheeded = (run: Run, servers: readonly ServerState[]): readonly NodeFailure[] =>
-  servers
-    .filter((server) => isOurs(run, server) && server.rotation !== 'out')
-    .map(({ balancer, node, server, rotation }) => ({
-      node,
-      error: failure('BALANCER_NOT_APPLIED', { balancer, server, wanted: 'out', seen: rotation }),
-    }));
+/** What a balancer was told, to the end of all patience, and does not show. */
+const unheeded = (servers: readonly ServerState[]): readonly NodeFailure[] =>
+  servers.map(({ balancer, node, server, rotation }) => ({
+    node,
+    error: failure('BALANCER_NOT_APPLIED', { balancer, server, wanted: 'out', seen: rotation }),
+  }));
 
 /** Tells the balancers what they forgot, and the harder word where it is time. Says whether there was anything to tell. */
 async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: boolean): Promise<boolean> {
@@ -182,6 +183,10 @@ async function readWhole(ports: Ports): Promise<BalancerView> {
 const isOurs = (run: Run, { node, server }: ServerState): boolean =>
   run.drained.get(node)?.includes(server) ?? false;
 
+/** Also by a server that is not ours: a balancer may have forgotten what an operator told it. */
+const isSentTraffic = (servers: readonly ServerState[], node: NodeName): boolean =>
+  servers.some((server) => server.node === node && server.rotation === 'in');
+
 const isEmpty = (servers: readonly ServerState[], node: NodeName): boolean =>
   servers.every((server) => server.node !== node || server.sessions === 0);
 
@@ -192,7 +197,10 @@ const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'o
 const drainOf = (ports: Ports, { balancer }: ServerState): 'soft' | 'hard' | 'both' =>
   balancerOf(ports, balancer).capabilities.drain;
 
-/** A balancer that cannot count is given the whole time, and then taken to be empty. */
+/**
+ * A balancer that cannot count is given the whole time, and then taken to be empty; one that still sends traffic is
+ * never passed over.
+ */
 function overdue(
   run: Run,
   busy: readonly NodeName[],
@@ -202,20 +210,25 @@ function overdue(
   const withinMs = run.site.drain.timeoutMs;
   const sessionsOf = (node: NodeName): number =>
     servers.reduce((sum, server) => sum + (server.node === node ? (server.sessions ?? 0) : 0), 0);
-  const late = busy.filter((node) => sessionsOf(node) > 0);
+  const sentTraffic = unheeded(
+    servers.filter(({ node, rotation }) => busy.includes(node) && rotation === 'in'),
+  );
+  const late = busy.filter((node) => sessionsOf(node) > 0 && !sentTraffic.some((one) => one.node === node));
   for (const node of busy) if (onTimeout === 'force' || !late.includes(node)) run.forced.add(node);
-  if (onTimeout === 'put-back') {
-    return late.map((node) => ({
-      node,
-      error: failure('DRAIN_TIMEOUT', { node, withinMs, sessions: requests(sessionsOf(node)) }),
-    }));
-  }
-  for (const node of late) {
+  if (onTimeout === 'force') {
     run.warnings.push(
-      `${node} was changed with ${requests(sessionsOf(node))} after ${withinMs} ms (drain.onTimeout: force).`,
+      ...late.map(
+        (node) =>
+          `${node} was changed with ${requests(sessionsOf(node))} after ${withinMs} ms (drain.onTimeout: force).`,
+      ),
     );
+    return sentTraffic;
   }
-  return [];
+  const failures = late.map((node) => ({
+    node,
+    error: failure('DRAIN_TIMEOUT', { node, withinMs, sessions: requests(sessionsOf(node)) }),
+  }));
+  return [...sentTraffic, ...failures];
 }
 
 const requests = (n: number): string => `${n} request${n === 1 ? '' : 's'} in flight`;
