@@ -34,6 +34,8 @@ const status = await run({
   stderr: process.stderr,
   version: versionOf('../package.json', '../../package.json'),
   signal: controller.signal,
+  simulator: () => import('../src/simulator/simulate.ts'),
+  nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
   config: filesConfig({ cwd: process.cwd(), env: process.env }),
   engine: loadEngine,
   createPorts: async (site, emit) =>

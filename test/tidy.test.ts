@@ -17,7 +17,15 @@ const rooms: Readonly<
   'src/config': { rooms: ['src/core'], packages: ['cosmiconfig', 'jiti', 'node:*'] },
   'src/reporters': { rooms: ['src/core', 'src/ports.ts', 'src/engine'], packages: ['ora', 'node:*'] },
   'src/cli': {
-    rooms: ['src/core', 'src/ports.ts', 'src/commands', 'src/engine', 'src/config', 'src/reporters'],
+    rooms: [
+      'src/core',
+      'src/ports.ts',
+      'src/commands',
+      'src/engine',
+      'src/config',
+      'src/reporters',
+      'src/simulator',
+    ],
     packages: ['commander', 'node:*'],
   },
   'src/index.ts': { rooms: ['src/core', 'src/config', 'src/ports.ts'], packages: [] },

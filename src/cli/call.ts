@@ -24,6 +24,8 @@ export interface Flags {
   readonly batch?: string;
   readonly onFailure?: string;
   readonly reason?: string;
+  readonly runs?: string;
+  readonly seed?: string;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;

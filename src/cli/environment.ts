@@ -12,6 +12,7 @@ import type { preflight, setup } from '../engine/preflight.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
+import type { simulate } from '../simulator/simulate.ts';
 
 /** All that the command line needs from outside. `bin` makes the real one. */
 export interface Environment {
@@ -25,6 +26,10 @@ export interface Environment {
   readonly version: string;
   /** Aborted with the reason `SIGINT` or `SIGTERM`. */
   readonly signal: AbortSignal;
+  /** Resolves once every promise that can go on has gone on. */
+  readonly nextTurn: () => Promise<void>;
+  /** Loaded when a command needs it. */
+  simulator(): Promise<{ readonly simulate: typeof simulate }>;
   readonly config: Config;
   /** Loaded when a command needs it. */
   engine(): Promise<Engine>;

@@ -9,12 +9,12 @@ import type { Step, StepOf } from '../core/step.ts';
 import { namedNodes } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { executeSteps } from './execute.ts';
+import { guardFloor } from './floor.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
 import { emit, expected, fenceFor, newRun, newRunId, onNode, type Run, together } from './run.ts';
 import { awaitDrained, beginDrain, readAll } from './settle.ts';
-import { guardFloor } from './steps/drain.ts';
 
 export interface ManualRequest {
   readonly nodes: readonly NodeName[];

@@ -205,10 +205,11 @@ export function interruption(signal: AbortSignal): DeployError {
     : failure('INTERRUPTED', { signal: messageOf(signal.reason) });
 }
 
-/** The one failure, or all of them together. */
+/** The one failure, or all of them together; that the lock is lost says more than any other. */
 export function together(failures: readonly NodeFailure[]): DeployError {
   assert(failures.length > 0, 'something failed');
-  if (failures.length === 1) return failures[0]!.error;
+  const lost = failures.find(({ error }) => error.code === 'LOCK_LOST');
+  if (lost || failures.length === 1) return (lost ?? failures[0]!).error;
   return failure('NODES_FAILED', {
     failures: failures.map(({ node, error }) => ({ node: node ?? 'the fleet', message: error.message })),
   });

@@ -3,6 +3,7 @@ import { failure, isDeployError } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { Balancer, BalancerView, Ports, RotationChange } from '../ports.ts';
+import { guardFloor } from './floor.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
 import { fenceFor, interruption, type NodeFailure, onNode, type Run } from './run.ts';
 
@@ -42,7 +43,7 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
       return unheeded(servers.filter((server) => isOurs(run, server) && server.rotation !== 'out'));
     }
     const busy = nodes.filter(
-      (node) => isSentTraffic(servers, node) || (!run.forced.has(node) && !isEmpty(servers, node)),
+      (node) => isSentTraffic(run, servers, node) || (!run.forced.has(node) && !isEmpty(servers, node)),
     );
     if (busy.length === 0) return [];
     return passedMs >= timeoutMs ? overdue(run, busy, servers, onTimeout) : null;
@@ -63,16 +64,24 @@ async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: bo
   if (forgotten.length > 0) {
     // Balancers know no fence: a run that slept must not take out what its successor put back.
     await holdsStill(run, forgotten);
+    await floorHolds(run, forgotten);
     await changeRotation(run.ports, forgotten, softest(run.ports, forgotten));
   }
   const hardened = ours.filter(
     (server) =>
       server.rotation === 'draining' &&
       drainOf(run.ports, server) === 'both' &&
-      (isEmpty(servers, server.node) || halfTime),
+      (isEmpty(servers, server.node) || halfTime || run.forced.has(server.node)),
   );
   if (hardened.length > 0) await changeRotation(run.ports, hardened, 'out');
   return forgotten.length + hardened.length > 0;
+}
+
+/** Throws `FLOOR_AT_RISK`: a node that was put back behind our back may be needed now. */
+async function floorHolds(run: Run, servers: readonly ServerState[]): Promise<void> {
+  const view = await readWhole(run.ports);
+  const nodes = [...new Set(servers.map(({ node }) => node))];
+  guardFloor(nodes, run.site.servingMin, { ...run.observed, balancers: view.members, servers: view.servers });
 }
 
 /** Throws `LOCK_LOST` unless this run still holds the nodes of these servers. */
@@ -184,8 +193,13 @@ const isOurs = (run: Run, { node, server }: ServerState): boolean =>
   run.drained.get(node)?.includes(server) ?? false;
 
 /** Also by a server that is not ours: a balancer may have forgotten what an operator told it. */
-const isSentTraffic = (servers: readonly ServerState[], node: NodeName): boolean =>
-  servers.some((server) => server.node === node && server.rotation === 'in');
+const isSentTraffic = (run: Run, servers: readonly ServerState[], node: NodeName): boolean =>
+  servers.some(
+    (server) =>
+      server.node === node &&
+      (server.rotation === 'in' ||
+        (server.rotation === 'draining' && isOurs(run, server) && drainOf(run.ports, server) === 'both')),
+  );
 
 const isEmpty = (servers: readonly ServerState[], node: NodeName): boolean =>
   servers.every((server) => server.node !== node || server.sessions === 0);

@@ -18,6 +18,8 @@ export interface FakeOptions {
   readonly signal?: AbortSignal;
   readonly columns?: number;
   /** Events that the ports emit as soon as they are open. */
+  /** What every simulated life breaks. */
+  readonly broken?: readonly { readonly promise: string; readonly how: string }[];
   readonly events?: readonly Event[];
 }
 
@@ -49,6 +51,20 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
     stderr,
     version: '1.2.3',
     signal: options.signal ?? new AbortController().signal,
+    simulator: async () => ({
+      simulate: async ({ seed }) => {
+        calls.push(['simulate', { seed }]);
+        return {
+          seed,
+          broken: options.broken ?? [],
+          trace: ['1 web1: drained'],
+          ends: [],
+          struck: new Map(),
+          calls: 0,
+        };
+      },
+    }),
+    nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
     config: {
       load: async (wanted, overrides) => {
         calls.push(['load', { wanted, ...overrides }]);
@@ -84,6 +100,7 @@ export const site = {
   balancers: [{ name: 'lb1' }, { name: 'lb2' }],
   strategy: { name: 'rolling', options: {} },
   servingMin: 3,
+  hooks: [],
 } as unknown as Site;
 
 const ports = { clock: { nowMs: () => 0, sleep: async () => {} } } as unknown as Ports;

@@ -195,6 +195,31 @@ describe.each(['resume', 'abort'])('%s', (command) => {
   });
 });
 
+describe('simulate', () => {
+  test('lives as many lives as are asked for, each of another seed', async () => {
+    const { status, stdout, calls } = await sluice('simulate production --runs 3 --seed 7');
+    expect(status).toBe(0);
+    expect(calls.slice(1)).toEqual([7, 8, 9].map((seed) => ['simulate', { seed }]));
+    expect(stdout).toBe('3 simulated lives of the site (seeds 7 to 9), and no promise was broken.\n');
+  });
+
+  test('tells of the first broken promise what led there, and how to see it again', async () => {
+    const { status, stdout } = await sluice('simulate production', {
+      broken: [{ promise: 'floor', how: '1 node serves' }],
+    });
+    expect(status).toBe(1);
+    expect(stdout).toBe(
+      'floor: 1 node serves\nWhat led there, in the life of seed 1:\n  1 web1: drained\nThe same life again: sluice simulate production --runs 1 --seed 1\n',
+    );
+  });
+
+  test('refuses a count that is none', async () => {
+    expect((await sluice('simulate production --runs many')).stderr).toBe(
+      '--runs: expected a whole number from 1, got "many".\n',
+    );
+  });
+});
+
 describe('status', () => {
   test('prints what is so, and nothing stands out', async () => {
     const { status, stdout } = await sluice('status');

@@ -32,6 +32,8 @@ export const flags = {
   batch: ['--batch <sizes>', 'nodes at a time: a count, a part, or a list of them such as 1,30%,100%'],
   onFailure: ['--on-failure <policy>', 'rollback, rollback-batch or halt'],
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
+  runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
+  seed: ['--seed <number>', 'the first of them; default: 1'],
   yes: ['-y, --yes', 'do not ask; implied by CI=true'],
   dryRun: ['--dry-run', 'print the whole plan, and change nothing'],
   json: ['--json', 'for programs: JSON on standard output'],
@@ -140,6 +142,14 @@ export const commandEntries: readonly CommandEntry[] = [
     flags: ['forceEnable', 'json'],
     examples: ['sluice enable production web3'],
     load: async () => (await import('./enable.ts')).enableCommand,
+  },
+  {
+    name: 'simulate',
+    operands: ['stageIfSeveral'],
+    summary: 'Try the strategy against faults, in simulated lives.',
+    flags: ['runs', 'seed', 'strategy', 'batch', 'onFailure'],
+    examples: ['sluice simulate production', 'sluice simulate production --batch 30% --runs 1000'],
+    load: async () => (await import('./simulate.ts')).simulateCommand,
   },
   {
     name: 'init',

@@ -1,9 +1,8 @@
 import { note } from '../../commands/note.ts';
-import { failure } from '../../core/errors.ts';
-import type { NodeName } from '../../core/node.ts';
-import { isServing, nodeState, type Observation, servingNodes } from '../../core/observation.ts';
+import { isServing, nodeState, type Observation } from '../../core/observation.ts';
 import { drainedBy } from '../../core/predict.ts';
 import type { StepOf } from '../../core/step.ts';
+import { guardFloor } from '../floor.ts';
 import {
   eachNode,
   fenceFor,
@@ -49,15 +48,6 @@ async function lookAgain({ nodes }: Drain, run: Run): Promise<Observation> {
   const observed = { ...run.observed, balancers: members, servers };
   guardFloor(nodes, run.site.servingMin, observed);
   return observed;
-}
-
-/** The promise of the floor, against the site as it is now: other nodes may have failed since the plan was made. */
-export function guardFloor(nodes: readonly NodeName[], servingMin: number, observed: Observation): void {
-  const serving = servingNodes(observed);
-  const left = serving.filter((node) => !nodes.includes(node)).length;
-  if (left < serving.length && left < servingMin) {
-    throw failure('FLOOR_AT_RISK', { nodes, serving: left, servingMin });
-  }
 }
 
 /** Each node is told first which of its servers this run takes out, so that whoever comes next knows. */

@@ -1,0 +1,106 @@
+import type { NodeName } from '../core/node.ts';
+import type { BalancerState, ServerState } from '../core/observation.ts';
+import type { BalancerCapabilities } from '../ports.ts';
+
+/** A load balancer: processes that must agree, each with its own view of the nodes. */
+export interface SimulatedBalancer {
+  readonly name: string;
+  readonly capabilities: BalancerCapabilities;
+  readonly members: readonly Member[];
+}
+
+/** One process of a balancer. */
+export interface Member {
+  readonly balancer: string;
+  readonly name: string;
+  /** How long an order waits until it is obeyed. */
+  readonly lagMs: number;
+  readonly checks: HealthChecks;
+  readonly servers: ReadonlyMap<NodeName, Server>;
+  isUp: boolean;
+  restarts: number;
+  /** What could be read at earlier moments, oldest first: a stale read shows one of these. */
+  readonly past: { readonly atMs: number; readonly servers: readonly ServerState[] }[];
+  /** No read shows what was before: whoever told it something sees that it took it. */
+  toldAtMs: number;
+}
+
+/** A stale read is not older. */
+export const staleMsMax = 1500;
+
+export interface HealthChecks {
+  readonly intervalMs: number;
+  /** Good answers in a row that make a server `up`, bad ones that make it `down`. */
+  readonly rise: number;
+  readonly fall: number;
+}
+
+export interface Server {
+  readonly id: string;
+  readonly node: NodeName;
+  rotation: ServerState['rotation'];
+  health: 'up' | 'down';
+  /** Answers in a row that speak against `health`. */
+  contrary: number;
+  /** Requests in flight. */
+  sessions: number;
+  /** Since when it has its rotation. */
+  sinceMs: number;
+  /** When it was last taken out of `in`. */
+  leftAtMs: number;
+  /** It is in because the balancer forgot that it was out. */
+  isForgotten: boolean;
+  /** A person took it out. */
+  isHeld: boolean;
+}
+
+export const newServer = (member: string, node: NodeName): Server => ({
+  id: `${member} web/${node}`,
+  node,
+  rotation: 'in',
+  health: 'up',
+  contrary: 0,
+  sessions: 0,
+  sinceMs: Number.NEGATIVE_INFINITY,
+  leftAtMs: Number.NEGATIVE_INFINITY,
+  isForgotten: false,
+  isHeld: false,
+});
+
+/** New requests go there. */
+export const takesRequests = ({ rotation, health }: Server): boolean => rotation === 'in' && health === 'up';
+
+/** What the member says of its servers now. One that is out is not checked. */
+export const viewOf = (
+  { balancer, name, servers }: Member,
+  sessions: BalancerCapabilities['sessions'],
+): readonly ServerState[] =>
+  [...servers.values()].map((server) => ({
+    balancer,
+    member: name,
+    node: server.node,
+    server: server.id,
+    rotation: server.rotation,
+    health: server.rotation === 'out' ? 'unchecked' : server.health,
+    sessions: sessions === 'exact' ? server.sessions : null,
+  }));
+
+export const stateOf = ({ balancer, name, isUp, restarts }: Member): BalancerState => ({
+  balancer,
+  member: name,
+  unreachable: isUp ? null : 'connection refused',
+  incarnation: isUp ? String(restarts) : '',
+});
+
+/** Counts one answer to a health check; true if that turned the server's health. */
+export function countAnswer(server: Server, { rise, fall }: HealthChecks, isGood: boolean): boolean {
+  if (isGood === (server.health === 'up')) {
+    server.contrary = 0;
+    return false;
+  }
+  server.contrary++;
+  if (server.contrary < (isGood ? rise : fall)) return false;
+  server.health = isGood ? 'up' : 'down';
+  server.contrary = 0;
+  return true;
+}

@@ -1,0 +1,67 @@
+import type { World } from '../world.ts';
+import type { WorldEvent } from '../world-event.ts';
+import { alwaysEnds } from './always-ends.ts';
+import { blastRadius } from './blast-radius.ts';
+import type { Checker } from './checker.ts';
+import { endIsTrue } from './end-is-true.ts';
+import { fencing } from './fencing.ts';
+import { floor } from './floor.ts';
+import { lockFreed } from './lock-freed.ts';
+import { noSpilledRequest } from './no-spilled-request.ts';
+import { nothingLeftDrained } from './nothing-left-drained.ts';
+import { once } from './once.ts';
+import { oneRevision } from './one-revision.ts';
+import { oursOnly } from './ours-only.ts';
+import { proofBeforeTraffic } from './proof-before-traffic.ts';
+import { singleLock } from './single-lock.ts';
+import { wayBack } from './way-back.ts';
+
+export const checkers: readonly Checker[] = [
+  floor,
+  noSpilledRequest,
+  proofBeforeTraffic,
+  blastRadius,
+  wayBack,
+  oursOnly,
+  once,
+  oneRevision,
+  fencing,
+  singleLock,
+  lockFreed,
+  nothingLeftDrained,
+  endIsTrue,
+  alwaysEnds,
+];
+
+/** A promise that did not hold. */
+export interface Broken {
+  readonly promise: string;
+  readonly how: string;
+}
+
+export interface Watcher {
+  readonly broken: readonly Broken[];
+  begin(world: World): void;
+  see(event: WorldEvent): void;
+  complain(promise: string, how: string): void;
+}
+
+/** Shows every event to every checker, and keeps what they complain of. */
+export function watch(): Watcher {
+  const broken: Broken[] = [];
+  let watching: readonly (readonly [string, (event: WorldEvent) => string | null])[] = [];
+  const complain = (promise: string, how: string): void => void broken.push({ promise, how });
+  return {
+    broken,
+    complain,
+    begin(world) {
+      watching = checkers.map((checker) => [checker.name, checker.watch(world)] as const);
+    },
+    see(event) {
+      for (const [promise, see] of watching) {
+        const how = see(event);
+        if (how !== null) complain(promise, how);
+      }
+    },
+  };
+}

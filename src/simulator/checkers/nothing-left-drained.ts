@@ -1,0 +1,26 @@
+import { isRun, reportOf, type Session } from '../session.ts';
+import type { Checker } from './checker.ts';
+
+/** A run that says that all is well, or as it was, has nothing out of rotation any more. */
+export const nothingLeftDrained: Checker = {
+  name: 'nothing-left-drained',
+  watch(world) {
+    const out = new Map<string, Session>();
+    return (event) => {
+      if (event.kind === 'rotation') {
+        const { server, by } = event;
+        if (isRun(by) && server.rotation !== 'in') out.set(server.id, by);
+        else out.delete(server.id);
+      }
+      if (event.kind !== 'ended') return null;
+      const { session } = event;
+      const report = reportOf(session);
+      if (!report || ![0, 1, 130, 143].includes(report.exit) || session.effects === 0) return null;
+      const left = world.members.flatMap(({ isUp, servers }) =>
+        [...servers.values()].filter(({ id }) => isUp && out.get(id) === session).map(({ id }) => id),
+      );
+      if (left.length === 0) return null;
+      return `${session.name} ended (${report.outcome}) and left ${left.join(', ')} out of rotation`;
+    };
+  },
+};

@@ -1,0 +1,154 @@
+import type { SimulatedNode } from './node.ts';
+import type { SeededRandom } from './random.ts';
+
+/** What goes wrong in a simulation: each seed draws its own mix, so that rare meetings of faults are not drowned. */
+export interface FaultMix {
+  /** Probabilities, for each command that is sent to a node. */
+  readonly unreachable: number;
+  readonly lostRequest: number;
+  /** The connection breaks while the command runs, or just after: it does its work, and nobody hears of it. */
+  readonly lostReply: number;
+  readonly slow: number;
+  /** For each question to a balancer. */
+  readonly balancerError: number;
+  readonly staleRead: number;
+  /** For each hook, and each restart of the application by an activate command. */
+  readonly hookFails: number;
+  readonly activateFails: number;
+  /** For each question to the source. */
+  readonly sourceFails: number;
+  /** How often each of these happens in a simulation, at most. */
+  readonly reboots: number;
+  readonly balancerRestarts: number;
+  readonly flaps: number;
+  readonly cutOffs: number;
+  readonly fullDisks: number;
+  readonly operatorActs: number;
+  readonly branchMoves: number;
+  readonly secondRuns: number;
+  /** A process stands still for a while, and then goes on as if nothing had been. */
+  readonly pauses: number;
+  readonly brokenLocks: number;
+  /** On which part of the nodes the new release fails its checks. */
+  readonly brokenRelease: number;
+  /** How long the old code may go on answering from a cache, in milliseconds. */
+  readonly staleCodeMs: number;
+  /** The engine dies, or is interrupted, at its n-th call of a port, or not at all. */
+  readonly killAtCall: number | null;
+  readonly signalAtCall: number | null;
+}
+
+export const noFaults: FaultMix = {
+  unreachable: 0,
+  lostRequest: 0,
+  lostReply: 0,
+  slow: 0,
+  balancerError: 0,
+  staleRead: 0,
+  hookFails: 0,
+  activateFails: 0,
+  sourceFails: 0,
+  reboots: 0,
+  balancerRestarts: 0,
+  flaps: 0,
+  cutOffs: 0,
+  fullDisks: 0,
+  operatorActs: 0,
+  branchMoves: 0,
+  secondRuns: 0,
+  pauses: 0,
+  brokenLocks: 0,
+  brokenRelease: 0,
+  staleCodeMs: 0,
+  killAtCall: null,
+  signalAtCall: null,
+};
+
+/** Each fault is in the mix of about every fourth seed, now rare and now often. */
+export function drawFaults(random: SeededRandom): FaultMix {
+  const sometimes = <T>(none: T, draw: () => T): T => (random.chance(0.25) ? draw() : none);
+  const probability = (): number => sometimes(0, () => random.pick([0.01, 0.03, 0.1, 0.25]));
+  const times = (): number => sometimes(0, () => random.integer({ min: 1, max: 3 }));
+  const call = (): number | null =>
+    sometimes<number | null>(null, () => random.integer({ min: 1, max: 120 }));
+  return {
+    unreachable: probability(),
+    lostRequest: probability(),
+    lostReply: probability(),
+    slow: probability(),
+    balancerError: sometimes(0, () => random.pick([0.005, 0.02, 0.05])),
+    staleRead: probability(),
+    hookFails: probability(),
+    activateFails: probability(),
+    sourceFails: sometimes(0, () => 0.1),
+    reboots: times(),
+    balancerRestarts: times(),
+    flaps: times(),
+    cutOffs: times(),
+    fullDisks: times(),
+    operatorActs: times(),
+    branchMoves: times(),
+    secondRuns: times(),
+    pauses: times(),
+    brokenLocks: sometimes(0, () => 1),
+    brokenRelease: sometimes(0, () => random.pick([0.3, 1])),
+    staleCodeMs: sometimes(0, () => random.pick([300, 3000, 60_000])),
+    killAtCall: call(),
+    signalAtCall: call(),
+  };
+}
+
+/** What becomes of one command that is sent to a node. */
+export type Fate = 'arrives' | 'unreachable' | 'lost request' | 'lost reply' | 'slow';
+
+/** The faults of a simulation, which end when the world is healed. */
+export interface Faults {
+  readonly mix: FaultMix;
+  readonly isHealed: boolean;
+  heal(): void;
+  fate(): Fate;
+  hookFails(node: SimulatedNode): boolean;
+  activateFails(node: SimulatedNode): boolean;
+  sourceFails(): boolean;
+  balancerFails(): boolean;
+  readIsStale(): boolean;
+  /** How often each fault struck. */
+  readonly struck: ReadonlyMap<string, number>;
+  /** Counts one. */
+  strike(what: string): void;
+}
+
+export function faultsOf(mix: FaultMix, random: SeededRandom): Faults {
+  const struck = new Map<string, number>();
+  let isHealed = false;
+  const strike = (what: string): void => {
+    struck.set(what, (struck.get(what) ?? 0) + 1);
+  };
+  const strikes = (what: string, probability: number): boolean => {
+    if (isHealed || probability === 0 || !random.chance(probability)) return false;
+    strike(what);
+    return true;
+  };
+  return {
+    mix,
+    struck,
+    strike,
+    get isHealed() {
+      return isHealed;
+    },
+    heal() {
+      isHealed = true;
+    },
+    fate() {
+      if (strikes('unreachable', mix.unreachable)) return 'unreachable';
+      if (strikes('lost request', mix.lostRequest)) return 'lost request';
+      if (strikes('lost reply', mix.lostReply)) return 'lost reply';
+      return strikes('slow', mix.slow) ? 'slow' : 'arrives';
+    },
+    hookFails: () => strikes('hook fails', mix.hookFails),
+    activateFails: () => strikes('activate fails', mix.activateFails),
+    sourceFails: () => strikes('source fails', mix.sourceFails),
+    balancerFails: () => strikes('balancer error', mix.balancerError),
+    readIsStale: () => strikes('stale read', mix.staleRead),
+  };
+}

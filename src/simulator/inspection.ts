@@ -1,0 +1,29 @@
+import { type SimulatedNode, secondsOn } from './node.ts';
+
+/** What the script of `inspect` writes about a node: the very text that its parser reads. */
+export function inspectionOf(node: SimulatedNode, deployTo: string, nowMs: number): string {
+  const { disk } = node;
+  const lines = [
+    `now ${secondsOn(node, nowMs)}`,
+    'root',
+    ...(disk.current === null ? [] : [`current ${deployTo}/releases/${disk.current}`]),
+    ...[...disk.releases.keys()]
+      .sort()
+      .flatMap((id) => [
+        `release ${id}`,
+        `revision ${id} ${disk.releases.get(id)?.revision}`,
+        ...(disk.records.get(id) ?? []).map((mark) => `mark ${id} ${mark}`),
+      ]),
+    ...disk.revisionsLog.flatMap(loggedRelease).map((id) => `logged ${id}`),
+    ...[...disk.once].sort().map((name) => `once ${name}`),
+    ...disk.drained.map((server) => `drained ${server}`),
+    ...(disk.lock === null ? [] : [`lock ${disk.lock.run} ${disk.heartbeatSeconds} ${disk.lock.details}`]),
+    'end',
+  ];
+  return lines.map((line) => `= ${line}\n`).join('');
+}
+
+const loggedRelease = (line: string): readonly string[] => {
+  const match = /.* (?:deployed as release (\d{14}) by |rolled back to release (\d{14}))/.exec(line);
+  return match ? [match[1] ?? match[2]!] : [];
+};

@@ -1,0 +1,237 @@
+import { type Fence, fencedStatus } from '../commands/fenced.ts';
+import { layout } from '../commands/layout.ts';
+import type { HookRun } from '../commands/run-hook.ts';
+import { assert } from '../core/assert.ts';
+import type { CommandResult, NodeCommand } from '../core/command.ts';
+import type { LockState } from '../core/observation.ts';
+import type { Release, ReleaseId } from '../core/release.ts';
+import { inspectionOf } from './inspection.ts';
+import { markRelease, type SimulatedNode, secondsOn } from './node.ts';
+import { isByHand, type Session } from './session.ts';
+import type { World } from './world.ts';
+
+/** A command that runs on a node. Each number that it yields is the time until it goes on, in milliseconds. */
+export type Work = Generator<number, CommandResult, void>;
+
+export interface Running {
+  readonly world: World;
+  readonly node: SimulatedNode;
+  readonly by: Session;
+  readonly command: NodeCommand;
+  /** When it left the engine. */
+  readonly sentAtMs: number;
+  /** SHA-256 of what came over standard input; null: the stream broke off. */
+  readonly digestOfInput: () => string | null;
+}
+
+/** Does on a simulated node what the command's script does on a real one. */
+export function workOf(running: Running): Work {
+  const { name } = running.command;
+  const twin = twins[name];
+  assert(twin, `the simulator knows every command, and ${name} is one`);
+  return twin(running);
+}
+
+const twins: { readonly [name: string]: (running: Running) => Work } = {
+  inspect: instant(({ node, world }) => ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()))),
+  'set-up': instant(() => ok()),
+  'acquire-lock': instant(acquire),
+  'break-lock': instant(breakLock),
+  'read-history': instant(({ node: { disk } }) =>
+    ok(
+      [
+        ...disk.history.map((line) => `own ${line}\n`),
+        ...disk.revisionsLog.map((line) => `log ${line}\n`),
+      ].join(''),
+    ),
+  ),
+  'renew-lock': fenced(beat),
+  'release-lock': unlessFree(fenced(releaseLock)),
+  note: fenced(note),
+  receive: fenced(receive),
+  switch: fenced(switchTo),
+  'run-hook': fenced(runHook),
+  'remove-releases': fenced(removeReleases),
+};
+
+const ok = (stdout = ''): CommandResult => ({ status: 0, stdout, stderr: '' });
+const failed = (stderr: string, status = 1): CommandResult => ({ status, stdout: '', stderr: `${stderr}\n` });
+
+const lockLost = failed('fenced', fencedStatus);
+
+type Params = NodeCommand['params'];
+const paramsOf = <P>({ command }: Running): P => command.params as Params & P;
+
+/** Nothing comes between its first and its last line. */
+function instant(work: (running: Running) => CommandResult): (running: Running) => Work {
+  // biome-ignore lint/correctness/useYield: it does not wait.
+  return function* (running) {
+    return work(running);
+  };
+}
+
+/** `src/commands/fenced.ts`: nothing unless the lock names the run, and the marks before the work. */
+function fenced(work: (running: Running) => Work): (running: Running) => Work {
+  return function* (running) {
+    if (!holdsLock(running)) return lockLost;
+    for (const { release, mark } of paramsOf<Fence>(running).marks) {
+      markRelease(running.node.disk, release, mark, { make: false });
+      changed(running, `${release} ${mark}`);
+    }
+    return yield* work(running);
+  };
+}
+
+/** A lock that is gone was given back before, and the reply was lost. */
+function unlessFree(work: (running: Running) => Work): (running: Running) => Work {
+  return function* (running) {
+    return running.node.disk.lock === null ? ok() : yield* work(running);
+  };
+}
+
+const holdsLock = (running: Running): boolean => running.node.disk.lock?.run === paramsOf<Fence>(running).run;
+
+const changed = ({ world, node, by, command }: Running, what: string): void =>
+  world.tell({ kind: 'effect', node, by, run: String(command.params.run), what });
+
+function acquire(running: Running): CommandResult {
+  const { world, node, by } = running;
+  const { disk } = node;
+  const { lock, from } = paramsOf<{ lock: LockState; from: string | null }>(running);
+  const { run, ...details } = lock;
+  const mine = { run, details: JSON.stringify(details) };
+  if (disk.lock === null) disk.lock = mine;
+  else if (from !== null) {
+    if (!disk.claims.has(from)) disk.claims.set(from, run);
+    if (disk.lock.run === from && disk.claims.get(from) === run) disk.lock = mine;
+  }
+  const acquired = disk.lock.run === run;
+  if (acquired) disk.heartbeatSeconds = secondsOn(node, world.clock.nowMs());
+  world.tell({ kind: 'lock', node, by, what: acquired ? 'taken' : `refused (${disk.lock.run} has it)` });
+  return ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()));
+}
+
+function breakLock(running: Running): CommandResult {
+  const { world, node, by } = running;
+  const { run, historyLine } = paramsOf<{ run: string; historyLine: string }>(running);
+  if (node.disk.lock?.run !== run) return ok();
+  node.disk.history.push(historyLine);
+  free(node);
+  world.tell({ kind: 'lock', node, by, what: 'broken' });
+  return ok('= broken\n');
+}
+
+function free({ disk }: SimulatedNode): void {
+  disk.claims.clear();
+  disk.lock = null;
+}
+
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* beat({ node, world }: Running): Work {
+  node.disk.heartbeatSeconds = secondsOn(node, world.clock.nowMs());
+  return ok();
+}
+
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* releaseLock(running: Running): Work {
+  const { world, node, by } = running;
+  const { logLine, historyLine } = paramsOf<{ logLine: string | null; historyLine: string | null }>(running);
+  if (logLine !== null) node.disk.revisionsLog.push(logLine);
+  if (historyLine !== null) node.disk.history.push(historyLine);
+  if (logLine !== null || historyLine !== null) changed(running, 'log');
+  free(node);
+  world.tell({ kind: 'lock', node, by, what: 'given back' });
+  return ok();
+}
+
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* note(running: Running): Work {
+  const { drained } = paramsOf<{ drained: readonly string[] | null }>(running);
+  if (drained !== null) {
+    running.node.disk.drained = drained;
+    if (isByHand(running.by)) handOver(running);
+    changed(running, `drained: ${drained.join(', ') || 'nothing'}`);
+  }
+  return ok();
+}
+
+/** What a run had out is from now on a person's. */
+function handOver({ world, node }: Running): void {
+  for (const { servers } of world.members) {
+    const server = servers.get(node.name)!;
+    server.isHeld = server.rotation !== 'in';
+  }
+}
+
+function* receive(running: Running): Work {
+  const { world, node, by } = running;
+  const { disk } = node;
+  const { release, digest } = paramsOf<{ release: Release; digest: string }>(running);
+  const { id, revision } = release;
+  if (disk.records.get(id)?.includes('complete') && disk.releases.has(id)) return ok();
+  yield world.random.integer({ min: 20, max: 400 });
+  if (world.clock.nowMs() < node.diskFullUntilMs) return failed('tar: write error: No space left on device');
+  const got = running.digestOfInput();
+  if (got !== digest) return ok(`digest ${got ?? 'e3b0c442'}\n`);
+  if (!holdsLock(running)) return lockLost;
+  disk.releases.set(id, { revision, digest });
+  changed(running, `${layout.release(id)} appears`);
+  disk.records.set(id, ['complete']);
+  world.tell({ kind: 'received', node, by, release: id });
+  return ok(`digest ${digest}\n`);
+}
+
+function* switchTo(running: Running): Work {
+  const { world, node, by, sentAtMs } = running;
+  const { disk } = node;
+  const { release } = paramsOf<{ release: Release }>(running);
+  const { id } = release;
+  if (!disk.releases.has(id)) return failed(`release ${id} is not there`);
+  if (!disk.records.has(id)) disk.records.set(id, ['complete']);
+  if (!disk.records.get(id)?.includes('complete')) return failed(`release ${id} is not whole`);
+  markRelease(disk, id, 'live', { make: true });
+  disk.current = id;
+  changed(running, `current -> ${id}`);
+  world.restart(node, { by, release: id, sentAtMs });
+  yield world.random.integer({ min: 5, max: 300 });
+  if (world.faults.activateFails(node)) return failed('activate[0] failed');
+  return ok();
+}
+
+function* runHook(running: Running): Work {
+  const { world, node, by } = running;
+  const { once: marks } = node.disk;
+  const { hook, command, once, onceAs, release } = paramsOf<HookRun>(running);
+  const mark = `${onceAs}.${encodeURIComponent(hook)}`;
+  if (once && marks.has(`${mark}.done`)) return ok();
+  if (once && marks.has(`${mark}.begun`)) return ok('= cut off\n');
+  if (once) marks.add(`${mark}.begun`);
+  const tell = (state: 'began' | 'done' | 'failed'): void =>
+    world.tell({ kind: 'hook', node, by, hook, once, release: release.id, state });
+  changed(running, `hook ${hook} runs`);
+  tell('began');
+  yield world.random.integer({ min: 5, max: 1500 });
+  if (command === 'false' || world.faults.hookFails(node)) {
+    marks.delete(`${mark}.begun`);
+    tell('failed');
+    return failed('the hook says no');
+  }
+  if (once) marks.add(`${mark}.done`);
+  tell('done');
+  return ok('done\n');
+}
+
+function* removeReleases(running: Running): Work {
+  const { world, node, by } = running;
+  const { disk } = node;
+  for (const id of paramsOf<{ ids: readonly ReleaseId[] }>(running).ids) {
+    if (disk.current === id || !disk.releases.has(id)) continue;
+    yield world.random.integer({ min: 1, max: 30 });
+    disk.releases.delete(id);
+    disk.records.delete(id);
+    for (const name of disk.once) if (name.startsWith(`${id}.`)) disk.once.delete(name);
+    changed(running, `${layout.release(id)} removed`);
+    world.tell({ kind: 'removed', node, by, release: id });
+  }
+  return ok();
+}

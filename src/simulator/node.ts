@@ -1,0 +1,100 @@
+import type { Node, NodeName } from '../core/node.ts';
+import type { Release, ReleaseId } from '../core/release.ts';
+
+/** A machine that serves the site: what is on its disk, and what runs on it, which are two things. */
+export interface SimulatedNode {
+  readonly name: NodeName;
+  readonly node: Node;
+  /** How far its clock is ahead of the operator's; negative: behind. */
+  readonly skewMs: number;
+  /** How long the application takes from a restart to its first answer. */
+  readonly startMs: number;
+  readonly disk: Disk;
+  /** False while the machine boots: nothing on it answers, and what ran there is gone. */
+  isUp: boolean;
+  /** Counts boots: work that was begun before the last one never goes on. */
+  boots: number;
+  application: Application;
+  /** When a run last changed what runs here; -Infinity: never. */
+  changedAtMs: number;
+  /** The last right answer to each check, by its path, since the machine was made. */
+  readonly answers: Map<string, Answered>;
+  /** The balancers' own checks fail until then, though the application is well. */
+  flapsUntilMs: number;
+  /** Nobody reaches it over the transport until then. */
+  cutOffUntilMs: number;
+  diskFullUntilMs: number;
+}
+
+/** What a run of sluice, or a tool before it, left there: the layout of `src/commands/layout.ts`. */
+export interface Disk {
+  readonly releases: Map<ReleaseId, ReleaseOnDisk>;
+  /** Marks in order; a release of another tool has none. */
+  readonly records: Map<ReleaseId, string[]>;
+  current: ReleaseId | null;
+  drained: readonly string[];
+  lock: { readonly run: string; readonly details: string } | null;
+  /** The run that claimed the lock of a dead one, by the dead one. */
+  readonly claims: Map<string, string>;
+  heartbeatSeconds: number;
+  /** File names, such as `20260114093000.migrate.done`. */
+  readonly once: Set<string>;
+  readonly history: string[];
+  readonly revisionsLog: string[];
+}
+
+export interface ReleaseOnDisk extends Pick<Release, 'revision'> {
+  /** Of the bytes that it was made from: two of one name and other bytes are two releases. */
+  readonly digest: string;
+}
+
+export interface Application {
+  /** The code that answers; null: there is none. */
+  release: ReleaseId | null;
+  /** It refuses connections until then. */
+  readyAtMs: number;
+  /** The code before it goes on answering from the cache until then. */
+  stale: { readonly release: ReleaseId; readonly untilMs: number } | null;
+}
+
+export interface Answered {
+  /** The code that answered. */
+  readonly release: ReleaseId;
+  readonly atMs: number;
+}
+
+export const newDisk = (): Disk => ({
+  releases: new Map(),
+  records: new Map(),
+  current: null,
+  drained: [],
+  lock: null,
+  claims: new Map(),
+  heartbeatSeconds: 0,
+  once: new Set(),
+  history: [],
+  revisionsLog: [],
+});
+
+/** The release whose code answers now; null if nothing does. */
+export function answering({ isUp, application }: SimulatedNode, nowMs: number): ReleaseId | null {
+  if (!isUp || nowMs < application.readyAtMs) return null;
+  return application.stale && nowMs < application.stale.untilMs
+    ? application.stale.release
+    : application.release;
+}
+
+export const secondsOn = ({ skewMs }: SimulatedNode, nowMs: number): number =>
+  Math.floor((nowMs + skewMs) / 1000);
+
+/** As `echo mark >> record`; `make`: also where there is no record yet. */
+export function markRelease(
+  { records }: Disk,
+  release: ReleaseId,
+  mark: string,
+  { make }: { make: boolean },
+): void {
+  const record = records.get(release);
+  if (record) record.push(mark);
+  else if (make) records.set(release, [mark]);
+}

@@ -1,0 +1,205 @@
+import type { HookPoint, HookSpec } from '../core/hook.ts';
+import { isoTime } from '../core/instant.ts';
+import type { Node, NodeName } from '../core/node.ts';
+import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
+import type { Check, OnFailure, Site } from '../core/site.ts';
+import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
+import { newDisk, type SimulatedNode } from './node.ts';
+import type { SeededRandom } from './random.ts';
+
+/** 2026-01-14T09:30:00Z. */
+export const startMs = 1_768_383_000_000;
+
+/** The most nodes that any strategy of the seed may take out at once: the floor leaves room for them. */
+export interface SiteShape {
+  readonly nodes: number;
+  readonly batchMax: number;
+}
+
+export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteShape): Site {
+  const names = Array.from({ length: count }, (_, i) => `web${i + 1}`);
+  const balancers = random.chance(0.1) ? 0 : random.chance(0.3) ? 2 : 1;
+  return {
+    name: 'shop',
+    stage: 'production',
+    source: {
+      kind: 'git',
+      url: 'origin',
+      ref: 'main',
+      directory: '.',
+      submodules: false,
+      build: [],
+      env: {},
+      exclude: [],
+      timeoutMs: 60_000,
+    },
+    deployTo: '/srv/shop',
+    linkedDirs: [],
+    linkedFiles: [],
+    keepReleases: random.integer({ min: 2, max: 5 }),
+    nodes: names.map((name) => newNode(name, random.chance(0.5) ? ['db'] : [])),
+    balancers: Array.from({ length: balancers }, (_, i) => ({
+      name: `lb${i + 1}`,
+      kind: 'simulated',
+      options: {},
+    })),
+    strategy: { name: 'simulated', options: {} },
+    servingMin: balancers === 0 ? 0 : random.integer({ min: 0, max: Math.max(0, count - batchMax) }),
+    drain: {
+      timeoutMs: random.pick([1000, 5000, 10_000]),
+      onTimeout: random.pick(['force', 'put-back']),
+      enableTimeoutMs: 10_000,
+    },
+    checks: random.chance(0.9) ? drawChecks(random) : [],
+    activate: [],
+    hooks: random.chance(0.4) ? drawHooks(random) : [],
+    become: null,
+    ssh: {
+      transport: 'ssh2',
+      user: null,
+      port: null,
+      keys: [],
+      agent: true,
+      jump: [],
+      configFile: null,
+      knownHosts: [],
+      hostKeys: 'strict',
+      connectTimeoutMs: 10_000,
+      keepAliveMs: 15_000,
+      attemptsMax: 3,
+    },
+    onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt']),
+  };
+}
+
+const newNode = (name: NodeName, roles: readonly string[]): Node => ({
+  name,
+  address: `${name}.example.org`,
+  port: null,
+  user: null,
+  roles,
+  labels: {},
+});
+
+function drawChecks(random: SeededRandom): readonly Check[] {
+  const one = (path: string): Check => ({
+    path,
+    scheme: 'http',
+    port: 80,
+    host: null,
+    status: 200,
+    expect: '{{release}}',
+    attemptsMax: null,
+    intervalMs: 500,
+    timeoutMs: 6000,
+    via: random.pick(['ssh', 'direct']),
+  });
+  return random.chance(0.3) ? [one('/up'), one('/shop')] : [one('/up')];
+}
+
+const pointsOfHooks: readonly HookPoint[] = [
+  'before:deploy',
+  'before:prepare',
+  'after:prepare',
+  'before:activate',
+  'after:enable',
+  'after:deploy',
+];
+
+function drawHooks(random: SeededRandom): readonly HookSpec[] {
+  const count = random.integer({ min: 1, max: 3 });
+  return Array.from({ length: count }, (_, i): HookSpec => {
+    const once = random.chance(0.6);
+    return {
+      name: `hook ${i + 1}`,
+      point: random.pick(pointsOfHooks),
+      action: { kind: 'nodes', command: ['true'], role: null, once, timeoutMs: 60_000 },
+    };
+  });
+}
+
+/** Releases that the nodes had before anything happened, oldest first. */
+export function drawReleases(random: SeededRandom): readonly Release[] {
+  const result: Release[] = [];
+  const count = random.integer({ min: 1, max: 4 });
+  for (let n = 0; n < count; n++) {
+    const id = newReleaseId(startMs - (count - n) * 86_400_000, []);
+    result.push({ id, revision: revisionOf(n + 1) });
+  }
+  return result;
+}
+
+export const revisionOf = (n: number): Revision => n.toString(16).padStart(40, '0') as Revision;
+
+export interface Past {
+  readonly releases: readonly Release[];
+  /** Without checks nobody waits for the application. */
+  readonly startsAtOnce: boolean;
+}
+
+/** A node as earlier deploys left it; now and then one that is behind, or new. */
+export function drawNode(random: SeededRandom, node: Node, { releases, startsAtOnce }: Past): SimulatedNode {
+  const disk = newDisk();
+  const isNew = random.chance(0.03);
+  const behind = random.chance(0.1) ? 1 : 0;
+  const had = isNew ? [] : releases.slice(0, Math.max(1, releases.length - behind));
+  for (const { id, revision } of had) {
+    disk.releases.set(id, { revision, digest: `${revision}${id}` });
+    disk.records.set(id, ['complete', 'live', 'checked']);
+    disk.revisionsLog.push(`Branch main (at ${revision}) deployed as release ${id} by ada`);
+    disk.history.push(JSON.stringify({ at: isoTime(startMs), run: 'earlier', text: `deploy ${id}` }));
+  }
+  const live: ReleaseId | null = had.at(-1)?.id ?? null;
+  disk.current = live;
+  return {
+    name: node.name,
+    node,
+    skewMs: random.chance(0.2) ? random.integer({ min: -300_000, max: 300_000 }) : 0,
+    startMs: startsAtOnce ? 0 : random.pick([0, 50, 400, 2000]),
+    disk,
+    isUp: true,
+    boots: 1,
+    application: { release: live, readyAtMs: 0, stale: null },
+    changedAtMs: Number.NEGATIVE_INFINITY,
+    answers: new Map(),
+    flapsUntilMs: 0,
+    cutOffUntilMs: 0,
+    diskFullUntilMs: 0,
+  };
+}
+
+export const drawBalancers = (random: SeededRandom, site: Site): readonly SimulatedBalancer[] =>
+  site.balancers.map(({ name }) => {
+    const members = random.chance(0.2) ? [`${name}a`, `${name}b`] : [name];
+    const lagMs = random.chance(0.3) ? random.integer({ min: 1, max: 300 }) : 0;
+    return {
+      name,
+      capabilities: {
+        drain: random.pick(['both', 'both', 'hard']),
+        sessions: random.chance(0.9) ? 'exact' : 'none',
+        weights: false,
+      },
+      members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
+    };
+  });
+
+const drawMember = (
+  random: SeededRandom,
+  balancer: string,
+  name: string,
+  { site, lagMs }: { readonly site: Site; readonly lagMs: number },
+): Member => ({
+  balancer,
+  name,
+  lagMs,
+  checks: {
+    intervalMs: random.pick([500, 1000, 2000]),
+    rise: random.integer({ min: 1, max: 2 }),
+    fall: random.integer({ min: 1, max: 3 }),
+  },
+  servers: new Map(site.nodes.map((node) => [node.name, newServer(name, node.name)])),
+  isUp: true,
+  restarts: 0,
+  past: [],
+  toldAtMs: 0,
+});

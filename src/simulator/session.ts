@@ -1,0 +1,71 @@
+import type { Report } from '../core/event.ts';
+import type { NodeName } from '../core/node.ts';
+import type { Plan } from '../core/plan.ts';
+import type { Release, ReleaseId } from '../core/release.ts';
+import type { Step } from '../core/step.ts';
+
+/** One call of the engine, from its start to its end or its sudden death: what is known of it from outside. */
+export interface Session {
+  readonly name: string;
+  readonly command: SessionCommand;
+  /** The first of the runs that go on for one another. */
+  readonly chain: string;
+  readonly startedAtMs: number;
+  /** The operator's Ctrl-C. */
+  readonly stop: AbortController;
+  readonly doom: Doom;
+  /** The process is gone: no answer reaches it, and nothing of it goes on. */
+  isDead: boolean;
+  /** The process stands still until then, as on a laptop that sleeps: it hears nothing, and its clock goes on. */
+  frozenUntilMs: number;
+  /** How it ended; null while it goes on, and for ever if it died. */
+  end: SessionEnd | null;
+  /** The lock's number, once it is known. */
+  run: string | null;
+  plan: Plan | null;
+  step: Step | null;
+  /** The release that it brings live, once it is planned. */
+  release: Release | null;
+  /** Calls of ports so far. */
+  calls: number;
+  /** Changes that it made to nodes and balancers so far. */
+  effects: number;
+  /** When each member was last read for it: the moment that was shown. */
+  readonly looks: Map<string, number>;
+  /** What each node had live when the first of a chain of runs (deploy, resume, …) began. */
+  before: ReadonlyMap<NodeName, ReleaseId | null>;
+}
+
+/** What becomes of the process at its n-th call of a port. */
+export interface Doom {
+  /** It dies: before the question is out, or with the question out and the answer never heard. */
+  readonly death: { readonly atCall: number; readonly isSent: boolean } | null;
+  readonly signal: { readonly atCall: number; readonly name: 'SIGINT' | 'SIGTERM' } | null;
+}
+
+export const noDoom: Doom = { death: null, signal: null };
+
+export type SessionCommand = 'deploy' | 'rollback' | 'resume' | 'abort' | 'unlock' | 'drain' | 'enable';
+
+export type SessionEnd =
+  | { readonly kind: 'report'; readonly report: Report }
+  /** A command that has no report. */
+  | { readonly kind: 'done' }
+  /** A bug, or the refusal of a command that has no report. */
+  | { readonly kind: 'thrown'; readonly error: unknown };
+
+/** Who did something: a run, a person at the balancers, or bad luck. */
+export type Actor = Session | 'operator' | 'fault';
+
+export const nameOf = (actor: Actor): string => (typeof actor === 'string' ? actor : actor.name);
+
+export const isRun = (actor: Actor): actor is Session => typeof actor !== 'string';
+
+/** A person takes nodes out at the balancers, or has `sluice drain` do it. */
+export const isByHand = (actor: Actor): boolean =>
+  actor === 'operator' || (isRun(actor) && actor.command === 'drain');
+
+/** It goes on: it neither ended nor died. */
+export const isUnderWay = ({ isDead, end }: Session): boolean => !isDead && end === null;
+
+export const reportOf = ({ end }: Session): Report | null => (end?.kind === 'report' ? end.report : null);

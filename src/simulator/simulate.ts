@@ -1,0 +1,361 @@
+import { isDeployError } from '../core/errors.ts';
+import type { Report } from '../core/event.ts';
+import type { Site } from '../core/site.ts';
+import type { Strategy } from '../core/strategy.ts';
+import { abort, deploy, resume, rollback } from '../engine/deploy.ts';
+import { setRotation } from '../engine/manual.ts';
+import { observe } from '../engine/observe.ts';
+import { unlock } from '../engine/unlock.ts';
+import type { Ports } from '../ports.ts';
+import { notConverged } from './checkers/converges.ts';
+import { type Broken, type Watcher, watch } from './checkers/index.ts';
+import { somethingDone } from './checkers/nothing-to-do.ts';
+import { type NextTurn, virtualClock } from './clock.ts';
+import { boot, scheduleDisturbances } from './disturbances.ts';
+import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
+import { portsOf } from './ports.ts';
+import { type SeededRandom, seededRandom } from './random.ts';
+import { drawBalancers, drawNode, drawReleases, drawSite, revisionOf, startMs } from './scenario.ts';
+import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
+import { startTraffic } from './traffic.ts';
+import { newWorld, rotate, serves, type World } from './world.ts';
+
+export interface Simulation {
+  readonly seed: number;
+  readonly nextTurn: NextTurn;
+  /** The strategy of the seed, and the most nodes that it takes out at once. */
+  readonly strategy: (random: SeededRandom, nodes: number) => DrawnStrategy;
+  /** The number of nodes; default: 1 to 8, by the seed. */
+  readonly nodes?: number;
+  /** Over what the seed draws. */
+  readonly site?: Partial<Site>;
+  /** Instead of what the seed draws. */
+  readonly faults?: Partial<FaultMix>;
+  /** What becomes of the first run; default: by the seed's mix. */
+  readonly doom?: Doom;
+  readonly command?: 'deploy' | 'rollback';
+  /** How what died is dealt with once all is healed; default: by the seed. */
+  readonly goesOn?: 'resume' | 'abort';
+  /** False: no trace, which is faster; default: true. */
+  readonly isTraced?: boolean;
+  /** A fault in sluice itself, to see that a checker finds it. */
+  readonly mutant?: Mutant;
+}
+
+export interface DrawnStrategy {
+  readonly strategy: Strategy;
+  readonly batchMax: number;
+}
+
+/** Stands between the engine and its ports, and makes it as wrong as a bug would. */
+export interface Mutant {
+  readonly ports?: (ports: Ports, world: World, session: Session) => Ports;
+  readonly site?: (site: Site) => Site;
+  readonly strategy?: (strategy: Strategy) => Strategy;
+  readonly report?: (report: Report) => Report;
+}
+
+export interface Simulated {
+  readonly seed: number;
+  /** Promises that were broken; empty: all is well. */
+  readonly broken: readonly Broken[];
+  readonly trace: readonly string[];
+  /** How each call of the engine ended, such as `deploy: done`. */
+  readonly ends: readonly string[];
+  readonly struck: ReadonlyMap<string, number>;
+  /** Calls of ports that the first run made. */
+  readonly calls: number;
+}
+
+/**
+ * One life of a site: a run under faults, perhaps a second one beside it; then everything is healed, what died is
+ * resumed or aborted, and a deploy must bring all of it live; and one more must find nothing to do.
+ */
+export async function simulate(simulation: Simulation): Promise<Simulated> {
+  const stage = setStage(simulation);
+  const { world, watcher } = stage;
+  const first = await underFaults(stage);
+  if (watcher.broken.length === 0) await healed(stage);
+  return {
+    seed: simulation.seed,
+    broken: watcher.broken,
+    trace: world.trace,
+    ends: world.sessions.map(endOf),
+    struck: world.faults.struck,
+    calls: first.calls,
+  };
+}
+
+interface Stage {
+  readonly simulation: Simulation;
+  readonly world: World;
+  readonly watcher: Watcher;
+  readonly random: SeededRandom;
+  readonly strategy: Strategy;
+  readonly batchMax: number;
+  /** Commands that somebody is still to begin. */
+  expected: number;
+}
+
+function setStage(simulation: Simulation): Stage {
+  const random = seededRandom(simulation.seed);
+  const nodes = simulation.nodes ?? random.fork('nodes').integer({ min: 1, max: 8 });
+  const { strategy, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
+  const drawn = drawSite(random.fork('site'), { nodes, batchMax });
+  const site = { ...drawn, ...simulation.site };
+  const mix = simulation.faults ? { ...noFaults, ...simulation.faults } : drawFaults(random.fork('mix'));
+  const past = {
+    releases: drawReleases(random.fork('releases')),
+    startsAtOnce: site.checks.length === 0,
+  };
+  const disks = random.fork('disks');
+  const watcher = watch();
+  const world = newWorld(
+    {
+      site,
+      clock: virtualClock(startMs, simulation.nextTurn),
+      random: random.fork('world'),
+      faults: faultsOf(mix, random.fork('faults')),
+      nodes: new Map(site.nodes.map((node) => [node.name, drawNode(disks, node, past)])),
+      balancers: drawBalancers(random.fork('balancers'), site),
+      isTraced: simulation.isTraced ?? true,
+      repository: { head: revisionOf(100), brokenOn: new Map() },
+    },
+    (event) => watcher.see(event),
+  );
+  watcher.begin(world);
+  const broken = random.fork('broken');
+  world.repository.brokenOn.set(
+    revisionOf(100),
+    site.nodes.flatMap(({ name }) => (broken.chance(mix.brokenRelease) ? [name] : [])),
+  );
+  for (const node of world.nodes.values()) {
+    if (node.disk.current !== null) continue;
+    for (const member of world.members) member.servers.get(node.name)!.health = 'down';
+  }
+  startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
+  return { simulation, world, watcher, random, strategy, batchMax, expected: 0 };
+}
+
+/** The first phase: anything may happen, and every promise holds. */
+async function underFaults(stage: Stage): Promise<Session> {
+  const { simulation, world, random } = stage;
+  const { mix } = world.faults;
+  scheduleDisturbances(world, 40_000);
+  const drawn = random.fork('doom');
+  const doom: Doom = simulation.doom ?? {
+    death: mix.killAtCall === null ? null : { atCall: mix.killAtCall, isSent: drawn.chance(0.7) },
+    signal:
+      mix.signalAtCall === null
+        ? null
+        : { atCall: mix.signalAtCall, name: drawn.pick(['SIGINT', 'SIGTERM']) },
+  };
+  const command = simulation.command ?? (drawn.chance(0.75) ? 'deploy' : 'rollback');
+  const first = start(stage, command, doom);
+  const later = (command: SessionCommand): void => {
+    stage.expected++;
+    world.clock.wakeAfter(drawn.integer({ min: 0, max: 60_000 }), () => {
+      stage.expected--;
+      start(stage, command, noDoom);
+    });
+  };
+  for (let n = 0; n < mix.secondRuns; n++) later(drawn.pick(secondCommands));
+  for (let n = 0; n < mix.brokenLocks; n++) later('unlock');
+  await untilAllEnded(stage);
+  return first;
+}
+
+/** What somebody else may begin at any time. */
+const secondCommands: readonly SessionCommand[] = [
+  'deploy',
+  'rollback',
+  'drain',
+  'enable',
+  'resume',
+  'abort',
+];
+
+/** A run that takes longer is said never to end. */
+const endsWithinMs = 30 * 60_000;
+
+async function untilAllEnded(stage: Stage): Promise<void> {
+  const { world, watcher } = stage;
+  const untilMs = world.clock.passedMs() + endsWithinMs;
+  const isOver = (): boolean =>
+    watcher.broken.length > 0 || (stage.expected === 0 && !world.sessions.some(isUnderWay));
+  const over = await world.clock.run({ isOver, untilMs });
+  if (over) return;
+  for (const session of world.sessions.filter(isUnderWay)) {
+    watcher.complain('always-ends', `${session.name} has not ended after ${endsWithinMs / 60_000} minutes`);
+  }
+}
+
+/** The second phase: nothing fails any more, so everything must come right. */
+async function healed(stage: Stage): Promise<void> {
+  const { world, watcher, random } = stage;
+  const drawn = random.fork('healing');
+  await pass(stage, 30_000);
+  heal(stage, drawn);
+  await pass(stage, 40_000);
+  await freeLocks(stage, drawn);
+  if (watcher.broken.length > 0) return;
+  let last = await startAndWait(stage, 'deploy');
+  // What was shown is no longer so: it asks to be run again.
+  if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
+  const wrong = notConverged(world, last);
+  if (wrong !== null) watcher.complain('converges', wrong);
+  if (watcher.broken.length > 0) return;
+  const again = await startAndWait(stage, 'deploy');
+  const done = somethingDone(again);
+  if (done !== null) watcher.complain('nothing-to-do', done);
+}
+
+async function startAndWait(stage: Stage, command: SessionCommand): Promise<Session> {
+  const session = start(stage, command, noDoom);
+  await untilAllEnded(stage);
+  return session;
+}
+
+/** What a dead run left is finished, taken back or freed; now and then whoever does that dies as well. */
+async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
+  const { world, watcher } = stage;
+  const { goesOn } = stage.simulation;
+  const drawCommand = (): SessionCommand =>
+    goesOn ?? drawn.pick<SessionCommand>(['resume', 'abort', 'unlock']);
+  let command = drawCommand();
+  for (let deaths = 0; isLocked(world) && watcher.broken.length === 0; ) {
+    const dies = goesOn === undefined && deaths < 2 && drawn.chance(0.3);
+    const death = dies ? { atCall: drawn.integer({ min: 1, max: 60 }), isSent: drawn.chance(0.7) } : null;
+    const session = start(stage, command, { death, signal: null });
+    await untilAllEnded(stage);
+    if (session.isDead) {
+      deaths++;
+      command = drawCommand();
+      await pass(stage, 40_000);
+    } else if (reportOf(session)?.failure?.code === 'NOT_RESUMABLE') command = 'unlock';
+    else if (isLocked(world)) watcher.complain('converges', `a lock is left: ${endOf(session)}`);
+  }
+}
+
+const isLocked = ({ nodes }: World): boolean => [...nodes.values()].some(({ disk }) => disk.lock !== null);
+
+async function pass({ world, watcher }: Stage, ms: number): Promise<void> {
+  const untilMs = world.clock.passedMs() + ms;
+  await world.clock.run({ isOver: () => watcher.broken.length > 0, untilMs });
+}
+
+/** Machines are well, the branch is good, and persons put back what the floor needs. */
+function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
+  world.faults.heal();
+  world.repository.head = revisionOf(200);
+  for (const node of world.nodes.values()) {
+    boot(world, node);
+    node.cutOffUntilMs = 0;
+    node.flapsUntilMs = 0;
+    node.diskFullUntilMs = 0;
+    node.application.stale = null;
+  }
+  world.tell({ kind: 'fault', node: null, what: 'all is healed' });
+  const spare = world.nodes.size - batchMax - world.site.servingMin;
+  let held = 0;
+  for (const node of world.nodes.values()) {
+    if (serves(world, node.name) || node.disk.drained.length > 0) continue;
+    if (held < spare && drawn.chance(0.5)) held++;
+    else for (const member of world.members) rotate(world, member, node.name, 'in', 'operator');
+  }
+}
+
+/** Starts a call of the engine. It ends by itself, or by its doom. */
+function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
+  const { simulation, world, random } = stage;
+  const { mutant = {} } = simulation;
+  const name = `run${world.sessions.length + 1}`;
+  const chance = random.fork(name);
+  const earlier = command === 'resume' || command === 'abort' ? holderOf(world) : null;
+  const session: Session = {
+    name,
+    command,
+    chain: earlier?.chain ?? name,
+    startedAtMs: world.clock.passedMs(),
+    stop: new AbortController(),
+    doom,
+    isDead: false,
+    frozenUntilMs: 0,
+    end: null,
+    run: null,
+    plan: null,
+    step: null,
+    release: null,
+    calls: 0,
+    effects: 0,
+    looks: new Map(),
+    before: earlier?.before ?? new Map(),
+  };
+  world.sessions.push(session);
+  world.tell({ kind: 'started', session });
+  const plain = portsOf(world, session, chance);
+  const ports = mutant.ports?.(plain, world, session) ?? plain;
+  const site = mutant.site?.(world.site) ?? world.site;
+  const request = {
+    site,
+    strategy: mutant.strategy?.(stage.strategy) ?? stage.strategy,
+    nodes: null,
+    signal: session.stop.signal,
+    confirm: async () => {
+      await ports.clock.sleep(chance.chance(0.2) ? chance.integer({ min: 0, max: 5000 }) : 0);
+      return true;
+    },
+  };
+  const node = chance.pick(site.nodes).name;
+  const byHand = { nodes: [node], force: false, signal: session.stop.signal };
+  const calls: { readonly [C in SessionCommand]: () => Promise<Report | unknown> } = {
+    deploy: () => deploy({ ...request, ref: 'main' }, ports),
+    rollback: () => rollback({ ...request, to: null }, ports),
+    resume: () => resume({ ...request, force: false }, ports),
+    abort: () => abort({ ...request, force: false }, ports),
+    unlock: () => unlockAll(site, ports),
+    drain: () => setRotation(site, ports, { ...byHand, to: 'out' }),
+    enable: () => setRotation(site, ports, { ...byHand, to: 'in' }),
+  };
+  calls[command]().then(
+    (result) => {
+      if (session.isDead) return;
+      session.end = isReport(result)
+        ? { kind: 'report', report: mutant.report?.(result) ?? result }
+        : { kind: 'done' };
+      world.tell({ kind: 'ended', session });
+    },
+    (error: unknown) => {
+      if (session.isDead) return;
+      session.end = { kind: 'thrown', error };
+      world.tell({ kind: 'ended', session });
+    },
+  );
+  return session;
+}
+
+/** As `sluice unlock` does: whatever is seen to be locked is freed. */
+async function unlockAll(site: Site, ports: Ports): Promise<unknown> {
+  const { nodes } = await observe(site, ports);
+  const locks = Object.values(nodes).flatMap(({ name, lock }) => (lock ? [{ node: name, lock }] : []));
+  return unlock(site, ports, { locks, reason: 'it hangs' });
+}
+
+/** The newest run that holds a lock. */
+const holderOf = ({ sessions, nodes }: World): Session | null =>
+  sessions.findLast(({ run }) =>
+    [...nodes.values()].some(({ disk }) => run !== null && disk.lock?.run === run),
+  ) ?? null;
+
+const isReport = (value: unknown): value is Report =>
+  typeof value === 'object' && value !== null && 'outcome' in value;
+
+function endOf(session: Session): string {
+  const { command, isDead, end } = session;
+  const report = reportOf(session);
+  if (report) return `${command}: ${report.outcome}${report.failure ? ` ${report.failure.code}` : ''}`;
+  if (isDead) return `${command}: died`;
+  if (end?.kind === 'thrown')
+    return `${command}: ${isDeployError(end.error) ? end.error.code : String(end.error)}`;
+  return `${command}: ${end === null ? 'goes on' : 'done'}`;
+}

@@ -1,0 +1,164 @@
+import type { NodeName } from '../core/node.ts';
+import type { ServerState } from '../core/observation.ts';
+import type { ReleaseId, Revision } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
+import { countAnswer, type Member, type SimulatedBalancer, takesRequests, viewOf } from './balancer.ts';
+import type { VirtualClock } from './clock.ts';
+import type { Faults } from './faults.ts';
+import { answering, type SimulatedNode } from './node.ts';
+import type { SeededRandom } from './random.ts';
+import { type Actor, isByHand, isRun, type Session } from './session.ts';
+import { eventText, type Request, type WorldEvent } from './world-event.ts';
+
+/** All that is so: what checkers look at, and what ports show a part of. */
+export interface World {
+  readonly site: Site;
+  readonly clock: VirtualClock;
+  readonly random: SeededRandom;
+  readonly faults: Faults;
+  readonly nodes: ReadonlyMap<NodeName, SimulatedNode>;
+  readonly balancers: readonly SimulatedBalancer[];
+  /** Of all balancers. */
+  readonly members: readonly Member[];
+  readonly repository: Repository;
+  readonly requests: Set<Request>;
+  readonly sessions: Session[];
+  readonly isTraced: boolean;
+  /** One line for everything that happened, each with its time. */
+  readonly trace: string[];
+  /** Something that no run did last changed the site then. */
+  disturbedAtMs: number;
+  tell(event: WorldEvent): void;
+  /** The application starts anew as `release`, whatever it was doing. */
+  restart(node: SimulatedNode, change: Pick<Switch, 'by' | 'release' | 'sentAtMs'>): void;
+}
+
+type Switch = Extract<WorldEvent, { kind: 'switched' }>;
+
+export interface Repository {
+  /** What the branch is at. */
+  head: Revision;
+  /** Where each revision does not work: the nodes on which it fails its checks. */
+  readonly brokenOn: Map<Revision, readonly NodeName[]>;
+}
+
+export type WorldParts = Omit<
+  World,
+  'members' | 'requests' | 'sessions' | 'trace' | 'disturbedAtMs' | 'tell' | 'restart'
+>;
+
+export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void): World {
+  const world: World = {
+    ...parts,
+    members: parts.balancers.flatMap(({ members }) => members),
+    requests: new Set(),
+    sessions: [],
+    trace: [],
+    disturbedAtMs: 0,
+    tell(event) {
+      if (event.kind === 'fault') world.disturbedAtMs = world.clock.passedMs();
+      if ((event.kind === 'effect' || event.kind === 'rotation') && isRun(event.by)) event.by.effects++;
+      if (world.isTraced)
+        world.trace.push(`${String(world.clock.passedMs()).padStart(8)} ${eventText(event)}`);
+      onEvent(event);
+    },
+    restart(node, change) {
+      const { application } = node;
+      const nowMs = world.clock.nowMs();
+      const { staleCodeMs } = world.faults.mix;
+      const old = application.release;
+      application.stale =
+        staleCodeMs > 0 && !world.faults.isHealed && old !== null && old !== change.release
+          ? { release: old, untilMs: nowMs + staleCodeMs }
+          : null;
+      application.release = change.release;
+      application.readyAtMs = nowMs + node.startMs;
+      node.changedAtMs = world.clock.passedMs();
+      world.tell({ kind: 'switched', node, ...change, cut: cutRequests(world, node) });
+    },
+  };
+  return world;
+}
+
+/** Whatever runs on a node ends there and then. */
+export function cutRequests(world: World, node: SimulatedNode): readonly Request[] {
+  const cut = [...world.requests].filter(({ server }) => server.node === node.name);
+  for (const request of cut) endRequest(world, request);
+  return cut;
+}
+
+export function endRequest(world: World, request: Request): void {
+  if (world.requests.delete(request)) request.server.sessions--;
+}
+
+/** Every balancer sends the node requests. */
+export const serves = (world: World, node: NodeName): boolean =>
+  world.members.every(({ isUp, servers }) => isUp && takesRequests(servers.get(node)!));
+
+export const nodeOf = (world: World, name: NodeName): SimulatedNode => {
+  const node = world.nodes.get(name);
+  if (!node) throw new RangeError(`there is no node ${name}`);
+  return node;
+};
+
+/** From now on the member sends requests there, or no longer does. */
+export function rotate(
+  world: World,
+  member: Member,
+  node: NodeName,
+  to: ServerState['rotation'],
+  by: Actor,
+): void {
+  const server = member.servers.get(node)!;
+  if (server.rotation === to) return;
+  remember(world, member);
+  const from = server.rotation;
+  server.rotation = to;
+  server.sinceMs = world.clock.passedMs();
+  // What a balancer forgets does not give requests more time.
+  if (from === 'in' && !server.isForgotten) server.leftAtMs = server.sinceMs;
+  server.isForgotten = to === 'in' && by === 'fault';
+  if (to === 'in' || isByHand(by)) server.isHeld = to !== 'in';
+  // A server that was out was not checked: it is taken to be well until its checks say otherwise.
+  if (from === 'out') server.health = 'up';
+  server.contrary = 0;
+  if (!isRun(by)) world.disturbedAtMs = world.clock.passedMs();
+  world.tell({ kind: 'rotation', member, server, from, by });
+}
+
+const pastKept = 12;
+
+/** What could be read until now may be read a while longer. */
+export function remember(world: World, member: Member): void {
+  const { capabilities } = world.balancers.find(({ name }) => name === member.balancer)!;
+  member.past.push({
+    atMs: world.clock.passedMs(),
+    servers: viewOf(member, capabilities.sessions),
+  });
+  if (member.past.length > pastKept) member.past.shift();
+}
+
+/** One round of a member's own checks. */
+export function checkHealth(world: World, member: Member): void {
+  const nowMs = world.clock.nowMs();
+  for (const server of member.servers.values()) {
+    if (server.rotation === 'out') continue;
+    const node = nodeOf(world, server.node);
+    const release = answering(node, nowMs);
+    const isGood =
+      release !== null && !isBroken(world, node, release) && world.clock.passedMs() >= node.flapsUntilMs;
+    if (!countAnswer(server, member.checks, isGood)) continue;
+    world.disturbedAtMs = world.clock.passedMs();
+    world.tell({ kind: 'health', member, server });
+  }
+}
+
+/** The release fails its checks on this node. */
+export function isBroken({ repository }: World, { name, disk }: SimulatedNode, release: ReleaseId): boolean {
+  const revision = disk.releases.get(release)?.revision;
+  return revision !== undefined && (repository.brokenOn.get(revision)?.includes(name) ?? false);
+}
+
+/** The release that each node has, or null. */
+export const currentOf = ({ nodes }: World): ReadonlyMap<NodeName, ReleaseId | null> =>
+  new Map([...nodes.values()].map(({ name, disk }) => [name, disk.current]));

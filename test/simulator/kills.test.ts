@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import type { Site } from '../../src/core/site.ts';
+import { strategies } from '../../strategies/index.ts';
+import { run, story } from './seeds.ts';
+
+const kinds = {
+  rolling: () => ({ strategy: strategies.rolling.create({ batch: [1] }), batchMax: 1 }),
+  'all-at-once': (_random: unknown, nodes: number) => ({
+    strategy: strategies['all-at-once'].create({}),
+    batchMax: nodes,
+  }),
+} as const;
+
+const site: Partial<Site> = {
+  balancers: [{ name: 'lb1', kind: 'simulated', options: {} }],
+  hooks: [
+    {
+      name: 'migrate',
+      point: 'after:prepare',
+      action: { kind: 'nodes', command: ['migrate'], role: null, once: true, timeoutMs: 60_000 },
+    },
+  ],
+};
+
+/** The first site on which nothing stands in the way of the command. */
+async function fitting(settings: Omit<Parameters<typeof run>[0], 'seed'>): Promise<{
+  readonly seed: number;
+  readonly calls: number;
+}> {
+  for (let seed = 1; seed < 50; seed++) {
+    const { ends, calls, broken } = await run({ ...settings, seed });
+    expect(broken).toEqual([]);
+    if (ends[0] === `${settings.command}: done`) return { seed, calls };
+  }
+  throw new Error('no seed fits');
+}
+
+describe.each(['deploy', 'rollback'] as const)('a %s that dies at any call of a port', (command) => {
+  describe.each(Object.entries(kinds))('by %s', (_name, strategy) => {
+    describe.each(['resume', 'abort'] as const)('is mended by %s', (goesOn) => {
+      test.each([1, 2, 3, 4])('on %d nodes', { timeout: 120_000 }, async (nodes) => {
+        const settings = { nodes, strategy, goesOn, faults: {}, command, site };
+        const { seed, calls } = await fitting(settings);
+        const failed: string[] = [];
+        for (let atCall = 1; atCall <= calls; atCall++) {
+          for (const isSent of [false, true]) {
+            const doom = { death: { atCall, isSent }, signal: null };
+            const simulated = await run({ ...settings, seed, doom });
+            const place = `call ${atCall}, ${isSent ? '' : 'not '}sent: ${simulated.ends.join(', ')}`;
+            if (simulated.ends[0] !== `${command}: died`) failed.push(place);
+            if (simulated.ends.some((end) => end.startsWith('unlock'))) failed.push(place);
+            if (simulated.broken.length > 0) failed.push(`${place}\n${story(simulated)}`);
+          }
+        }
+        expect(failed.slice(0, 2).join('\n\n'), `${failed.length} of ${2 * calls} deaths`).toBe('');
+      });
+    });
+  });
+});

@@ -1,0 +1,344 @@
+import { describe, expect, test } from 'vitest';
+import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
+import type { ServerState } from '../../src/core/observation.ts';
+import type { Release } from '../../src/core/release.ts';
+import type { Site } from '../../src/core/site.ts';
+import { activate } from '../../src/core/step.ts';
+import type { Balancer, BalancerView, HttpAnswer, Ports } from '../../src/ports.ts';
+import { checkers } from '../../src/simulator/checkers/index.ts';
+import type { FaultMix } from '../../src/simulator/faults.ts';
+import type { Mutant } from '../../src/simulator/simulate.ts';
+import { run } from './seeds.ts';
+
+/** A bug that the engine could have, the faults that bring it out, and the promises that it may break. */
+interface Case {
+  readonly mutant: Mutant;
+  readonly faults?: Partial<FaultMix>;
+  readonly site?: Partial<Site>;
+  readonly command?: 'deploy' | 'rollback';
+  readonly caughtBy: readonly string[];
+}
+
+type PortsMutant = NonNullable<Mutant['ports']>;
+
+const everyBalancer =
+  (change: (balancer: Balancer, index: number) => Partial<Balancer>): PortsMutant =>
+  (ports) => ({
+    ...ports,
+    balancers: ports.balancers.map((balancer, index) => ({ ...balancer, ...change(balancer, index) })),
+  });
+
+/** What is read of the servers, by a liar. */
+const seen = (
+  balancer: Balancer,
+  change: (server: ServerState) => ServerState,
+): Pick<Balancer, 'observe'> => ({
+  async observe(signal) {
+    const { members, servers } = await balancer.observe(signal);
+    return { members, servers: servers.map(change) };
+  },
+});
+
+/** Answers to checks, by a liar who knows which release is asked for. */
+const answers =
+  (lie: (honest: () => Promise<HttpAnswer>, body: string) => Promise<HttpAnswer>): PortsMutant =>
+  (ports, _world, session) => ({
+    ...ports,
+    http: {
+      ...ports.http,
+      request: (question, signal) =>
+        lie(
+          () => ports.http.request(question, signal),
+          String(session.step?.kind === 'check' && session.step.release.id),
+        ),
+    },
+  });
+
+/** The command, or what it answers, in the place of the one that the engine sent. */
+type Swap = (command: NodeCommand) => NodeCommand | CommandResult;
+
+const swapped =
+  (swap: Swap): PortsMutant =>
+  (ports) =>
+    withCommands(ports, (_node, command) => swap(command));
+
+const withCommands = (
+  ports: Ports,
+  swap: (node: string, command: NodeCommand) => NodeCommand | CommandResult,
+): Ports => ({
+  ...ports,
+  transport: {
+    ...ports.transport,
+    async run(host, command, options) {
+      const other = swap(host.name, command);
+      return 'status' in other ? other : ports.transport.run(host, other, options);
+    },
+  },
+});
+
+const done: CommandResult = { status: 0, stdout: '', stderr: '' };
+const named =
+  (name: string, swap: Swap): Swap =>
+  (command) =>
+    command.name === name ? swap(command) : command;
+const withParams = (command: NodeCommand, params: Record<string, unknown>): NodeCommand => ({
+  ...command,
+  params: { ...command.params, ...params },
+});
+
+const mutants: { readonly [name: string]: Case } = {
+  'nothing is drained, though it is said to be': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        const out = new Set<string>();
+        return {
+          async change(changes) {
+            for (const { node, to } of changes) to === 'in' ? out.delete(node) : out.add(node);
+          },
+          ...seen(balancer, (server) =>
+            out.has(server.node) ? { ...server, rotation: 'out', sessions: 0 } : server,
+          ),
+        };
+      }),
+    },
+    caughtBy: ['no-spilled-request'],
+  },
+  'requests in flight are not waited for': {
+    mutant: {
+      ports: everyBalancer((balancer) => seen(balancer, (server) => ({ ...server, sessions: 0 }))),
+    },
+    caughtBy: ['no-spilled-request'],
+  },
+  'an old look at the balancers is used again': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        const looks: Promise<BalancerView>[] = [];
+        return {
+          observe(signal) {
+            looks.push(balancer.observe(signal));
+            return looks.at(-8) ?? looks[0]!;
+          },
+        };
+      }),
+    },
+    caughtBy: ['no-spilled-request', 'floor'],
+  },
+  'a node that does not answer passes its checks': {
+    mutant: { ports: answers(async (_honest, body) => ({ status: 200, body })) },
+    caughtBy: ['proof-before-traffic'],
+  },
+  'a release that answers with an error passes its checks': {
+    mutant: { ports: answers((honest, body) => honest().then(() => ({ status: 200, body }))) },
+    faults: { brokenRelease: 1 },
+    caughtBy: ['proof-before-traffic'],
+  },
+  'the next batch does not wait for the checks of the one before': {
+    mutant: { ports: answers(async (_honest, body) => ({ status: 200, body })) },
+    site: { balancers: [], servingMin: 0 },
+    caughtBy: ['blast-radius'],
+  },
+  'the old code in the cache passes the checks of the new': {
+    mutant: {
+      site: (site) => ({ ...site, checks: site.checks.map((check) => ({ ...check, expect: null })) }),
+    },
+    faults: { staleCodeMs: 60_000 },
+    caughtBy: ['proof-before-traffic'],
+  },
+  'the floor is not looked at': {
+    mutant: { site: (site) => ({ ...site, servingMin: 0 }) },
+    faults: { flaps: 3, operatorActs: 3, reboots: 3 },
+    caughtBy: ['floor'],
+  },
+  'a run that lost its lock goes on': {
+    mutant: {
+      ports: (ports, world) =>
+        withCommands(ports, (node, command) => {
+          const holder = world.nodes.get(node)?.disk.lock?.run;
+          if (command.name === 'acquire-lock' || holder === undefined) return command;
+          return withParams(command, { run: holder });
+        }),
+    },
+    faults: { brokenLocks: 1, secondRuns: 3 },
+    caughtBy: ['fencing'],
+  },
+  'two runs go on under one lock': {
+    mutant: {
+      ports: (ports, world) => {
+        const forged = withCommands(ports, (node, command) =>
+          withParams(command, { run: world.nodes.get(node)?.disk.lock?.run ?? command.params.run }),
+        );
+        return {
+          ...forged,
+          transport: {
+            ...forged.transport,
+            async run(host, command, options) {
+              const result = await forged.transport.run(host, command, options);
+              const { run } = (command.params.lock ?? { run: '' }) as { run: string };
+              const stdout = result.stdout.replace(/^= lock \S+ .*\n/gm, run && `= lock ${run} 0 {}\n`);
+              return { ...result, stdout };
+            },
+          },
+        };
+      },
+    },
+    faults: { secondRuns: 3 },
+    caughtBy: ['single-lock'],
+  },
+  'the lock is never given back': {
+    mutant: { ports: swapped(named('release-lock', () => done)) },
+    caughtBy: ['lock-freed'],
+  },
+  'work that runs once leaves no mark': {
+    mutant: {
+      ports: (ports, world) =>
+        withCommands(ports, (node, command) => {
+          if (command.name === 'run-hook') world.nodes.get(node)?.disk.once.clear();
+          return command;
+        }),
+    },
+    faults: { lostReply: 0.1 },
+    site: {
+      hooks: [
+        {
+          name: 'migrate',
+          point: 'after:prepare',
+          action: { kind: 'nodes', command: ['migrate'], role: null, once: true, timeoutMs: 60_000 },
+        },
+      ],
+    },
+    caughtBy: ['once'],
+  },
+  'the release before is deleted': {
+    mutant: {
+      ports: (ports, _world, session) =>
+        withCommands(ports, (node, command) =>
+          command.name === 'remove-releases'
+            ? withParams(command, { ids: [...(command.params.ids as string[]), session.before.get(node)] })
+            : command,
+        ),
+    },
+    caughtBy: ['way-back'],
+  },
+  'nodes that an operator took out are put back': {
+    mutant: {
+      ports: everyBalancer((balancer) => ({
+        change: (changes) =>
+          balancer.change(
+            changes.flatMap((change) =>
+              change.to === 'in'
+                ? ['web1', 'web2', 'web3'].map((node) => ({ ...change, node, server: null }))
+                : [change],
+            ),
+          ),
+      })),
+    },
+    faults: { operatorActs: 3 },
+    caughtBy: ['ours-only'],
+  },
+  'only the first balancer is told to put a node back': {
+    mutant: {
+      ports: everyBalancer((balancer, index) => {
+        const forgotten = new Set<string>();
+        if (index === 0) return {};
+        return {
+          async change(changes, signal) {
+            const others = changes.filter(({ to }) => to !== 'in');
+            for (const { node, to } of changes) to === 'in' ? forgotten.add(node) : forgotten.delete(node);
+            if (others.length > 0) await balancer.change(others, signal);
+          },
+          ...seen(balancer, (server) =>
+            forgotten.has(server.node) ? { ...server, rotation: 'in', health: 'up' } : server,
+          ),
+        };
+      }),
+    },
+    site: { servingMin: 0 },
+    caughtBy: ['nothing-left-drained'],
+  },
+  'the branch is looked up again for each node': {
+    mutant: {
+      ports: (ports, world) =>
+        withCommands(ports, (_node, command) =>
+          command.name === 'receive'
+            ? withParams(command, {
+                release: { ...(command.params.release as Release), revision: world.repository.head },
+              })
+            : command,
+        ),
+    },
+    faults: { branchMoves: 3 },
+    caughtBy: ['one-revision'],
+  },
+  'what is out of rotation is not written down': {
+    mutant: {
+      ports: swapped(named('note', (command) => withParams(command, { drained: null }))),
+    },
+    faults: { killAtCall: 40 },
+    caughtBy: ['converges'],
+  },
+  'a run that failed says that it is done': {
+    mutant: { report: (report) => ({ ...report, exit: 0, outcome: 'done' }) },
+    faults: { brokenRelease: 1 },
+    caughtBy: ['end-is-true'],
+  },
+  'a run that touched the site says that it did not': {
+    mutant: { report: (report) => (report.exit === 1 ? { ...report, exit: 2, outcome: 'refused' } : report) },
+    faults: { brokenRelease: 1 },
+    caughtBy: ['end-is-true'],
+  },
+  'an answer is waited for without end': {
+    mutant: {
+      ports: (ports) => ({
+        ...ports,
+        http: {
+          ...ports.http,
+          request: (question, signal) =>
+            ports.http.request(question, signal).catch(() => new Promise<never>(() => {})),
+        },
+      }),
+    },
+    caughtBy: ['always-ends'],
+  },
+  'an unexpected error goes up to the user': {
+    mutant: {
+      ports: everyBalancer(() => ({
+        change: () => Promise.reject(new TypeError('undefined is not a function')),
+      })),
+    },
+    caughtBy: ['always-ends'],
+  },
+  'a deploy that is done is done again': {
+    mutant: {
+      strategy: (strategy) => ({
+        ...strategy,
+        *steps(input) {
+          yield* strategy.steps(input);
+          yield activate(input.target.nodes.slice(0, 1), input.target);
+        },
+      }),
+    },
+    site: { balancers: [] },
+    caughtBy: ['nothing-to-do'],
+  },
+};
+
+const seedsMax = 100;
+
+describe('a bug in the engine is found', () => {
+  test.each(Object.entries(mutants))('%s', { timeout: 60_000 }, async (_name, one) => {
+    const { mutant, faults = {}, site = {}, command = 'deploy', caughtBy } = one;
+    const complaints = new Set<string>();
+    for (let seed = 1; seed <= seedsMax; seed++) {
+      const { broken } = await run({ seed, mutant, faults, site, command });
+      for (const { promise } of broken) complaints.add(promise);
+      if (caughtBy.some((promise) => complaints.has(promise))) return;
+    }
+    expect.fail(`${seedsMax} seeds, and all that was noticed is: ${[...complaints].join(', ') || 'nothing'}`);
+  });
+
+  test('by each checker', () => {
+    const proved = new Set(Object.values(mutants).flatMap(({ caughtBy }) => caughtBy));
+    const all = [...checkers.map(({ name }) => name), 'converges', 'nothing-to-do'];
+    expect(all.filter((name) => !proved.has(name))).toEqual([]);
+  });
+});

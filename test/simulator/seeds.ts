@@ -1,0 +1,49 @@
+import { setMaxListeners } from 'node:events';
+import type { SeededRandom } from '../../src/simulator/random.ts';
+import {
+  type DrawnStrategy,
+  type Simulated,
+  type Simulation,
+  simulate,
+} from '../../src/simulator/simulate.ts';
+import { strategies } from '../../strategies/index.ts';
+
+// A run waits for many nodes under one signal.
+setMaxListeners(0);
+
+/** Resolves once no promise has anything left to do. */
+export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Every registered strategy, with options of the seed's. */
+const draws: {
+  readonly [K in keyof typeof strategies]: (random: SeededRandom, nodes: number) => DrawnStrategy;
+} = {
+  rolling(random, nodes) {
+    const size = random.integer({ min: 1, max: Math.max(1, Math.floor(nodes / 2)) });
+    const batch = random.chance(0.3) ? [1, '50%'] : [size];
+    const batchMax = Math.max(1, batch.length > 1 ? Math.floor(nodes / 2) : size);
+    return { strategy: strategies.rolling.create({ batch }), batchMax };
+  },
+  'all-at-once': (_random, nodes) => ({
+    strategy: strategies['all-at-once'].create({}),
+    batchMax: nodes,
+  }),
+};
+
+export const drawStrategy = (random: SeededRandom, nodes: number): DrawnStrategy =>
+  (random.chance(0.8) ? draws.rolling : random.pick(Object.values(draws)))(random, nodes);
+
+/** Without a trace, which is faster; a seed that breaks a promise is run again for its trace. */
+export async function run(settings: Pick<Simulation, 'seed'> & Partial<Simulation>): Promise<Simulated> {
+  const simulation = { nextTurn, strategy: drawStrategy, isTraced: false, ...settings };
+  const simulated = await simulate(simulation);
+  return simulated.broken.length === 0 ? simulated : simulate({ ...simulation, isTraced: true });
+}
+
+/** What a person needs who looks into a seed that failed. */
+export const story = ({ seed, broken, trace }: Simulated, lines = 40): string =>
+  [
+    `seed ${seed}`,
+    ...broken.map(({ promise, how }) => `  ${promise}: ${how}`),
+    ...trace.filter((line) => !/ reads /.test(line)).slice(-lines),
+  ].join('\n');
