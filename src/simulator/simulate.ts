@@ -123,7 +123,6 @@ function setStage(simulation: Simulation): Stage {
     },
     (event) => watcher.see(event),
   );
-  watcher.begin(world);
   const broken = random.fork('broken');
   world.repository.brokenOn.set(
     revisionOf(100),
@@ -133,6 +132,7 @@ function setStage(simulation: Simulation): Stage {
     if (node.disk.current !== null) continue;
     for (const member of world.members) member.servers.get(node.name)!.health = 'down';
   }
+  watcher.begin(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
   return { simulation, world, watcher, random, strategy, batchMax, expected: 0 };
 }
@@ -198,6 +198,7 @@ async function healed(stage: Stage): Promise<void> {
   heal(stage, drawn);
   await pass(stage, 40_000);
   await freeLocks(stage, drawn);
+  await pass(stage, 10_000);
   if (watcher.broken.length > 0) return;
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
@@ -232,7 +233,12 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
       deaths++;
       command = drawCommand();
       await pass(stage, 40_000);
-    } else if (reportOf(session)?.failure?.code === 'NOT_RESUMABLE') command = 'unlock';
+      continue;
+    }
+    const refusal = reportOf(session)?.failure?.code;
+    if (refusal === 'NOT_RESUMABLE') command = 'unlock';
+    // To go on with a release that does not work would take too many nodes: there is the way back.
+    else if (refusal === 'PLAN_UNSAFE' && command === 'resume') command = 'abort';
     else if (isLocked(world)) watcher.complain('converges', `a lock is left: ${endOf(session)}`);
   }
 }

@@ -18,5 +18,5 @@ for major in 22 24; do
     echo "The tests fail on Node.js $major." >&2
     exit 1
   fi
-  echo "Node.js $major: $(grep -E '^ *Tests' "$logs/$major" | sed 's/\x1b\[[0-9;]*m//g; s/^ *//')"
+  echo "Node.js $major: $(sed 's/\x1b\[[0-9;]*m//g' "$logs/$major" | grep -E '^ *Tests' | sed 's/^ *//')"
 done

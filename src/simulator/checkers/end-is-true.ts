@@ -8,9 +8,10 @@ import type { Checker } from './checker.ts';
 export const endIsTrue: Checker = {
   name: 'end-is-true',
   watch(world) {
-    let last: Session | null = null;
+    const touched = new Map<Session, number>();
     return (event) => {
-      if ((event.kind === 'effect' || event.kind === 'rotation') && isRun(event.by)) last = event.by;
+      if ((event.kind === 'effect' || event.kind === 'rotation') && isRun(event.by))
+        touched.set(event.by, world.clock.passedMs());
       if (event.kind !== 'ended') return null;
       const { session } = event;
       const report = reportOf(session);
@@ -20,15 +21,19 @@ export const endIsTrue: Checker = {
       }
       if (report.exit === 3 && report.failure === null && report.warnings.length === 0)
         return `${session.name} needs a person, and does not say what for`;
-      // Another run may have gone on since this one freed the nodes.
-      if (last !== null && last !== session && session.effects > 0) return null;
-      return falseReport(world, session, report) ?? falseExit(world, session, report);
+      // What another run did since this one looked it cannot know.
+      const looked = Math.min(touched.get(session) ?? session.startedAtMs, lastLookOf(world, session));
+      const isDisturbed = [...touched].some(([other, atMs]) => other !== session && atMs >= looked);
+      return isDisturbed ? null : (falseReport(world, session, report) ?? falseExit(world, session, report));
     };
   },
 };
 
+const lastLookOf = (world: World, session: Session): number =>
+  Math.min(...world.members.map(({ name }) => session.looks.get(name) ?? 0));
+
 function falseReport(world: World, session: Session, { nodes }: Report): string | null {
-  const looked = Math.min(...world.members.map(({ name }) => session.looks.get(name) ?? 0));
+  const looked = lastLookOf(world, session);
   for (const { name, release, serving, servers } of nodes ?? []) {
     const { current } = world.nodes.get(name)!.disk;
     // A node that could not be read is reported as having nothing, and a balancer as having no servers.
