@@ -2,10 +2,19 @@ import type { Fence } from '../../commands/fenced.ts';
 import { userCommand } from '../../commands/shell.ts';
 import { switchTo } from '../../commands/switch.ts';
 import { isDeployError } from '../../core/errors.ts';
-import type { Node } from '../../core/node.ts';
+import type { Node, NodeName } from '../../core/node.ts';
 import { serversOf } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
-import { around, attemptsMax, eachNode, fenceFor, onNode, type Run } from '../run.ts';
+import {
+  around,
+  attemptsMax,
+  eachNode,
+  fenceFor,
+  type NodeFailure,
+  onNode,
+  type Run,
+  stepFailed,
+} from '../run.ts';
 import { awaitDrained } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
@@ -16,13 +25,28 @@ export const activate: StepHandler<'activate'> = {
     `current -> ${site.deployTo}/releases/${release.id}`,
     ...site.activate.map(userCommand),
   ],
-  execute: (step, run) =>
-    eachNode(run, step, async (node) => {
-      const fence = fenceFor(run, node.name, around(run, step));
-      for (let attempt = 1; !(await switched(step, run, { node, fence, attempt })); attempt++);
-      return null;
-    }),
+  async execute(step, run) {
+    try {
+      // One look for the whole batch: what is told again must not leave fewer nodes than the floor, all taken together.
+      const busy = new Map((await drainedOf(run, step.nodes)).map(({ node, error }) => [node, error]));
+      return await eachNode(run, step, async (node) => {
+        const error = busy.get(node.name);
+        if (error) throw error;
+        const fence = fenceFor(run, node.name, around(run, step));
+        for (let attempt = 1; !(await switched(step, run, { node, fence, attempt })); attempt++);
+        return null;
+      });
+    } catch (error) {
+      return stepFailed(run, error);
+    }
+  },
 };
+
+const drainedOf = (run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> =>
+  awaitDrained(
+    run,
+    nodes.filter((node) => serversOf(run.observed, node).length > 0),
+  );
 
 interface Attempt {
   readonly node: Node;
@@ -31,14 +55,12 @@ interface Attempt {
 }
 
 /**
- * Looks once more that no request can come, then switches. False if the reply was lost: it is looked at again before
- * it is done again, for much may have happened since.
+ * Switches the node. False if the reply was lost: before it is done again it is looked at again, for much may have
+ * happened since.
  */
 async function switched(step: Activate, run: Run, { node, fence, attempt }: Attempt): Promise<boolean> {
-  if (serversOf(run.observed, node.name).length > 0) {
-    const [busy] = await awaitDrained(run, [node.name]);
-    if (busy) throw busy.error;
-  }
+  const [busy] = attempt === 1 ? [] : await drainedOf(run, [node.name]);
+  if (busy) throw busy.error;
   try {
     await onNode(run.ports, node, switchTo(fence, run.site, step.release), { attemptsMax: 1 });
     return true;
