@@ -89,8 +89,10 @@ test('S34: resume redoes nothing that is done, and never a migration', { timeout
 test('a run whose lock was taken over changes nothing any more, and says so', async () => {
   const site = await lab.site({ name: 'fenced', nodes: 3 });
   const first = await site.deployed('good-1');
+  // It has the node out, and is between two commands when its lock is taken.
+  await site.configure({ hooks: { 'before:activate': [{ run: 'sleep 6', on: 'operator' }] } });
   const run = site.startDeploy('good-2', '--json');
-  await run.printed(starting('activate', 'web1'));
+  await run.printed(starting('hook', 'web1'));
   const aborted = await elsewhere(site, 'abort', 'production', '--yes', '--force');
   const ended = await run.ended;
   expect(ended.exit, ended.output).toBe(3);
