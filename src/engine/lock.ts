@@ -24,7 +24,7 @@ export interface LockRequest {
 /**
  * Takes the lock on every node of the stage, and returns the nodes as they are under it. The first node is asked
  * alone: of two runs that start together exactly one gets it, and the other has nothing to give back. Throws
- * `LOCKED`, with nothing held.
+ * `LOCKED` or `NODE_BUSY`, with nothing held.
  */
 export async function takeLock({
   site,
@@ -38,11 +38,12 @@ export async function takeLock({
   const startedAt = isoTime(ports.clock.nowMs());
   const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt, intent };
   const take = async (node: Node): Promise<NodeState> => {
-    const { acquired, state } = await onNode(
+    const { acquired, busy, state } = await onNode(
       ports,
       node,
       acquireLock(node, site, lock, from[node.name] ?? null),
     );
+    if (busy) throw failure('NODE_BUSY', { node: node.name, deployTo: site.deployTo });
     if (!acquired) throw lockedBy(node, state.lock);
     return state;
   };

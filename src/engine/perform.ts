@@ -83,7 +83,7 @@ async function agree(request: RunRequest & Intent, ports: Ports): Promise<Propos
 /** Nothing was changed: the site is as it was. */
 function refusal({ signal }: RunRequest, error: DeployError): Ended {
   if (signal.aborted) return nothingDone('interrupted', error, null, signal);
-  const locked = ['LOCKED', 'LOCK_RACE', 'HOLDER_ALIVE'].includes(error.code);
+  const locked = ['LOCKED', 'LOCK_RACE', 'HOLDER_ALIVE', 'NODE_BUSY'].includes(error.code);
   return nothingDone(locked ? 'locked' : 'refused', error);
 }
 

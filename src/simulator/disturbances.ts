@@ -80,6 +80,7 @@ function reboot(world: World, node: SimulatedNode): void {
   if (!node.isUp) return;
   node.isUp = false;
   node.boots++;
+  node.isBusy = false;
   cutRequests(world, node);
   world.tell({ kind: 'fault', node: node.name, what: 'reboots' });
   world.clock.after(world.random.integer({ min: 3000, max: 20_000 }), () => boot(world, node));

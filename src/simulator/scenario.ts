@@ -159,6 +159,7 @@ export function drawNode(random: SeededRandom, node: Node, { releases, startsAtO
     disk,
     isUp: true,
     boots: 1,
+    isBusy: false,
     application: { release: live, readyAtMs: 0, stale: null },
     changedAtMs: Number.NEGATIVE_INFINITY,
     answers: new Map(),
