@@ -23,6 +23,7 @@ export interface Flags {
   readonly strategy?: string;
   readonly batch?: string;
   readonly onFailure?: string;
+  readonly failuresMax?: string;
   readonly reason?: string;
   readonly runs?: string;
   readonly seed?: string;
@@ -49,8 +50,10 @@ export interface Work {
   readonly wanted: string;
 }
 
-export const siteOf = ({ environment, words, flags: { strategy, batch, onFailure } }: Call): Promise<Site> =>
-  environment.config.load(words[0] ?? '', { strategy, batch, onFailure });
+export const siteOf = ({ environment, words, flags }: Call): Promise<Site> => {
+  const { strategy, batch, onFailure, failuresMax } = flags;
+  return environment.config.load(words[0] ?? '', { strategy, batch, onFailure, failuresMax });
+};
 
 /** Opens the ports of a site for `work`, and closes them whatever happens. */
 export async function onSite<const R>(

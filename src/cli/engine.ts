@@ -10,13 +10,14 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
   ]);
-  const { abort, deploy, propose, proposeRollback, resume, rollback } = run;
+  const { abort, deploy, promote, propose, proposeRollback, resume, rollback } = run;
   const { preflight, setup } = checking;
   return {
     deploy,
     rollback,
     resume,
     abort,
+    promote,
     propose,
     proposeRollback,
     observe: observing.observe,

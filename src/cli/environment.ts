@@ -4,7 +4,7 @@ import type { Event } from '../core/event.ts';
 import type { JsonSchema } from '../core/field.ts';
 import type { Site, StrategySettings } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import type { abort, deploy, propose, proposeRollback, resume, rollback } from '../engine/deploy.ts';
+import type { abort, deploy, promote, propose, proposeRollback, resume, rollback } from '../engine/deploy.ts';
 import type { history } from '../engine/history.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
@@ -53,6 +53,7 @@ export interface Engine {
   readonly rollback: typeof rollback;
   readonly resume: typeof resume;
   readonly abort: typeof abort;
+  readonly promote: typeof promote;
   readonly propose: typeof propose;
   readonly proposeRollback: typeof proposeRollback;
   readonly observe: typeof observe;

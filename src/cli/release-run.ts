@@ -1,17 +1,18 @@
 import { count, type ExitStatus, failure } from '../core/errors.ts';
-import type { Report } from '../core/event.ts';
+import type { Report, RunCommand } from '../core/event.ts';
 import type { Proposal, RunRequest } from '../engine/deploy.ts';
 import { planSummary } from '../reporters/plan-text.ts';
 import type { Reporter } from '../reporters/reporter.ts';
 import { asking, confirmed, mustBeConfirmable } from './ask.ts';
 import { type Call, onSite, paintOf, siteOf, type Work, wantedOf } from './call.ts';
+import { askWhatToDo, mayAsk } from './decide.ts';
 import { requestOf } from './request.ts';
 import { reporterOf } from './screen.ts';
 
 /** What the commands share that change releases: a reporter, a question, and the exit status of the report. */
 export async function releaseRun(
   call: Call,
-  command: 'deploy' | 'rollback' | 'resume' | 'abort',
+  command: RunCommand,
   run: (request: RunRequest, work: Work) => Promise<Report>,
 ): Promise<ExitStatus> {
   mustBeConfirmable(call, command);
@@ -19,7 +20,10 @@ export async function releaseRun(
   const wanted = wantedOf(call, site);
   const reporter = await reporterOf(call, wanted);
   const title = `${command} of ${wanted}`;
-  const request = await requestOf(call, site, (proposal) => confirmPlan(call, { title, reporter, proposal }));
+  const request = await requestOf(call, site, {
+    confirm: (proposal) => confirmPlan(call, { title, reporter, proposal }),
+    decide: mayAsk(call) ? (trouble) => askWhatToDo(call, { reporter, trouble }) : null,
+  });
   const stopListening = sayWhatASignalDoes(call, reporter);
   try {
     const report = await onSite(

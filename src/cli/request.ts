@@ -7,7 +7,7 @@ import type { Call } from './call.ts';
 export const requestOf = async (
   { environment, flags }: Call,
   site: Site,
-  confirm: RunRequest['confirm'],
+  questions: Pick<RunRequest, 'confirm' | 'decide'>,
 ): Promise<RunRequest> => ({
   site,
   nodes:
@@ -19,5 +19,5 @@ export const requestOf = async (
         ),
   strategy: await environment.config.strategy(site.strategy),
   signal: environment.signal,
-  confirm,
+  ...questions,
 });

@@ -2,7 +2,7 @@ import type { NodeCommand } from '../core/command.ts';
 import { isPlainObject } from '../core/field.ts';
 import { parseIntent } from '../core/intent.ts';
 import type { Node } from '../core/node.ts';
-import type { Current, LockState, NodeState, OnceMark, ReleaseState } from '../core/observation.ts';
+import type { Current, Held, LockState, NodeState, OnceMark, ReleaseState } from '../core/observation.ts';
 import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { layout } from './layout.ts';
@@ -45,6 +45,7 @@ export function inspectScript({ deployTo, linkedDirs, linkedFiles }: Place): str
     `  { read -r run; read -r details; } < ${layout.lock} || :`,
     `  beat=0; read -r beat 2>/dev/null < ${layout.heartbeat} || :`,
     '  say lock "$run" "$beat" "$details"',
+    `  [ ! -f ${layout.held} ] || { { read -r run; read -r details; } < ${layout.held} || :; say held "$run" "$details"; }`,
     'fi',
     ...linkedFiles.map((path) => `[ -f ${quote(`${layout.shared}/${path}`)} ] || say missing ${quote(path)}`),
     ...linkedDirs.map((path) => lostFiles(deployTo, path)),
@@ -113,7 +114,7 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     releases,
     proved: live !== null && provedBy(lines, live) ? live : null,
     drained: all('drained'),
-    lock: lockOf(all('lock')[0], Number(all('now')[0])),
+    lock: lockOf(all('lock')[0], all('held')[0], Number(all('now')[0])),
     once: onceMarksOf(all('once')),
     problems: problemsOf(node, place, lines, current),
   };
@@ -194,14 +195,38 @@ function decoded(name: string): string {
   }
 }
 
-function lockOf(line: string | undefined, nowSeconds: number): LockState | null {
+function lockOf(
+  line: string | undefined,
+  heldLine: string | undefined,
+  nowSeconds: number,
+): LockState | null {
   if (line === undefined) return null;
   const [run = '', beat = '0', ...details] = line.split(' ');
   const known = parseDetails(details.join(' '));
-  return { run, ...known, silentMs: Math.max(0, nowSeconds - Number(beat)) * 1000 };
+  const silentMs = Math.max(0, nowSeconds - Number(beat)) * 1000;
+  return { run, ...known, silentMs, held: heldOf(run, heldLine) };
 }
 
-function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs'> {
+/** What another run left there says nothing of this one. */
+function heldOf(run: string, line = ''): Held | null {
+  const [by, ...details] = line.split(' ');
+  if (by !== run) return null;
+  const unknown = { since: 'an unknown time', why: 'nobody knows for what', hold: null };
+  try {
+    const value: unknown = JSON.parse(details.join(' '));
+    if (!isPlainObject(value)) return unknown;
+    const { since, why, hold } = value;
+    return {
+      since: typeof since === 'string' ? since : unknown.since,
+      why: typeof why === 'string' ? why : unknown.why,
+      hold: typeof hold === 'string' ? hold : null,
+    };
+  } catch {
+    return unknown;
+  }
+}
+
+function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs' | 'held'> {
   const unknown = {
     holder: 'somebody',
     host: 'an unknown host',

@@ -14,6 +14,8 @@ export const layout = {
   /** Made by the run that takes a dead run's lock over. */
   claim: (run: string): string => `.sluice/claim.${run}`,
   heartbeat: '.sluice/heartbeat',
+  /** The run that waits for a person, then a line of JSON: why, and since when. */
+  held: '.sluice/held',
   /** Held by the kernel for a command that must be alone on the node, for as long as it runs. */
   busy: '.sluice/busy',
   drained: '.sluice/drained',

@@ -24,7 +24,7 @@ export interface Acquired {
 export const acquireLock = (
   node: Node,
   site: Site,
-  lock: Omit<LockState, 'silentMs'>,
+  lock: Omit<LockState, 'silentMs' | 'held'>,
   from: string | null,
 ): NodeCommand<Acquired> => {
   const { run, ...details } = lock;
@@ -102,7 +102,7 @@ export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): Nod
       pruneJournals,
       words('rm', '-rf', '.sluice/incoming'),
       words('mkdir', '.sluice/incoming'),
-      `rm -f ${layout.claim('*')} ${layout.lock}`,
+      `rm -f ${layout.claim('*')} ${layout.held} ${layout.lock}`,
     ].join('\n'),
   )}`,
   parse: () => undefined,
@@ -126,7 +126,7 @@ export const breakLock = (deployTo: string, run: string, historyLine: string): N
     `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
     `[ "$holder" = ${quote(run)} ] || exit 0`,
     `${words('printf', '%s\\n', historyLine)} >> ${layout.history}`,
-    `rm -f ${layout.claim('*')} ${layout.lock}`,
+    `rm -f ${layout.claim('*')} ${layout.held} ${layout.lock}`,
     'echo "= broken"',
   ].join('\n'),
   parse: (stdout) => /^= broken$/m.test(stdout),

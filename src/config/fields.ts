@@ -32,9 +32,9 @@ import type { StrategySettings } from '../core/site.ts';
 import type { StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
+import { nodeCount } from './node-count.ts';
 import { nodeList } from './node-list.ts';
 import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
-import { servingMin } from './serving-min.ts';
 
 /** What a config may name, passed in by whoever starts the program. */
 export interface Registries {
@@ -78,7 +78,7 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   ),
   servingMin: describe(
     'The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all.',
-    defaultsTo(servingMin, '50%'),
+    defaultsTo(nodeCount, '50%'),
   ),
   drain: describe(
     'How a node leaves and joins the rotation.',
@@ -103,8 +103,13 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   ssh: describe('How nodes are reached.', defaultsTo(objectOf(sshFields), {}, 'see below')),
   onFailure: describe(
     "What happens when a step fails: 'rollback' puts every node back, 'rollback-batch' only those that are out of " +
-      "rotation, 'halt' changes nothing more.",
-    defaultsTo(oneOf(['rollback', 'rollback-batch', 'halt']), 'rollback'),
+      "rotation, 'halt' changes nothing more, 'hold' likewise and waits for sluice promote or sluice abort.",
+    defaultsTo(oneOf(['rollback', 'rollback-batch', 'halt', 'hold']), 'rollback'),
+  ),
+  failuresMax: describe(
+    'How many nodes may fail, as a count or a part (rounded down) of all, before onFailure decides: they are left out, ' +
+      'and come back with what they had.',
+    defaultsTo(nodeCount, 0),
   ),
   stages: describe(
     'The places that the site runs at, each with the settings that differ there: objects merge with those above, ' +

@@ -10,6 +10,8 @@ export interface Overrides {
   /** `2`, `30%`, or several of them: `1,30%,100%`. */
   readonly batch?: string | undefined;
   readonly onFailure?: string | undefined;
+  /** `2` or `10%`. */
+  readonly failuresMax?: string | undefined;
 }
 
 /** Lays them over the settings; problems that they cause begin with the flag. */
@@ -35,7 +37,7 @@ const strategyName = (setting: unknown): string =>
   String((isPlainObject(setting) ? setting.name : setting) ?? 'rolling');
 
 const layerOf = (
-  { strategy, batch, onFailure }: Overrides,
+  { strategy, batch, onFailure, failuresMax }: Overrides,
   name: string,
 ): Readonly<Record<string, unknown>> => ({
   ...(strategy === undefined && batch === undefined
@@ -47,14 +49,18 @@ const layerOf = (
         },
       }),
   ...(onFailure === undefined ? {} : { onFailure }),
+  ...(failuresMax === undefined
+    ? {}
+    : { failuresMax: /^\d+$/.test(failuresMax) ? Number(failuresMax) : failuresMax }),
 });
 
 /** The problem as it reads for a flag, if one caused it. */
-function flagOf(text: string, { strategy, batch, onFailure }: Overrides): string | null {
+function flagOf(text: string, { strategy, batch, onFailure, failuresMax }: Overrides): string | null {
   const flags = [
     { given: batch, path: /^strategy\.batch(\[\d+\])?/, flag: '--batch' },
     { given: strategy, path: /^strategy(\.name)?(?=:)/, flag: '--strategy' },
     { given: onFailure, path: /^onFailure/, flag: '--on-failure' },
+    { given: failuresMax, path: /^failuresMax/, flag: '--failures-max' },
   ];
   const cause = flags.find(({ given, path }) => given !== undefined && path.test(text));
   return cause ? text.replace(cause.path, cause.flag) : null;

@@ -47,9 +47,14 @@ export interface StageConfig {
   readonly ssh?: SshConfig;
   /**
    * What happens when a step fails: 'rollback' puts every node back, 'rollback-batch' only those that are out of
-   * rotation, 'halt' changes nothing more.
+   * rotation, 'halt' changes nothing more, 'hold' likewise and waits for sluice promote or sluice abort.
    */
-  readonly onFailure?: 'rollback' | 'rollback-batch' | 'halt';
+  readonly onFailure?: 'rollback' | 'rollback-batch' | 'halt' | 'hold';
+  /**
+   * How many nodes may fail, as a count or a part (rounded down) of all, before onFailure decides: they are left out,
+   * and come back with what they had.
+   */
+  readonly failuresMax?: number | `${number}%`;
 }
 
 export interface SourceConfig {

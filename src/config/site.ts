@@ -12,9 +12,9 @@ import {
 import { type HookSpec, hookPoints } from '../core/hook.ts';
 import type { Check, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
+import { countOf } from './node-count.ts';
 import { type Overrides, withOverrides } from './overrides.ts';
 import { secretReader } from './secrets.ts';
-import { servingMinOf } from './serving-min.ts';
 import { atStage } from './stage.ts';
 import { validate } from './validate.ts';
 
@@ -83,7 +83,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   nodes: settings.nodes.flat(),
   balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),
   strategy: settings.strategy,
-  servingMin: servingMinOf(settings.servingMin, settings.nodes.flat().length),
+  servingMin: countOf(settings.servingMin, settings.nodes.flat().length, 'up'),
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
   activate: settings.activate,
@@ -91,6 +91,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   become: settings.become,
   ssh: sshOf(settings.ssh, local),
   onFailure: settings.onFailure,
+  failuresMax: countOf(settings.failuresMax, settings.nodes.flat().length, 'down'),
 });
 
 const sourceOf = ({ git, timeout, ...source }: Settings['source'], local: Local): GitSource => ({

@@ -4,8 +4,8 @@ import { hookPoints } from '../core/hook.ts';
 import { suggestion } from '../core/nearest.ts';
 import type { Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
+import { countOf } from './node-count.ts';
 import { type NodeList, nodesMax } from './node-list.ts';
-import { servingMinOf } from './serving-min.ts';
 
 /**
  * What the settings must be together: every broken rule, each problem beginning with its path. A rule is left out
@@ -91,7 +91,7 @@ function floorThatCannotBeKept({
   const total = nodes.flat().length;
   const behindBalancer = Object.keys(balancers).length > 0;
   const most = behindBalancer ? total - 1 : total;
-  const count = servingMinOf(servingMin, total);
+  const count = countOf(servingMin, total, 'up');
   if (count <= most) return [];
   const got = `got ${shown(servingMin)}${typeof servingMin === 'number' ? '' : `, which is ${nodeCount(count)}`}`;
   if (!behindBalancer) return [`servingMin: expected at most ${most}, the number of nodes, ${got}`];

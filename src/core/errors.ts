@@ -8,6 +8,7 @@ export const exitStatuses = {
   3: 'failed, and needs a person; the message says what is where',
   4: 'held; waiting for promote or abort',
   5: 'locked by another run',
+  6: 'done in part; nodes that were left out are behind, and sluice sync brings them on',
   130: 'interrupted by Ctrl-C; every node is in a safe state',
   143: 'interrupted by SIGTERM; every node is in a safe state',
 } as const;
@@ -176,9 +177,11 @@ const catalogue = {
     message: (d: { node: string; lock: LockState }) =>
       `${d.lock.holder} holds the lock (on ${d.node}) since ${d.lock.startedAt}: ${d.lock.reason}, from ${d.lock.host}.`,
     hint: (d: { lock: LockState }) =>
-      d.lock.silentMs > lockStaleMs
-        ? `its last heartbeat was ${Math.round(d.lock.silentMs / 1000)} s ago, so that run is dead: sluice status shows what it left, sluice resume finishes it, sluice abort goes back to the release before.`
-        : 'that run is alive: wait for it to end.',
+      d.lock.held
+        ? 'it is held: sluice promote goes on, sluice abort goes back to the release before.'
+        : d.lock.silentMs > lockStaleMs
+          ? `its last heartbeat was ${Math.round(d.lock.silentMs / 1000)} s ago, so that run is dead: sluice status shows what it left, sluice resume finishes it, sluice abort goes back to the release before.`
+          : 'that run is alive: wait for it to end.',
   },
   LOCK_RACE: {
     message: (d: { node: string }) => `Another run took the lock on ${d.node} at the same moment.`,
@@ -209,6 +212,23 @@ const catalogue = {
       `${d.lock.holder} (from ${d.lock.host}) may still be at it: ${d.lock.reason}, last heartbeat ${Math.round(d.lock.silentMs / 1000)} s ago.`,
     hint: () =>
       `wait until it has been silent for ${lockStaleMs / 1000} s, or say --force: that run then changes nothing any more.`,
+  },
+  HELD: {
+    message: (d: { why: string }) => `The run is held: ${d.why}.`,
+    hint: () => 'sluice promote goes on, sluice abort goes back to the release before.',
+  },
+  NOT_HELD: {
+    message: (d: { lock: LockState | null }) =>
+      d.lock === null
+        ? 'Nothing is held: no node is locked.'
+        : `The run of ${d.lock.holder} (${d.lock.reason}) is not held.`,
+    hint: (d: { lock: LockState | null }) =>
+      d.lock === null ? null : 'sluice status says how it is; sluice resume finishes a run that died.',
+  },
+  BAKE_FAILED: {
+    message: (d: { name: string; node: string; seen: string }) =>
+      `${d.node} stopped serving during the hold ${d.name}: ${d.seen}.`,
+    hint: () => null,
   },
   SITE_CHANGED: {
     message: () =>

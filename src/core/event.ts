@@ -16,7 +16,7 @@ export type EventBody =
   | {
       readonly type: 'run-started';
       readonly run: string;
-      readonly command: 'deploy' | 'rollback' | 'resume' | 'abort';
+      readonly command: RunCommand;
       readonly site: string;
       readonly stage: string;
       readonly operator: string;
@@ -48,10 +48,15 @@ export type EventBody =
       readonly index: number;
       readonly failure: FailureText;
     }
+  /** A node failed, and the run goes on without it. */
+  | { readonly type: 'left-out'; readonly nodes: readonly NodeName[]; readonly step: Step }
   | { readonly type: 'interrupted'; readonly signal: string }
   /** The way back begins: `policy` for a failure, `interrupted` for a signal. */
   | { readonly type: 'recovering'; readonly policy: OnFailure | 'interrupted'; readonly plan: Plan }
   | { readonly type: 'run-ended'; readonly run: string; readonly report: Report };
+
+/** The commands that change releases. */
+export type RunCommand = 'deploy' | 'rollback' | 'resume' | 'abort' | 'promote';
 
 export interface FailureText {
   readonly code: string;
@@ -64,6 +69,9 @@ export interface Report {
   readonly outcome:
     | 'done'
     | 'nothing to do'
+    /** Some nodes were left out, and are behind the others. */
+    | 'done in part'
+    | 'held'
     | 'rolled back'
     | 'needs a person'
     | 'refused'
@@ -72,6 +80,8 @@ export interface Report {
   readonly exit: ExitStatus;
   readonly failure: FailureText | null;
   readonly warnings: readonly string[];
+  /** Nodes that were left out, and do not have what the others have. */
+  readonly behind: readonly NodeName[];
   readonly tookMs: number;
   /** Null if the site could not be read at the end. */
   readonly nodes: readonly NodeReport[] | null;

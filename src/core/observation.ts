@@ -59,6 +59,17 @@ export interface LockState {
   readonly silentMs: number;
   /** Null for work by hand, which leaves nothing to go on with. */
   readonly intent: RunIntent | null;
+  /** The run ended on purpose, and waits for a person; null: it is under way, or dead. */
+  readonly held: Held | null;
+}
+
+export interface Held {
+  /** ISO 8601, by the holder's clock. */
+  readonly since: string;
+  /** What it waits for, such as `hold first batch until it is promoted`. */
+  readonly why: string;
+  /** The hold that ends when it is promoted; null: it is held because it failed. */
+  readonly hold: string | null;
 }
 
 /** Work that is marked once, and left its mark on a node. */

@@ -1,4 +1,5 @@
 import type { HookPhase, HookPoint, HookSpec } from './hook.ts';
+import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
 import {
   hasComplete,
@@ -11,7 +12,7 @@ import {
 import { predict } from './predict.ts';
 import { prove } from './proof.ts';
 import type { Site } from './site.ts';
-import type { Step, StepKind } from './step.ts';
+import { holdMark, type Step, type StepKind, type StepOf } from './step.ts';
 import type { Strategy } from './strategy.ts';
 import type { Target } from './target.ts';
 
@@ -43,12 +44,15 @@ export interface PlanInput {
   readonly purpose: Purpose;
   readonly observed: Observation;
   readonly target: Target;
+  /** What each node had when all this began, if that was an earlier run: the way back of this one. */
+  readonly before?: Before | null;
 }
 
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
-export function makePlan({ site, strategy, purpose, observed, target }: PlanInput): Plan {
+export function makePlan(input: PlanInput): Plan {
+  const { site, strategy, purpose, observed, target } = input;
   const chosen = settle(observed, [...strategy.steps({ observed, target })]);
-  const steps = chosen.length === 0 ? [] : complete({ site, purpose, observed, target, chosen });
+  const steps = chosen.length === 0 ? [] : complete(input, chosen);
   prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps });
   return {
     purpose,
@@ -71,6 +75,7 @@ function settle(observed: Observation, steps: readonly Step[]): readonly Step[] 
     prepare: (node, step) => 'release' in step && !hasComplete(nodeState(observed, node), step.release.id),
     drain: (node) => serversOf(observed, node).length > 0,
     enable: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
+    hold: (_node, step) => step.kind === 'hold' && !isOver(observed, step),
   };
   return steps
     .map((step) => ({
@@ -80,24 +85,24 @@ function settle(observed: Observation, steps: readonly Step[]): readonly Step[] 
     .filter((step) => step.nodes.length > 0);
 }
 
-function complete({
-  site,
-  purpose,
-  observed,
-  target,
-  chosen,
-}: Omit<PlanInput, 'strategy'> & {
-  readonly chosen: readonly Step[];
-}): readonly Step[] {
+const isOver = (observed: Observation, { name, onceAs }: StepOf<'hold'>): boolean =>
+  Object.values(observed.nodes).some(({ once }) =>
+    once.some(
+      ({ release, hook, state }) => release === onceAs && hook === holdMark(name) && state === 'done',
+    ),
+  );
+
+function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
+  const { purpose, target } = input;
   const { release, nodes } = target;
   const prepares = chosen.some(({ kind }) => kind === 'prepare');
   const builds: readonly Step[] = prepares ? [{ kind: 'build', nodes, release }] : [];
-  const removes = purpose === 'deploy' ? cleanup(site, observed, target) : [];
-  const hooks = hookPlaces({ site, purpose, observed, target });
+  const removes = purpose === 'deploy' ? cleanup(input) : [];
+  const hooks = hookPlaces(input);
   // A run that died between preparing and its hooks left them to the one that goes on.
   const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
-    step.kind === 'hook' ? [step] : hooks.around(step.kind, step.nodes, [step]),
+    step.kind === 'hook' || step.kind === 'hold' ? [step] : hooks.around(step.kind, step.nodes, [step]),
   );
   return purpose === 'recovery' ? steps : hooks.around(purpose, nodes, [...missed, ...steps]);
 }
@@ -106,12 +111,17 @@ function complete({
  * Of the releases that were good (whole, and they answered their checks) the newest `keepReleases` stay, the new one
  * and the one before it among them. Half-made and failed releases never count, and go.
  */
-function cleanup(site: Site, observed: Observation, target: Target): readonly Step[] {
+function cleanup({ site, observed, target, before }: PlanInput): readonly Step[] {
   const remove = Object.fromEntries(
     target.nodes
       .map((name) => {
         const { releases, current } = nodeState(observed, name);
-        const kept = new Set([target.release.id, ...(current.kind === 'release' ? [current.id] : [])]);
+        const back = before?.[name]?.id;
+        const kept = new Set([
+          target.release.id,
+          ...(current.kind === 'release' ? [current.id] : []),
+          ...(back ? [back] : []),
+        ]);
         const good = releases.filter(({ id, complete, checked }) => complete && checked && !kept.has(id));
         const room = Math.max(0, site.keepReleases - kept.size);
         for (const { id } of good.slice(Math.max(0, good.length - room))) kept.add(id);
@@ -137,7 +147,7 @@ interface HookPlaces {
  * A hook that runs once stands at the first place of its point in the whole plan, and not at all once it is done for
  * the release, or on the way back. One that was cut off stands where it began, to say so.
  */
-function hookPlaces({ site, purpose, observed, target }: Omit<PlanInput, 'strategy'>): HookPlaces {
+function hookPlaces({ site, purpose, observed, target }: PlanInput): HookPlaces {
   const { release, onceAs = release.id } = target;
   const marks = Object.values(observed.nodes).flatMap(({ name, once }) =>
     once.filter((mark) => mark.release === onceAs).map((mark) => ({ ...mark, node: name })),

@@ -10,6 +10,7 @@ export const predict = (observed: Observation, step: Step): Observation =>
 const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<K>) => Observation } = {
   build: (observed) => observed,
   hook: (observed) => observed,
+  hold: (observed) => observed,
   prepare: (observed, { nodes, release }) => withNodes(observed, nodes, (node) => withRelease(node, release)),
   drain: (observed, { nodes }) => ({
     ...withNodes(observed, nodes, (node) => ({ ...node, drained: drainedBy(observed, node) })),

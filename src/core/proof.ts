@@ -142,6 +142,14 @@ const once: Promise = (step, { earlier }) =>
     ? [`hook ${step.hook} would run twice, and it is marked once`]
     : [];
 
+/** A hold may last for days: nothing that the plan took out is out of rotation meanwhile. */
+const holdsWhole: Promise = (step, { first, before }) =>
+  step.kind !== 'hold'
+    ? []
+    : Object.values(before.nodes)
+        .filter(({ name, drained }) => drained.length > nodeState(first, name).drained.length)
+        .map(({ name }) => `it would wait with ${name} out of rotation`);
+
 const promises: readonly Promise[] = [
   floor,
   noSpilledRequest,
@@ -152,4 +160,5 @@ const promises: readonly Promise[] = [
   liveStays,
   oursOnly,
   once,
+  holdsWhole,
 ];

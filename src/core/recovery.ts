@@ -29,7 +29,9 @@ export const recovery = ({ policy, before, servingMin }: RecoveryInput): Strateg
   summary: sentences[policy],
   *steps({ observed, target }) {
     const out = target.nodes.filter((name) => isOut(observed, name, before));
-    yield* policy === 'halt' ? putBackProved(observed, out) : putBack(observed, out, before);
+    yield* policy === 'halt' || policy === 'hold'
+      ? putBackProved(observed, out)
+      : putBack(observed, out, before);
     if (policy !== 'rollback') return;
     const changed = target.nodes.filter((name) => !out.includes(name) && hasChanged(observed, name, before));
     for (const batch of withinFloor(observed, changed, servingMin)) {
@@ -44,6 +46,7 @@ const sentences: { readonly [P in OnFailure | 'interrupted']: string } = {
   rollback: 'Bring every node back to the release that it had.',
   'rollback-batch': 'Bring the nodes that are out of rotation back to the release that they had.',
   halt: 'Let nodes that passed their checks serve again, and change nothing more.',
+  hold: 'Let nodes that passed their checks serve again, and wait for a person.',
   interrupted: 'Bring the nodes that are out of rotation back to the release that they had.',
 };
 

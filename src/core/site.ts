@@ -32,6 +32,8 @@ export interface Site {
   readonly become: string | null;
   readonly ssh: SshSettings;
   readonly onFailure: OnFailure;
+  /** So many nodes may fail, and are left out, before `onFailure` decides. */
+  readonly failuresMax: number;
 }
 
 export type BalancerName = string;
@@ -115,6 +117,7 @@ export interface SshSettings {
 /**
  * What happens to the fleet when a step fails. `rollback`: every node goes back to the release it had.
  * `rollback-batch`: only nodes that are out of rotation because of this run go back. `halt`: nothing more is
- * changed; nodes that passed their checks serve again, the others stay out.
+ * changed; nodes that passed their checks serve again, the others stay out. `hold`: the same, and the run keeps its
+ * lock until a person says how it goes on.
  */
-export type OnFailure = 'rollback' | 'rollback-batch' | 'halt';
+export type OnFailure = 'rollback' | 'rollback-batch' | 'halt' | 'hold';

@@ -22,6 +22,17 @@ export type Step =
       /** The release under whose name it leaves its marks. */
       readonly onceAs: ReleaseId;
       readonly release: Release;
+    }
+  | {
+      readonly kind: 'hold';
+      /** The nodes that are looked at meanwhile; none of the site is out of rotation. */
+      readonly nodes: readonly NodeName[];
+      /** Unique in the plan: under this name it is written down that the hold is over. */
+      readonly name: string;
+      /** How long; null: until a person promotes the run. */
+      readonly forMs: number | null;
+      /** The release under whose name it leaves its marks. */
+      readonly onceAs: ReleaseId;
     };
 
 export type StepKind = Step['kind'];
@@ -49,5 +60,15 @@ export const check = (nodes: readonly NodeName[], { release }: Target): Step => 
   nodes,
   release,
 });
+
+/** Waits for a time, or for a person, before the plan goes on. A hold that is over is left out of later plans. */
+export const hold = (
+  nodes: readonly NodeName[],
+  { release, onceAs = release.id }: Target,
+  { name, forMs }: { readonly name: string; readonly forMs: number | null },
+): Step => ({ kind: 'hold', nodes, name, forMs, onceAs });
+
+/** As a hold stands among the marks of work that runs once. */
+export const holdMark = (name: string): string => `hold ${name}`;
 
 export const enable = (nodes: readonly NodeName[]): Step => ({ kind: 'enable', nodes });

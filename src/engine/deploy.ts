@@ -6,7 +6,17 @@ import type { ReleaseId, Revision } from '../core/release.ts';
 import { deployTarget, namedNodes, newTarget, rollbackTarget, type Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
-import { type Aim, deadRun, type Intent, type Proposal, proposeFrom, type RunRequest } from './propose.ts';
+import {
+  type Aim,
+  abandonedRun,
+  deadRun,
+  heldRun,
+  type Intent,
+  type Proposal,
+  proposeFrom,
+  type RunRequest,
+  type TakenOver,
+} from './propose.ts';
 
 type DeployRequest = RunRequest & { readonly ref: string };
 type RollbackRequest = RunRequest & { readonly to: ReleaseId | null };
@@ -25,7 +35,11 @@ export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report
 export const resume = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...resuming(request, ports) }, ports);
 
-/** Takes the fleet back to where it was before a run that died. */
+/** Goes on with a run that is held: past its hold, or with what failed once more. */
+export const promote = (request: RunRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...promoting(request, ports) }, ports);
+
+/** Takes the fleet back to where it was before a run that died, or is held. */
 export const abort = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...aborting(request) }, ports);
 
@@ -63,20 +77,35 @@ const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
 const resuming = (request: TakeOverRequest, ports: Ports): Intent => ({
   command: 'resume',
   resolve: noRevision,
+  aim: (observed) => goingOn(request, ports, { observed, takesOver: deadRun(observed, request.force) }),
+});
+
+const promoting = (request: RunRequest, ports: Ports): Intent => ({
+  command: 'promote',
+  resolve: noRevision,
   aim: (observed) => {
-    const takesOver = deadRun(observed, request.force);
-    const { intent } = takesOver;
-    const { purpose, wanted, before } = intent;
-    const target = resumeTarget(observed, intent, ports);
-    return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
+    const { held, ...takesOver } = heldRun(observed);
+    return { ...goingOn(request, ports, { observed, takesOver }), promotes: held.hold };
   },
 });
+
+/** To where the run led that left its lock. */
+function goingOn(
+  request: RunRequest,
+  ports: Ports,
+  { observed, takesOver }: { readonly observed: Observation; readonly takesOver: TakenOver },
+): Aim {
+  const { intent } = takesOver;
+  const { purpose, wanted, before } = intent;
+  const target = resumeTarget(observed, intent, ports);
+  return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
+}
 
 const aborting = ({ site, force }: TakeOverRequest): Intent => ({
   command: 'abort',
   resolve: noRevision,
   aim: (observed) => {
-    const takesOver = deadRun(observed, force);
+    const takesOver = abandonedRun(observed, force);
     const { wanted, release, nodes, before } = takesOver.intent;
     return {
       purpose: 'recovery',
@@ -85,6 +114,7 @@ const aborting = ({ site, force }: TakeOverRequest): Intent => ({
       strategy: recovery({ policy: 'rollback', before, servingMin: site.servingMin }),
       before,
       takesOver,
+      promotes: null,
       logLine: null,
     };
   },
@@ -123,7 +153,9 @@ const forward = (
   strategy,
   before: null,
   takesOver: null,
+  promotes: null,
   logLine: logLines[aim.purpose](aim, operator.name),
 });
 
+export type { Decision, Trouble } from './execute.ts';
 export type { Proposal, RunRequest } from './propose.ts';

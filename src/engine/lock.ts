@@ -1,9 +1,10 @@
+import { holdLock } from '../commands/hold.ts';
 import { acquireLock, type Ending, releaseLock, renewLock } from '../commands/lock.ts';
 import { type DeployError, failure, isDeployError, lockStaleMs, messageOf } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
 import type { RunIntent } from '../core/intent.ts';
 import type { Node, NodeName } from '../core/node.ts';
-import type { LockState, NodeState } from '../core/observation.ts';
+import type { Held, LockState, NodeState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
 import { fenceFor, onNode, type Run } from './run.ts';
@@ -97,6 +98,20 @@ export async function finishRun(run: Run, ending: Ending): Promise<readonly stri
     if (result.status === 'fulfilled' || isDeployError(result.reason, 'LOCK_LOST')) return [];
     if (!isDeployError(result.reason)) throw result.reason;
     return [`the lock on ${run.site.nodes[index]!.name} was not given back: ${result.reason.message}`];
+  });
+}
+
+/** Keeps the lock for a person, and writes down why. Returns a warning for each node where that failed. */
+export async function holdRun(run: Run, held: Held, historyLine: string): Promise<readonly string[]> {
+  const results = await Promise.allSettled(
+    run.site.nodes.map((node) =>
+      onNode(run.ports, node, holdLock(fenceFor(run, node.name), held, historyLine)),
+    ),
+  );
+  return results.flatMap((result, index) => {
+    if (result.status === 'fulfilled') return [];
+    if (!isDeployError(result.reason)) throw result.reason;
+    return [`${run.site.nodes[index]!.name} does not know that the run is held: ${result.reason.message}`];
   });
 }
 

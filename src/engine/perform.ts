@@ -1,35 +1,19 @@
-import { note } from '../commands/note.ts';
 import { type DeployError, failure, isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
+import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
-import { liveRelease, type Observation, releaseOn } from '../core/observation.ts';
-import { hookNodes, makePlan, type Plan } from '../core/plan.ts';
-import { recovery } from '../core/recovery.ts';
+import { type Held, liveRelease, type Observation, releaseOn } from '../core/observation.ts';
+import type { Plan } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
-import type { OnFailure } from '../core/site.ts';
-import type { Step } from '../core/step.ts';
-import type { Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
+import { comeBack, copingWith, observePatiently } from './cope.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
-import { finishRun, keepLock, renewLocks, takeLock } from './lock.ts';
-import { assemble, observe, observeBalancers } from './observe.ts';
+import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
+import { assemble, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
 import { type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
-import {
-  emit,
-  expected,
-  fenceFor,
-  newRun,
-  newRunId,
-  onNode,
-  type Run,
-  textOf,
-  together,
-  withoutLocks,
-} from './run.ts';
-import { patienceMs } from './settle.ts';
-import { executeStep } from './steps/index.ts';
+import { emit, expected, newRun, newRunId, type Run, textOf, together } from './run.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
 export async function perform(request: RunRequest & Intent, ports: Ports): Promise<Report> {
@@ -107,7 +91,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const lost = new AbortController();
   const observed = assemble(nodes, await observeBalancers(ports));
   const signal = AbortSignal.any([request.signal, lost.signal]);
-  const run = newRun({ id, site, ports, release, observed, signal });
+  const run = newRun({ id, site, ports, release, observed, signal, promotes: aim.promotes });
   const keeping = keepLock(run, (error) => lost.abort(error));
   try {
     const plan = await planUnderLock(run, agreed);
@@ -166,128 +150,53 @@ interface Course {
 async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course): Promise<Ended> {
   const { plan, aim, before } = course;
   const first = run.observed;
-  const steps = plan.steps.map(({ step }) => step);
-  const stop = aim.purpose === 'recovery' ? await goBack(plan, run) : await executeSteps(steps, run);
-  const recovered = stop ? await comeBack(request, run, { ...course, stop }) : true;
+  const journey = aim.purpose === 'recovery' ? null : { before, target: aim.target };
+  const stop = journey
+    ? await executeSteps(
+        plan.steps.map(({ step }) => step),
+        run,
+        copingWith(request, run, journey),
+      )
+    : await goBack(plan, run);
+  const { recovered, held } = stop
+    ? await comeBack(request, run, { journey, stop })
+    : { recovered: true, held: false };
   const last = await observePatiently(run);
-  const verdict = judge(run, { aim, before, stop, recovered, first, last, signal: request.signal });
-  const lockWarnings = await writeEnd(request, run, aim, verdict.outcome);
+  const verdict = judge(run, { aim, before, stop, recovered, held, first, last, signal: request.signal });
+  const lockWarnings = await writeEnd(request, run, { aim, stop, outcome: verdict.outcome });
   return {
     ...verdict,
     failure: stop && textOf(stop.error),
     warnings: [...run.warnings, ...lockWarnings],
+    behind: [...run.leftOut.keys()],
     nodes: reportNodes(request.site, last, run),
   };
-}
-
-/** What cannot be read is looked at again for a moment: it may just restart. */
-async function observePatiently({ site, ports }: Run): Promise<Observation> {
-  const deadlineMs = ports.clock.nowMs() + patienceMs;
-  for (;;) {
-    const observed = await observe(site, ports);
-    const all = [...Object.values(observed.nodes), ...observed.balancers];
-    const isWhole = all.every(({ unreachable }) => unreachable === null);
-    if (isWhole || ports.clock.nowMs() >= deadlineMs) return observed;
-    await ports.clock.sleep(250);
-  }
 }
 
 /** An abort: each node for itself, as far as it goes. */
 async function goBack(plan: Plan, run: Run): Promise<Stop | null> {
   const failures = await executeRecovery(plan, run);
   const step = plan.steps.at(-1)?.step;
-  return failures.length === 0 || !step ? null : { error: together(failures), step, left: [] };
+  return failures.length === 0 || !step ? null : { error: together(failures), step, left: [], policy: null };
 }
 
-const writeEnd = (
-  { command }: Intent,
-  run: Run,
-  { wanted, logLine }: Aim,
-  outcome: Report['outcome'],
-): Promise<readonly string[]> =>
-  finishRun(run, {
-    logLine: outcome === 'done' ? logLine : null,
-    historyLine: historyLine(run, { command, wanted, outcome }),
-  });
-
-/**
- * The way on after a failure or a signal, once and never again. A run that lost its lock may touch nothing, not even
- * to mend; one that failed after its last change of a node has nothing to take back. Says whether every node came back
- * as it should; what did not is a warning.
- */
-async function comeBack(
-  request: RunRequest,
-  run: Run,
-  { aim, before, stop }: Course & { readonly stop: Stop },
-): Promise<boolean> {
-  const { site } = request;
-  run.failureText = stop.error.message;
-  if (stop.error.code === 'LOCK_LOST') return false;
-  const lost = await renewLocks(run);
-  if (lost) {
-    run.warnings.push(lost.message);
-    return false;
-  }
-  const interrupted = request.signal.aborted;
-  if (interrupted) emit(run.ports, { type: 'interrupted', signal: String(request.signal.reason) });
-  const calm: Run = { ...run, signal: new AbortController().signal };
-  const policy = interrupted ? 'interrupted' : stop.left.some(changesNodes) ? site.onFailure : 'halt';
-  const recovered =
-    aim.purpose === 'recovery' ? false : await recover(calm, { policy, before, target: aim.target });
-  await failedHooks(calm);
-  return recovered;
+interface End {
+  readonly aim: Aim;
+  readonly stop: Stop | null;
+  readonly outcome: Report['outcome'];
 }
 
-async function recover(
-  run: Run,
-  { policy, before, target }: { policy: OnFailure | 'interrupted'; before: Before; target: Target },
-): Promise<boolean> {
-  const { site, ports } = run;
-  try {
-    await writeDown(run);
-    run.observed = withoutLocks(await observePatiently(run));
-    const strategy = recovery({ policy, before, servingMin: site.servingMin });
-    const plan = makePlan({ site, strategy, purpose: 'recovery', observed: run.observed, target });
-    if (plan.steps.length === 0) return true;
-    emit(ports, { type: 'recovering', policy, plan });
-    const failures = await executeRecovery(plan, run);
-    for (const { node, error } of failures) {
-      run.warnings.push(`${node ?? 'the fleet'} did not come back: ${error.message}`);
-    }
-    return failures.length === 0;
-  } catch (error) {
-    if (!isDeployError(error)) throw error;
-    run.warnings.push(`The way back could not be planned: ${error.message}`);
-    return false;
-  }
+/** Into the logs of every node; the lock is given back, or kept for a person. */
+function writeEnd({ command }: Intent, run: Run, { aim, stop, outcome }: End): Promise<readonly string[]> {
+  const { wanted, logLine } = aim;
+  const line = historyLine(run, { command, wanted, outcome });
+  if (outcome === 'held' && stop) return holdRun(run, heldBy(run, stop), line);
+  const isLive = outcome === 'done' || outcome === 'done in part';
+  return finishRun(run, { logLine: isLive ? logLine : null, historyLine: line });
 }
 
-/** What checks showed of nodes before another failed counts on the way back: it must stand there when they are read. */
-async function writeDown(run: Run): Promise<void> {
-  const nodes = run.site.nodes.filter(({ name }) => run.unwritten.has(name));
-  const results = await Promise.allSettled(
-    nodes.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), null))),
-  );
-  for (const result of results) if (result.status === 'rejected') expected(run.signal, result.reason);
-}
-
-const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook'].includes(kind);
-
-/** Notices of a failure go out whatever happens, once what can be is put back; one that fails as well is a warning. */
-async function failedHooks(run: Run): Promise<void> {
-  const all = run.site.nodes.map((node) => node.name);
-  for (const hook of run.site.hooks.filter(({ point }) => point === 'failed')) {
-    const nodes = hookNodes(run.site, hook, all);
-    const { name, point } = hook;
-    const step: Step = {
-      kind: 'hook',
-      nodes,
-      hook: name,
-      point,
-      once: false,
-      onceAs: run.release.id,
-      release: run.release,
-    };
-    for (const { error } of await executeStep(step, run)) run.warnings.push(error.message);
-  }
-}
+const heldBy = ({ ports }: Run, { error, step }: Stop): Held => ({
+  since: isoTime(ports.clock.nowMs()),
+  why: error.code === 'HELD' ? String(error.details.why) : `it failed: ${error.message}`,
+  hold: step.kind === 'hold' ? step.name : null,
+});

@@ -1,13 +1,22 @@
 import { failure, isDeployError, lockStaleMs } from '../core/errors.ts';
+import type { RunCommand } from '../core/event.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
 import type { NodeName } from '../core/node.ts';
-import { liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
+import {
+  type Held,
+  type LockState,
+  liveRelease,
+  nodeState,
+  type Observation,
+  releaseOn,
+} from '../core/observation.ts';
 import { makePlan, type Plan, type Purpose } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
 import type { Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
+import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { describeStep } from './steps/index.ts';
@@ -21,6 +30,8 @@ export interface RunRequest {
   readonly signal: AbortSignal;
   /** Asked once the plan is proved, before anything is touched. False: the run ends as refused. */
   readonly confirm: (proposal: Proposal) => Promise<boolean>;
+  /** Asked what is to be done about a failure that the site's budget does not cover; null: nobody can be asked. */
+  readonly decide: ((trouble: Trouble) => Promise<Decision>) | null;
 }
 
 /** A plan that was proved, with what a person wants to know before saying yes. */
@@ -35,7 +46,7 @@ export interface Proposal {
 
 /** What tells the commands apart that change a site. */
 export interface Intent {
-  readonly command: 'deploy' | 'rollback' | 'resume' | 'abort';
+  readonly command: RunCommand;
   /** Begins at once, beside the observation. Rejects with `REF_UNKNOWN` or `SOURCE_UNREACHABLE`. */
   readonly resolve: () => Promise<Revision | null>;
   /** Where the run leads from here. Throws if there is no way. */
@@ -53,6 +64,8 @@ export interface Aim {
   readonly before: Before | null;
   /** The dead run that this one goes on for. */
   readonly takesOver: TakenOver | null;
+  /** The hold that a person said is over. */
+  readonly promotes: string | null;
   /** One line for `revisions.log`, in Capistrano's words; null if no release goes live. */
   readonly logLine: string | null;
 }
@@ -91,8 +104,11 @@ async function bothOrFirstFailure<A, B>(a: Promise<A>, b: Promise<B>): Promise<r
   return [first.value, second.value];
 }
 
-export const planFor = (site: Site, observed: Observation, { strategy, purpose, target }: Aim): Plan =>
-  makePlan({ site, strategy, purpose, observed, target });
+export const planFor = (
+  site: Site,
+  observed: Observation,
+  { strategy, purpose, target, before }: Aim,
+): Plan => makePlan({ site, strategy, purpose, observed, target, before });
 
 /** A live revision that the source no longer has (a rewritten branch) can be deployed over, and not compared. */
 async function compareLive(
@@ -123,15 +139,43 @@ function newestLive(observed: Observation, nodes: readonly NodeName[]): Revision
 }
 
 /**
- * What a run that died left to be taken over. Throws `NOTHING_TO_RESUME`, `HOLDER_ALIVE` if any lock is fresh and not
- * `force`, or `NOT_RESUMABLE`.
+ * What a run that died, or is held, left to be taken over. Throws `NOTHING_TO_RESUME`, `HOLDER_ALIVE` if any lock is
+ * fresh and not `force`, or `NOT_RESUMABLE`.
  */
-export function deadRun(observed: Observation, force: boolean): TakenOver {
-  const locked = Object.values(observed.nodes).flatMap(({ name, lock }) => (lock ? [{ name, lock }] : []));
-  const freshest = locked.toSorted((a, b) => a.lock.silentMs - b.lock.silentMs)[0];
+export function abandonedRun(observed: Observation, force: boolean): TakenOver {
+  const locked = lockedNodes(observed);
+  const [freshest] = locked;
   if (!freshest) throw failure('NOTHING_TO_RESUME', {});
-  if (freshest.lock.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock: freshest.lock });
-  const { intent } = freshest.lock;
-  if (!intent) throw failure('NOT_RESUMABLE', { lock: freshest.lock });
+  const { lock } = freshest;
+  const held = heldOf(observed);
+  if (!held && lock.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock });
+  const { intent } = lock;
+  if (!intent) throw failure('NOT_RESUMABLE', { lock });
   return { intent, runs: Object.fromEntries(locked.map(({ name, lock }) => [name, lock.run])) };
 }
+
+/** The same of a run that died. Throws also `HELD`: it is for a person to say how that goes on. */
+export function deadRun(observed: Observation, force: boolean): TakenOver {
+  const held = heldOf(observed);
+  if (held) throw failure('HELD', held);
+  return abandonedRun(observed, force);
+}
+
+/** The same of a run that is held. Throws `NOT_HELD`. */
+export function heldRun(observed: Observation): TakenOver & { readonly held: Held } {
+  const held = heldOf(observed);
+  if (!held) throw failure('NOT_HELD', { lock: lockedNodes(observed)[0]?.lock ?? null });
+  return { ...abandonedRun(observed, false), held };
+}
+
+/** The one that showed last that it lives comes first. */
+const lockedNodes = (
+  observed: Observation,
+): readonly { readonly name: NodeName; readonly lock: LockState }[] =>
+  Object.values(observed.nodes)
+    .flatMap(({ name, lock }) => (lock ? [{ name, lock }] : []))
+    .toSorted((a, b) => a.lock.silentMs - b.lock.silentMs);
+
+/** A node that did not hear of it has the run's lock all the same. */
+const heldOf = (observed: Observation): Held | null =>
+  lockedNodes(observed).find(({ lock }) => lock.held)?.lock.held ?? null;

@@ -31,6 +31,7 @@ export const nothingDone = (
   exit: signal ? signalStatus(signal) : untouched[outcome],
   failure: error && textOf(error),
   warnings: [],
+  behind: [],
   nodes,
 });
 
@@ -43,6 +44,8 @@ export interface Facts {
   readonly stop: Stop | null;
   /** Whether the way back after a stop brought every node back. */
   readonly recovered: boolean;
+  /** It waits for a person. */
+  readonly held: boolean;
   /** As the run found the site, and as it is now. */
   readonly first: Observation;
   readonly last: Observation;
@@ -52,15 +55,16 @@ export interface Facts {
 /** How a run ended: from what is so now, not from what was done. What is not as it should be becomes a warning. */
 export function judge(
   run: Run,
-  { aim, before, stop, recovered, first, last, signal }: Facts,
+  { aim, before, stop, recovered, held, first, last, signal }: Facts,
 ): { readonly outcome: Report['outcome']; readonly exit: ExitStatus } {
   const person = { outcome: 'needs a person', exit: 3 } as const;
   const unread = unreadAtEnd(last);
+  const reached = aim.target.nodes.filter((node) => !run.leftOut.has(node));
   const missing = Object.keys(first.nodes).filter((node) => isServing(first, node) && !isServing(last, node));
   const left = aim.target.nodes.filter((node) => leftOut(run, last, node));
   const wrong = stop
     ? []
-    : aim.target.nodes.filter((node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node));
+    : reached.filter((node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node));
   run.warnings.push(
     ...unread,
     ...(unread.length > 0
@@ -71,8 +75,11 @@ export function judge(
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
         ]),
   );
+  const untouched = left.length === 0 && isAs(before, last);
+  if (held && (stop?.error.code === 'HELD' || !untouched)) return { outcome: 'held', exit: 4 };
   if (unread.length + left.length + missing.length + wrong.length > 0 || !recovered) return person;
-  if (!stop) return { outcome: 'done', exit: 0 };
+  if (!stop)
+    return run.leftOut.size > 0 ? { outcome: 'done in part', exit: 6 } : { outcome: 'done', exit: 0 };
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
   return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
 }

@@ -30,6 +30,10 @@ export interface Run {
   readonly warnings: string[];
   /** Servers that this run has out of rotation, for each node. */
   readonly drained: Map<NodeName, readonly string[]>;
+  /** Nodes that failed, and without which the run goes on; whether they were brought back to what they had. */
+  readonly leftOut: Map<NodeName, 'as it failed' | 'brought back' | 'did not come back'>;
+  /** The hold that a person said is over. */
+  readonly promotes: string | null;
   /** When the lock was last seen to be held on every node that answered. */
   renewedAtMs: number;
   /** When each node was last seen to be held by this run, by a command that began then. */
@@ -43,8 +47,11 @@ export interface Run {
 }
 
 export const newRun = (
-  fixed: Pick<Run, 'id' | 'site' | 'ports' | 'release' | 'signal' | 'observed'>,
+  fixed: Pick<Run, 'id' | 'site' | 'ports' | 'release' | 'signal' | 'observed'> & {
+    readonly promotes?: string | null;
+  },
 ): Run => ({
+  promotes: null,
   ...fixed,
   observed: withoutLocks(fixed.observed),
   artifact: null,
@@ -53,6 +60,7 @@ export const newRun = (
   drained: new Map(Object.values(fixed.observed.nodes).map(({ name, drained }) => [name, drained])),
   renewedAtMs: fixed.ports.clock.nowMs(),
   heldAtMs: new Map(),
+  leftOut: new Map(),
   forced: new Set(),
   rotation: new Map(),
   unwritten: new Map(),

@@ -56,6 +56,10 @@ const closings: { readonly [O in Report['outcome']]: (ending: Ending) => string 
   },
   'nothing to do': ({ plan, paint }) =>
     `${paint.good('Nothing to do')}${plan ? `: ${releaseText(plan.target.release)} is live on ${names(plan.target.nodes, namesMax)} already` : ''}.`,
+  'done in part': ({ report, plan, paint }) =>
+    `${paint.warn('Done in part')} in ${duration(report.tookMs)}: ${reached(report, plan)}; behind: ${list(report.behind)}.`,
+  held: ({ report, paint }) =>
+    paint.warn(`Held after ${duration(report.tookMs)}: the run keeps its lock, and waits for a person.`),
   'rolled back': ({ report, command, paint }) =>
     paint.bad(`The ${command} failed after ${duration(report.tookMs)}, and the site is back as it was.`),
   'needs a person': ({ report, command, paint }) =>
@@ -97,7 +101,7 @@ export const failureLines = ({ message, hint }: FailureText, paint: Paint): read
 ];
 
 const isBroken = (report: Report): boolean =>
-  touched(report) && ['rolled back', 'needs a person', 'interrupted'].includes(report.outcome);
+  touched(report) && ['rolled back', 'needs a person', 'held', 'interrupted'].includes(report.outcome);
 
 function whatIsWhere(nodes: readonly NodeReport[] | null): readonly string[] {
   if (nodes === null) return ['The site could not be read at the end: what is live where is not known.'];
@@ -140,6 +144,11 @@ function nextSteps({ report, command, wanted, paint }: Ending): readonly string[
       ...back,
       [`sluice ${command} ${wanted}`, 'the same again, once the cause is gone'],
     ],
+    held: [
+      [`sluice promote ${wanted}`, 'goes on'],
+      [`sluice abort ${wanted}`, 'every node back to the release before'],
+    ],
+    'done in part': [[`sluice sync ${wanted}`, 'brings the nodes on that are behind']],
     interrupted: [[`sluice ${command} ${wanted}`, 'goes on where this run stopped'], ...back],
   };
   const rows = next[report.outcome];

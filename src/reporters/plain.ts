@@ -76,6 +76,7 @@ const lines: { readonly [T in EventBody['type']]: (event: Of<T>, progress: Progr
     `${index + 1}/${progress.total()} ${step.kind} done in ${duration(tookMs)}`,
   'step-failed': ({ step, index, failure }, progress) =>
     `${index + 1}/${progress.total()} ${step.kind} FAILED${progress.step()?.failed.length ? '' : `: ${failure.message}`}`,
+  'left-out': ({ nodes }) => `goes on without ${names(nodes)}`,
   interrupted: ({ signal }) => interruptedText(signal),
   recovering: ({ policy, plan }) => recoveringText(policy, plan),
   'run-ended': ({ report }) => `ended: ${report.outcome}, exit status ${report.exit}`,

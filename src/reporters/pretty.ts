@@ -76,6 +76,7 @@ const drawings: {
       ? []
       : failureLines(event.failure, paint).map((text) => indent(text, 2))),
   ],
+  'left-out': ({ event, paint }) => [`${paint.warn('!')} going on without ${names(event.nodes, namesMax)}`],
   interrupted: ({ event, paint }) => [`${paint.warn('!')} ${interruptedText(event.signal)}`],
   recovering: ({ event, paint }) => [`${paint.warn('↩')} ${recoveringText(event.policy, event.plan)}`],
   'run-ended': ({ event, progress, paint, wanted }) => [

@@ -100,20 +100,27 @@ function lockRemarks({ observed, wanted }: StatusView): readonly string[] {
   const runs = [...new Set(locked.map(({ lock }) => lock.run))];
   return runs.map((run) => {
     const of = locked.filter(({ lock }) => lock.run === run);
-    const freshest = of.map(({ lock }) => lock).sort((a, b) => a.silentMs - b.silentMs)[0]!;
-    return `${lockText(freshest)}, on ${list(of.map(({ name }) => name))}.${
-      isStale(freshest)
-        ? ` That run is dead: sluice resume ${wanted} finishes it, sluice abort ${wanted} goes back.`
-        : ''
-    }`;
+    const freshest = of
+      .map(({ lock }) => lock)
+      .sort((a, b) => Number(b.held !== null) - Number(a.held !== null) || a.silentMs - b.silentMs)[0]!;
+    return `${lockText(freshest)}, on ${list(of.map(({ name }) => name))}.${waysOn(freshest, wanted)}`;
   });
+}
+
+function waysOn(lock: LockState, wanted: string): string {
+  if (lock.held) return ` sluice promote ${wanted} goes on, sluice abort ${wanted} goes back.`;
+  return isStale(lock)
+    ? ` That run is dead: sluice resume ${wanted} finishes it, sluice abort ${wanted} goes back.`
+    : '';
 }
 
 /** `locked by ada@laptop since 2026-01-14T09:30:00Z: deploy main …, last heartbeat 4.0 s ago` */
 export const lockText = (lock: LockState): string =>
-  `locked by ${lock.holder} since ${lock.startedAt}: ${lock.reason}, last heartbeat ${duration(lock.silentMs)} ago`;
+  lock.held
+    ? `held by ${lock.holder} since ${lock.held.since}: ${lock.reason}; ${lock.held.why}`
+    : `locked by ${lock.holder} since ${lock.startedAt}: ${lock.reason}, last heartbeat ${duration(lock.silentMs)} ago`;
 
-const isStale = ({ silentMs }: LockState): boolean => silentMs > lockStaleMs;
+const isStale = ({ silentMs, held }: LockState): boolean => held === null && silentMs > lockStaleMs;
 
 const balancerRemarks = ({ balancers }: Observation): readonly string[] =>
   balancers.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable]));

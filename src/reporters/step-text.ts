@@ -1,6 +1,6 @@
 import { count } from '../core/errors.ts';
 import type { Step, StepKind, StepOf } from '../core/step.ts';
-import { names } from './amount.ts';
+import { duration, names } from './amount.ts';
 import { releaseText } from './release-text.ts';
 
 /** A step without its verb, which is its kind: `20260114093000 (3f2a9c1) on web1, web2`. */
@@ -19,5 +19,7 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   check: ({ release }, on) => `${on} as ${release.id}`,
   enable: (_, on) => on,
   cleanup: ({ remove }, on) => `${on}: ${count(new Set(Object.values(remove).flat()).size, 'old release')}`,
+  hold: ({ name, forMs }, on) =>
+    `${name}: ${on} ${forMs === null ? 'until it is promoted' : `for ${duration(forMs)}`}`,
   hook: ({ hook, point }, on) => `${hook} (${point}) for ${on}`,
 };

@@ -18,6 +18,7 @@ export function inspectionOf(node: SimulatedNode, deployTo: string, nowMs: numbe
     ...[...disk.once].sort().map((name) => `once ${name}`),
     ...disk.drained.map((server) => `drained ${server}`),
     ...(disk.lock === null ? [] : [`lock ${disk.lock.run} ${disk.heartbeatSeconds} ${disk.lock.details}`]),
+    ...(disk.lock === null || disk.held === null ? [] : [`held ${disk.held.run} ${disk.held.details}`]),
     'end',
   ];
   return lines.map((line) => `= ${line}\n`).join('');

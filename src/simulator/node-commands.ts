@@ -3,8 +3,9 @@ import { layout } from '../commands/layout.ts';
 import type { HookRun } from '../commands/run-hook.ts';
 import { assert } from '../core/assert.ts';
 import type { CommandResult, NodeCommand } from '../core/command.ts';
-import type { LockState } from '../core/observation.ts';
+import type { Held, LockState } from '../core/observation.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
+import { holdMark } from '../core/step.ts';
 import { inspectionOf } from './inspection.ts';
 import { markRelease, type SimulatedNode, secondsOn } from './node.ts';
 import { isByHand, type Session } from './session.ts';
@@ -48,6 +49,8 @@ const twins: { readonly [name: string]: (running: Running) => Work } = {
   'renew-lock': fenced(beat),
   'release-lock': unlessFree(fenced(releaseLock)),
   note: fenced(note),
+  'hold-lock': fenced(holdLock),
+  'pass-hold': fenced(passHold),
   receive: fenced(receive),
   switch: alone(fenced(switchTo)),
   'run-hook': alone(fenced(runHook)),
@@ -152,6 +155,7 @@ function breakLock(running: Running): CommandResult {
 
 function free({ disk }: SimulatedNode): void {
   disk.claims.clear();
+  disk.held = null;
   disk.lock = null;
 }
 
@@ -181,6 +185,23 @@ function* note(running: Running): Work {
     if (isByHand(running.by)) handOver(running);
     changed(running, `drained: ${drained.join(', ') || 'nothing'}`);
   }
+  return ok();
+}
+
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* holdLock(running: Running): Work {
+  const { run, held, historyLine } = paramsOf<Fence & { held: Held; historyLine: string }>(running);
+  running.node.disk.held = { run, details: JSON.stringify(held) };
+  running.node.disk.history.push(historyLine);
+  changed(running, 'held');
+  return ok();
+}
+
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* passHold(running: Running): Work {
+  const { onceAs, hold } = paramsOf<{ onceAs: ReleaseId; hold: string }>(running);
+  running.node.disk.once.add(`${onceAs}.${encodeURIComponent(holdMark(hold))}.done`);
+  changed(running, `hold ${hold} is over`);
   return ok();
 }
 

@@ -38,6 +38,7 @@ export interface Disk {
   lock: { readonly run: string; readonly details: string } | null;
   /** The run that claimed the lock of a dead one, by the dead one. */
   readonly claims: Map<string, string>;
+  held: { readonly run: string; readonly details: string } | null;
   heartbeatSeconds: number;
   /** File names, such as `20260114093000.migrate.done`. */
   readonly once: Set<string>;
@@ -72,6 +73,7 @@ export const newDisk = (): Disk => ({
   drained: [],
   lock: null,
   claims: new Map(),
+  held: null,
   heartbeatSeconds: 0,
   once: new Set(),
   history: [],

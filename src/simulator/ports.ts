@@ -41,10 +41,15 @@ function hear({ world, session }: Wire, event: Event): void {
       session.run = event.run;
       return;
     case 'planned':
-    case 'recovering':
       session.plan = event.plan;
       session.release = event.plan.target.release;
       world.tell({ kind: 'call', session, text: `plans: ${event.plan.summary}` });
+      return;
+    case 'recovering':
+      world.tell({ kind: 'call', session, text: `plans: ${event.plan.summary}` });
+      return;
+    case 'left-out':
+      for (const node of event.nodes) session.leftOut.add(node);
       return;
     case 'locked':
       if (session.before.size === 0) session.before = currentOf(world);

@@ -68,7 +68,8 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
       keepAliveMs: 15_000,
       attemptsMax: 3,
     },
-    onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt']),
+    onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt', 'hold']),
+    failuresMax: random.pick([0, 0, 1, 2]),
   };
 }
 

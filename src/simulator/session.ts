@@ -26,6 +26,8 @@ export interface Session {
   step: Step | null;
   /** The release that it brings live, once it is planned. */
   release: Release | null;
+  /** Nodes that it goes on without. */
+  readonly leftOut: Set<NodeName>;
   /** Calls of ports so far. */
   calls: number;
   /** Changes that it made to nodes and balancers so far. */
@@ -45,7 +47,15 @@ export interface Doom {
 
 export const noDoom: Doom = { death: null, signal: null };
 
-export type SessionCommand = 'deploy' | 'rollback' | 'resume' | 'abort' | 'unlock' | 'drain' | 'enable';
+export type SessionCommand =
+  | 'deploy'
+  | 'rollback'
+  | 'resume'
+  | 'abort'
+  | 'promote'
+  | 'unlock'
+  | 'drain'
+  | 'enable';
 
 export type SessionEnd =
   | { readonly kind: 'report'; readonly report: Report }

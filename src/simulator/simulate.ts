@@ -2,7 +2,7 @@ import { isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import { abort, deploy, resume, rollback } from '../engine/deploy.ts';
+import { abort, deploy, promote, resume, rollback } from '../engine/deploy.ts';
 import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
 import { unlock } from '../engine/unlock.ts';
@@ -173,6 +173,7 @@ const secondCommands: readonly SessionCommand[] = [
   'enable',
   'resume',
   'abort',
+  'promote',
 ];
 
 /** A run that takes longer is said never to end. */
@@ -203,6 +204,7 @@ async function healed(stage: Stage): Promise<void> {
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
   if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
+  if (reportOf(last)?.outcome === 'held') last = await startAndWait(stage, 'promote');
   const wrong = notConverged(world, last);
   if (wrong !== null) watcher.complain('converges', wrong);
   if (watcher.broken.length > 0) return;
@@ -237,6 +239,9 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
     }
     const refusal = reportOf(session)?.failure?.code;
     if (refusal === 'NOT_RESUMABLE') command = 'unlock';
+    // Whoever held it left it to a person, who has seen the heartbeats stop.
+    else if (refusal === 'HELD' || reportOf(session)?.outcome === 'held')
+      command = drawn.pick(['promote', 'abort']);
     // To go on with a release that does not work would take too many nodes: there is the way back.
     else if (refusal === 'PLAN_UNSAFE' && command === 'resume') command = 'abort';
     else if (isLocked(world)) watcher.complain('converges', `a lock is left: ${endOf(session)}`);
@@ -277,7 +282,8 @@ function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
   const { mutant = {} } = simulation;
   const name = `run${world.sessions.length + 1}`;
   const chance = random.fork(name);
-  const earlier = command === 'resume' || command === 'abort' ? holderOf(world) : null;
+  const goesOn = ['resume', 'abort', 'promote'].includes(command);
+  const earlier = goesOn ? holderOf(world) : null;
   const session: Session = {
     name,
     command,
@@ -292,6 +298,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
     plan: null,
     step: null,
     release: null,
+    leftOut: new Set(),
     calls: 0,
     effects: 0,
     looks: new Map(),
@@ -306,6 +313,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
     site,
     strategy: mutant.strategy?.(stage.strategy) ?? stage.strategy,
     nodes: null,
+    decide: null,
     signal: session.stop.signal,
     confirm: async () => {
       await ports.clock.sleep(chance.chance(0.2) ? chance.integer({ min: 0, max: 5000 }) : 0);
@@ -319,6 +327,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
     rollback: () => rollback({ ...request, to: null }, ports),
     resume: () => resume({ ...request, force: false }, ports),
     abort: () => abort({ ...request, force: false }, ports),
+    promote: () => promote(request, ports),
     unlock: () => unlockAll(site, ports),
     drain: () => setRotation(site, ports, { ...byHand, to: 'out' }),
     enable: () => setRotation(site, ports, { ...byHand, to: 'in' }),

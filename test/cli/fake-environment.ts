@@ -135,6 +135,10 @@ function fakeEngine(calls: [string, unknown][]): Engine {
       note('abort', { force });
       return carryOut(confirm);
     },
+    promote: async ({ confirm }) => {
+      note('promote', {});
+      return carryOut(confirm);
+    },
     propose: async ({ ref, nodes }) => {
       note('propose', { ref, nodes });
       return proposal;
@@ -169,4 +173,5 @@ export const lock = {
   startedAt: '2026-01-14T09:30:00Z',
   silentMs: 312_000,
   intent: null,
+  held: null,
 };

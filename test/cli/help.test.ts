@@ -47,20 +47,21 @@ test('what help prints, word for word', async () => {
     Release a revision to the nodes.
 
     Arguments:
-      stage                  production, or shop/production where sites stand side by side; an only
-                             stage may be left out
+      stage                   production, or shop/production where sites stand side by side; an only
+                              stage may be left out
 
     Options:
-      --ref <ref>            a branch, tag or commit instead of the one in the config
-      --nodes <names>        only these nodes, separated by commas
-      --strategy <name>      another strategy than that of the config
-      --batch <sizes>        nodes at a time: a count, a part, or a list of them such as 1,30%,100%
-      --on-failure <policy>  rollback, rollback-batch or halt
-      -y, --yes              do not ask; implied by CI=true
-      --dry-run              print the whole plan, and change nothing
-      --json                 for programs: JSON on standard output
-      -v, --verbose          every detail of every node, and all output of builds and hooks
-      -h, --help             print this
+      --ref <ref>             a branch, tag or commit instead of the one in the config
+      --nodes <names>         only these nodes, separated by commas
+      --strategy <name>       another strategy than that of the config
+      --batch <sizes>         nodes at a time: a count, a part, or a list of them such as 1,30%,100%
+      --on-failure <policy>   rollback, rollback-batch, halt or hold
+      --failures-max <count>  nodes that may fail and are left out: a count, or a part such as 10%
+      -y, --yes               do not ask; implied by CI=true
+      --dry-run               print the whole plan, and change nothing
+      --json                  for programs: JSON on standard output
+      -v, --verbose           every detail of every node, and all output of builds and hooks
+      -h, --help              print this
 
     Examples:
       sluice deploy production

@@ -191,7 +191,7 @@ describe('a failure', () => {
     expect(error.message).toBe(
       [
         '--batch: expected a count of nodes such as 2 or a part such as \'30%\', got "two"',
-        "--on-failure: expected 'rollback' or 'rollback-batch' or 'halt', got \"x\"",
+        "--on-failure: expected 'rollback' or 'rollback-batch' or 'halt' or 'hold', got \"x\"",
       ].join('\n'),
     );
   });
@@ -200,5 +200,5 @@ describe('a failure', () => {
 test('overrides win over the config', async () => {
   write('sluice.config.json', least);
   const site = await load('production', '.', { overrides: { batch: '1,30%', onFailure: undefined } });
-  expect(site.strategy.options).toEqual({ batch: [1, '30%'] });
+  expect(site.strategy.options).toEqual({ batch: [1, '30%'], hold: null });
 });

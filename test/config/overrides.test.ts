@@ -12,7 +12,7 @@ describe('the command line', () => {
     ['1,30%,100%', [1, '30%', '100%']],
     ['1, 2', [1, 2]],
   ])('may set the batch %s', (batch, sizes) => {
-    expect(strategyOf({ batch })).toEqual({ name: 'rolling', options: { batch: sizes } });
+    expect(strategyOf({ batch })).toEqual({ name: 'rolling', options: { batch: sizes, hold: null } });
   });
 
   test('may set the strategy, which then has its defaults', () => {
@@ -25,7 +25,7 @@ describe('the command line', () => {
   test('that names the strategy of the config keeps its options', () => {
     expect(strategyOf({ strategy: 'rolling' }, { strategy: { name: 'rolling', batch: 2 } })).toEqual({
       name: 'rolling',
-      options: { batch: [2] },
+      options: { batch: [2], hold: null },
     });
   });
 
@@ -35,7 +35,7 @@ describe('the command line', () => {
       { stages },
       { overrides: { onFailure: 'rollback-batch', strategy: 'rolling', batch: '3' } },
     );
-    expect([site.onFailure, site.strategy.options]).toEqual(['rollback-batch', { batch: [3] }]);
+    expect([site.onFailure, site.strategy.options]).toEqual(['rollback-batch', { batch: [3], hold: null }]);
   });
 
   test.each<[Overrides, string]>([
@@ -54,7 +54,7 @@ describe('the command line', () => {
       { strategy: 'toString', batch: '2' },
       "--strategy: expected 'rolling' or 'all-at-once', got \"toString\"",
     ],
-    [{ onFailure: 'undo' }, "--on-failure: expected 'rollback' or 'rollback-batch' or 'halt', got \"undo\""],
+    [{ onFailure: 'undo' }, "--on-failure: expected 'rollback' or 'rollback-batch' or 'halt' or 'hold', got \"undo\""],
   ])('%j is refused by the name of the flag', (overrides, message) => {
     expect(problemsWith({}, { overrides })).toEqual([message]);
   });

@@ -24,7 +24,7 @@ describe('defaults', () => {
       keepReleases: 5,
       nodes: [{ name: 'web1', address: 'web1', user: null, port: null, roles: [], labels: {} }],
       balancers: [],
-      strategy: { name: 'rolling', options: { batch: [1] } },
+      strategy: { name: 'rolling', options: { batch: [1], hold: null } },
       servingMin: 1,
       drain: { timeoutMs: 60_000, onTimeout: 'put-back', enableTimeoutMs: 60_000 },
       checks: [],
@@ -46,6 +46,7 @@ describe('defaults', () => {
         attemptsMax: 3,
       },
       onFailure: 'rollback',
+      failuresMax: 0,
     });
   });
 
@@ -115,7 +116,7 @@ describe('values', () => {
     expect(siteWith({ strategy: 'all-at-once' }).strategy).toEqual({ name: 'all-at-once', options: {} });
     expect(siteWith({ strategy: { name: 'rolling', batch: [1, '30%', '100%'] } }).strategy).toEqual({
       name: 'rolling',
-      options: { batch: [1, '30%', '100%'] },
+      options: { batch: [1, '30%', '100%'], hold: null },
     });
   });
 
@@ -416,7 +417,7 @@ describe('what is wrong', () => {
       { ssh: { config: true } },
       "ssh.config: expected a path such as '~/.ssh/id_ed25519', or false, got true",
     ],
-    [{ onFailure: 'undo' }, "onFailure: expected 'rollback' or 'rollback-batch' or 'halt', got \"undo\""],
+    [{ onFailure: 'undo' }, "onFailure: expected 'rollback' or 'rollback-batch' or 'halt' or 'hold', got \"undo\""],
     [{ stages: {} }, 'stages: expected at least one stage, each an object, got an object'],
     [{ stages: { staging: {} } }, 'stages: there is no stage production'],
     [{ stages: { producton: {} } }, 'stages: there is no stage production; did you mean producton?'],

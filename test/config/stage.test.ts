@@ -29,7 +29,7 @@ describe('a stage', () => {
       ...production({ balancers: { lb: { backend: 'blue' } }, strategy: { batch: 1 } }),
     });
     expect(site.balancers[0]?.options).toMatchObject({ backend: ['blue'] });
-    expect(site.strategy.options).toEqual({ batch: [1] });
+    expect(site.strategy.options).toEqual({ batch: [1], hold: null });
   });
 
   test('replaces a balancer of another kind, and another strategy, whole', () => {

@@ -38,6 +38,7 @@ describe('a failure', () => {
       startedAt: '2026-01-14T09:30:00.000Z',
       silentMs: 5000,
       intent: null,
+      held: null,
     };
     const alive = failure('LOCKED', { node: 'web1', lock });
     expect(alive.message).toBe(

@@ -129,6 +129,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
     attemptsMax: 3,
   },
   onFailure: 'rollback',
+  failuresMax: 0,
   ...more,
 });
 

@@ -9,7 +9,7 @@ import { strategies } from '../../strategies/index.ts';
 import { fleet, good, names, node, release, releaseId, site, withNode, withServer } from './fleet.ts';
 
 const rolling = (batch: readonly (number | `${number}%`)[] = [1]): Strategy =>
-  strategies.rolling.create({ batch });
+  strategies.rolling.create({ batch, hold: null });
 
 const plan = (
   observed: Observation,

@@ -160,8 +160,9 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   const signal = new AbortController();
   const request = (batch: number): RunRequest => ({
     site,
-    strategy: strategies.rolling.create({ batch: [batch] }),
+    strategy: strategies.rolling.create({ batch: [batch], hold: null }),
     nodes: null,
+    decide: null,
     signal: signal.signal,
     confirm: async () => true,
   });

@@ -29,6 +29,7 @@ const lock = {
   startedAt: '2026-01-14T09:30:00Z',
   silentMs: 312_000,
   intent: null,
+  held: null,
 };
 
 test('a site that a dead run left half way', () => {

@@ -4,7 +4,7 @@ import { strategies } from '../../strategies/index.ts';
 import { run, story } from './seeds.ts';
 
 const kinds = {
-  rolling: () => ({ strategy: strategies.rolling.create({ batch: [1] }), batchMax: 1 }),
+  rolling: () => ({ strategy: strategies.rolling.create({ batch: [1], hold: null }), batchMax: 1 }),
   'all-at-once': (_random: unknown, nodes: number) => ({
     strategy: strategies['all-at-once'].create({}),
     batchMax: nodes,

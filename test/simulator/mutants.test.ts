@@ -161,24 +161,21 @@ const mutants: { readonly [name: string]: Case } = {
     faults: { brokenLocks: 1, secondRuns: 3 },
     caughtBy: ['fencing'],
   },
-  'two runs go on under one lock': {
+  'two runs go on, each as if the lock was its own': {
     mutant: {
-      ports: (ports, world) => {
-        const forged = withCommands(ports, (node, command) =>
-          withParams(command, { run: world.nodes.get(node)?.disk.lock?.run ?? command.params.run }),
-        );
-        return {
-          ...forged,
-          transport: {
-            ...forged.transport,
-            async run(host, command, options) {
-              const result = await forged.transport.run(host, command, options);
-              const { run } = (command.params.lock ?? { run: '' }) as { run: string };
-              const stdout = result.stdout.replace(/^= lock \S+ .*\n/gm, run && `= lock ${run} 0 {}\n`);
-              return { ...result, stdout };
-            },
-          },
+      ports(ports, world) {
+        const own = withCommands(ports, (node, command) => {
+          const { run, lock } = command.params as { run?: string; lock?: { run: string } };
+          const mine = lock?.run ?? run;
+          if (mine !== undefined) world.nodes.get(node)!.disk.lock = { run: mine, details: '{}' };
+          return command;
+        });
+        const blind: typeof own.transport.run = async (host, command, options) => {
+          const result = await own.transport.run(host, command, options);
+          if (command.name !== 'inspect') return result;
+          return { ...result, stdout: result.stdout.replace(/^= lock .*\n/gm, '') };
         };
+        return { ...own, transport: { ...own.transport, run: blind } };
       },
     },
     faults: { secondRuns: 3 },

@@ -22,7 +22,8 @@ const draws: {
     const size = random.integer({ min: 1, max: Math.max(1, Math.floor(nodes / 2)) });
     const batch = random.chance(0.3) ? [1, '50%'] : [size];
     const batchMax = Math.max(1, batch.length > 1 ? Math.floor(nodes / 2) : size);
-    return { strategy: strategies.rolling.create({ batch }), batchMax };
+    const hold = random.chance(0.2) ? random.pick(['promote', 3000, 60_000]) : null;
+    return { strategy: strategies.rolling.create({ batch, hold }), batchMax };
   },
   'all-at-once': (_random, nodes) => ({
     strategy: strategies['all-at-once'].create({}),

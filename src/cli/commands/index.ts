@@ -30,7 +30,11 @@ export const flags = {
   nodes: ['--nodes <names>', 'only these nodes, separated by commas'],
   strategy: ['--strategy <name>', 'another strategy than that of the config'],
   batch: ['--batch <sizes>', 'nodes at a time: a count, a part, or a list of them such as 1,30%,100%'],
-  onFailure: ['--on-failure <policy>', 'rollback, rollback-batch or halt'],
+  onFailure: ['--on-failure <policy>', 'rollback, rollback-batch, halt or hold'],
+  failuresMax: [
+    '--failures-max <count>',
+    'nodes that may fail and are left out: a count, or a part such as 10%',
+  ],
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
   runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
   seed: ['--seed <number>', 'the first of them; default: 1'],
@@ -44,7 +48,7 @@ export const flags = {
   forceEnable: ['--force', 'without its checks'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
-const planFlags = ['ref', 'nodes', 'strategy', 'batch', 'onFailure'] as const;
+const planFlags = ['ref', 'nodes', 'strategy', 'batch', 'onFailure', 'failuresMax'] as const;
 
 export const commandEntries: readonly CommandEntry[] = [
   {
@@ -67,7 +71,18 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'rollback',
     operands: ['stageIfSeveral'],
     summary: 'Bring an earlier release back live.',
-    flags: ['to', 'nodes', 'strategy', 'batch', 'onFailure', 'yes', 'dryRun', 'json', 'verbose'],
+    flags: [
+      'to',
+      'nodes',
+      'strategy',
+      'batch',
+      'onFailure',
+      'failuresMax',
+      'yes',
+      'dryRun',
+      'json',
+      'verbose',
+    ],
     examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
     load: async () => (await import('./rollback.ts')).rollbackCommand,
   },
@@ -75,17 +90,25 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'resume',
     operands: ['stageIfSeveral'],
     summary: 'Finish what a run that died had begun.',
-    flags: ['strategy', 'batch', 'onFailure', 'forceTakeOver', 'yes', 'json', 'verbose'],
+    flags: ['strategy', 'batch', 'onFailure', 'failuresMax', 'forceTakeOver', 'yes', 'json', 'verbose'],
     examples: ['sluice resume production', 'sluice resume production --yes'],
     load: async () => (await import('./resume.ts')).resumeCommand,
   },
   {
     name: 'abort',
     operands: ['stageIfSeveral'],
-    summary: 'Go back to where a run that died began.',
+    summary: 'Go back to where a run that died or is held began.',
     flags: ['forceTakeOver', 'yes', 'json', 'verbose'],
     examples: ['sluice abort production'],
     load: async () => (await import('./abort.ts')).abortCommand,
+  },
+  {
+    name: 'promote',
+    operands: ['stageIfSeveral'],
+    summary: 'Go on with a run that is held.',
+    flags: ['strategy', 'batch', 'onFailure', 'failuresMax', 'yes', 'json', 'verbose'],
+    examples: ['sluice promote production'],
+    load: async () => (await import('./promote.ts')).promoteCommand,
   },
   {
     name: 'status',
@@ -147,7 +170,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'simulate',
     operands: ['stageIfSeveral'],
     summary: 'Try the strategy against faults, in simulated lives.',
-    flags: ['runs', 'seed', 'strategy', 'batch', 'onFailure'],
+    flags: ['runs', 'seed', 'strategy', 'batch', 'onFailure', 'failuresMax'],
     examples: ['sluice simulate production', 'sluice simulate production --batch 30% --runs 1000'],
     load: async () => (await import('./simulate.ts')).simulateCommand,
   },

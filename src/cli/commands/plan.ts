@@ -18,7 +18,7 @@ export async function showPlan(
   const { environment, flags } = call;
   const { stdout } = environment;
   const site = await siteOf(call);
-  const request = await requestOf(call, site, async () => false);
+  const request = await requestOf(call, site, { confirm: async () => false, decide: null });
   return onSite(call, site, async (work) => {
     const proposal = await propose(request, work);
     const { plan, comparison, commands } = proposal;

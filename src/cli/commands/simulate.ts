@@ -44,6 +44,7 @@ const simulatedPart = (site: Site): Partial<Site> => ({
   drain: site.drain,
   keepReleases: site.keepReleases,
   onFailure: site.onFailure,
+  failuresMax: site.failuresMax,
   hooks: site.hooks.filter(({ action }) => action.kind !== 'function'),
 });
 

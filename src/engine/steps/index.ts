@@ -9,6 +9,7 @@ import { cleanup } from './cleanup.ts';
 import { drain } from './drain.ts';
 import { enable } from './enable.ts';
 import type { StepHandler } from './handler.ts';
+import { hold } from './hold.ts';
 import { hook } from './hook.ts';
 import { prepare } from './prepare.ts';
 
@@ -21,6 +22,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   enable,
   cleanup,
   hook,
+  hold,
 };
 
 /** The table is keyed by the step's own kind, so the handler that it gives fits the step. */

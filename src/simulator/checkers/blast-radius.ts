@@ -1,7 +1,7 @@
 import type { Checker } from './checker.ts';
 import { unproved } from './proof-before-traffic.ts';
 
-/** A release that has not answered its checks is on one batch at most. */
+/** A release that has not answered its checks is on one batch at most, and on nodes that failed and were left out. */
 export const blastRadius: Checker = {
   name: 'blast-radius',
   watch: (world) => (event) => {
@@ -12,6 +12,7 @@ export const blastRadius: Checker = {
     const others = [...world.nodes.values()].filter(
       (node) =>
         !step.nodes.includes(node.name) &&
+        !by.leftOut.has(node.name) &&
         node.disk.current === release &&
         node.changedAtMs >= by.startedAtMs &&
         unproved(world, node).length > 0,

@@ -1,0 +1,178 @@
+import { note } from '../commands/note.ts';
+import { type ErrorCode, isDeployError } from '../core/errors.ts';
+import type { Before } from '../core/intent.ts';
+import type { NodeName } from '../core/node.ts';
+import type { Observation } from '../core/observation.ts';
+import { hookNodes, makePlan } from '../core/plan.ts';
+import { recovery } from '../core/recovery.ts';
+import type { OnFailure } from '../core/site.ts';
+import type { Step } from '../core/step.ts';
+import type { Target } from '../core/target.ts';
+import { type Coping, type Decision, executeRecovery, type Stop } from './execute.ts';
+import { renewLocks } from './lock.ts';
+import { observe } from './observe.ts';
+import type { RunRequest } from './propose.ts';
+import { emit, expected, fenceFor, type NodeFailure, onNode, type Run, withoutLocks } from './run.ts';
+import { patienceMs } from './settle.ts';
+import { executeStep } from './steps/index.ts';
+
+/** Where the nodes of a run came from, and where they are to go. */
+export interface Journey {
+  readonly before: Before;
+  readonly target: Target;
+}
+
+/**
+ * What is done about nodes that fail: those within the site's budget are left out, and brought back to what they had
+ * before others leave rotation. Beyond it whoever can be asked is asked; else the run stops.
+ */
+export const copingWith = ({ decide }: Pick<RunRequest, 'decide'>, run: Run, journey: Journey): Coping => ({
+  async decide(step, failures): Promise<Decision> {
+    if (run.signal.aborted || failures.some(({ error }) => neverMended.includes(error.code))) return 'stop';
+    const mayLeaveOut = isOfSomeNodes(step, failures);
+    if (mayLeaveOut && isWithinBudget(run, failures) && isReleaseShown(run, step, failures, journey))
+      return 'leave out';
+    return decide === null ? 'stop' : decide({ step, failures, mayLeaveOut });
+  },
+  bringBack: () => bringBack(run, journey),
+});
+
+/** Neither by another attempt nor by leaving a node out. */
+const neverMended: readonly ErrorCode[] = [
+  'LOCK_LOST',
+  'INTERRUPTED',
+  'FLOOR_AT_RISK',
+  'HELD',
+  'BAKE_FAILED',
+];
+
+const isOfSomeNodes = (step: Step, failures: readonly NodeFailure[]): boolean =>
+  failures.every(({ node }) => node !== null) && !(step.kind === 'hook' && step.once);
+
+const isWithinBudget = ({ leftOut, site }: Run, failures: readonly NodeFailure[]): boolean =>
+  leftOut.size + failures.length <= site.failuresMax;
+
+/** A release that is not yet shown to work anywhere is not put on other nodes while it is what may have failed. */
+function isReleaseShown(
+  run: Run,
+  step: Step,
+  failures: readonly NodeFailure[],
+  { target }: Journey,
+): boolean {
+  if (!['activate', 'check', 'enable'].includes(step.kind) || failures.length < step.nodes.length)
+    return true;
+  return target.nodes.some((name) => run.observed.nodes[name]?.proved === target.release.id);
+}
+
+/** Each node once: what does not come back stays out of rotation, and is said. */
+async function bringBack(run: Run, { before, target }: Journey): Promise<void> {
+  const nodes = [...run.leftOut].flatMap(([node, state]) => (state === 'as it failed' ? [node] : []));
+  if (nodes.length === 0) return;
+  const failed = await recover(run, { policy: 'rollback-batch', before, target: { ...target, nodes } });
+  for (const node of nodes)
+    run.leftOut.set(node, failed.includes(node) ? 'did not come back' : 'brought back');
+}
+
+export interface Outcome {
+  /** Whether every node came back as it should; what did not is a warning. */
+  readonly recovered: boolean;
+  /** What the policy left to a person: the run is to be held. */
+  readonly held: boolean;
+}
+
+/**
+ * The way on after a failure or a signal, once and never again. A run that lost its lock may touch nothing, not even
+ * to mend; one that failed after its last change of a node has nothing to take back.
+ */
+export async function comeBack(
+  request: RunRequest,
+  run: Run,
+  { journey, stop }: { readonly journey: Journey | null; readonly stop: Stop },
+): Promise<Outcome> {
+  const lost = { recovered: false, held: false };
+  if (stop.error.code === 'HELD') return { recovered: true, held: true };
+  run.failureText = stop.error.message;
+  if (stop.error.code === 'LOCK_LOST') return lost;
+  const loss = await renewLocks(run);
+  if (loss) {
+    run.warnings.push(loss.message);
+    return lost;
+  }
+  const interrupted = request.signal.aborted;
+  if (interrupted) emit(run.ports, { type: 'interrupted', signal: String(request.signal.reason) });
+  const calm: Run = { ...run, signal: new AbortController().signal };
+  const policy = interrupted ? 'interrupted' : policyAfter(stop, run);
+  const failed = journey === null ? null : await recover(calm, { policy, ...journey });
+  await failedHooks(calm);
+  return { recovered: failed?.length === 0, held: policy === 'hold' };
+}
+
+const policyAfter = ({ left, policy }: Stop, { site }: Run): OnFailure =>
+  left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
+
+const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook', 'hold'].includes(kind);
+
+/** Returns the nodes that did not come back; all of them if there is no way. */
+async function recover(
+  run: Run,
+  { policy, before, target }: Journey & { readonly policy: OnFailure | 'interrupted' },
+): Promise<readonly NodeName[]> {
+  const { site, ports } = run;
+  try {
+    await writeDown(run);
+    run.observed = withoutLocks(await observePatiently(run));
+    const strategy = recovery({ policy, before, servingMin: site.servingMin });
+    const plan = makePlan({ site, strategy, purpose: 'recovery', observed: run.observed, target });
+    if (plan.steps.length === 0) return [];
+    emit(ports, { type: 'recovering', policy, plan });
+    const failures = await executeRecovery(plan, run);
+    for (const { node, error } of failures) {
+      run.warnings.push(`${node ?? 'the fleet'} did not come back: ${error.message}`);
+    }
+    return failures.flatMap(({ node }) => node ?? target.nodes);
+  } catch (error) {
+    if (!isDeployError(error)) throw error;
+    run.warnings.push(`The way back could not be planned: ${error.message}`);
+    return target.nodes;
+  }
+}
+
+/** What cannot be read is looked at again for a moment: it may just restart. */
+export async function observePatiently({ site, ports }: Run): Promise<Observation> {
+  const deadlineMs = ports.clock.nowMs() + patienceMs;
+  for (;;) {
+    const observed = await observe(site, ports);
+    const all = [...Object.values(observed.nodes), ...observed.balancers];
+    const isWhole = all.every(({ unreachable }) => unreachable === null);
+    if (isWhole || ports.clock.nowMs() >= deadlineMs) return observed;
+    await ports.clock.sleep(250);
+  }
+}
+
+/** What checks showed of nodes before another failed counts on the way back: it must stand there when they are read. */
+async function writeDown(run: Run): Promise<void> {
+  const nodes = run.site.nodes.filter(({ name }) => run.unwritten.has(name));
+  const results = await Promise.allSettled(
+    nodes.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), null))),
+  );
+  for (const result of results) if (result.status === 'rejected') expected(run.signal, result.reason);
+}
+
+/** Notices of a failure go out whatever happens, once what can be is put back; one that fails as well is a warning. */
+async function failedHooks(run: Run): Promise<void> {
+  const all = run.site.nodes.map((node) => node.name);
+  for (const hook of run.site.hooks.filter(({ point }) => point === 'failed')) {
+    const nodes = hookNodes(run.site, hook, all);
+    const { name, point } = hook;
+    const step: Step = {
+      kind: 'hook',
+      nodes,
+      hook: name,
+      point,
+      once: false,
+      onceAs: run.release.id,
+      release: run.release,
+    };
+    for (const { error } of await executeStep(step, run)) run.warnings.push(error.message);
+  }
+}
