@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
+import { answeredBetween, type Counted } from '../../../src/core/counts.ts';
 import { parseFields } from '../../../src/core/field.ts';
+import { judge } from '../../../src/core/verdict.ts';
 import type { Balancer, Host, StreamTarget, Transport } from '../../../src/ports.ts';
 import {
   type Backend,
@@ -16,6 +18,7 @@ import {
   startBackend,
   turn,
 } from '../../contracts/balancer.ts';
+import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 
 balancerContract('one HAProxy, over its unix socket', (backends) => startLab(backends, 1, 'unix'));
@@ -159,6 +162,31 @@ describe('HAProxy', () => {
     const requests = (servers: typeof after) =>
       servers.reduce((sum, { answers }) => sum + answers!.requests, 0);
     expect(requests(after) - requests(before)).toBe(1);
+  });
+
+  test('a canary that fails every fifth request fails, and one that does not passes', async () => {
+    const ask = async (node: string, every: number, times: number) => {
+      for (let i = 1; i <= times; i++) {
+        const headers = { cookie: `STICKY=${node}` };
+        await fetch(`${haproxy.url}/status/${i % every === 0 ? 500 : 200}`, { headers });
+      }
+    };
+    const readings = [await balancer.count()];
+    for (const every of [5, Number.POSITIVE_INFINITY]) {
+      await ask('web1', every, 40);
+      await ask('web2', Number.POSITIVE_INFINITY, 160);
+      readings.push(await balancer.count());
+    }
+    const [before, bad, good] = readings as [Counted, Counted, Counted];
+    const options = { ...defaultVerdictOptions, requestsMin: 40 };
+    const sides = { canary: ['web1'], others: ['web2'] };
+    expect(judge(answeredBetween(before, bad, sides), options)).toMatchObject({
+      verdict: 'fail',
+      reason: expect.stringMatching(
+        /^The canary failed 8 of 40 requests \(20 %\), the other nodes 0 of 160 requests \(0 %\): /,
+      ),
+    });
+    expect(judge(answeredBetween(bad, good, sides), options)).toMatchObject({ verdict: 'pass' });
   });
 
   test('sticky clients keep coming while a server drains, and go elsewhere once it is out', async () => {
