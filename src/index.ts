@@ -8,3 +8,4 @@ export type { Site } from './core/site.ts';
 export type { Step, StepKind, StepOf } from './core/step.ts';
 export type { Strategy, StrategyKind } from './core/strategy.ts';
 export type { Target } from './core/target.ts';
+export type { Verdict } from './core/verdict.ts';

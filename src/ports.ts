@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts';
+import type { Counted } from './core/counts.ts';
 import type { Event } from './core/event.ts';
 import type { Node, NodeName } from './core/node.ts';
 import type { BalancerState, ServerState } from './core/observation.ts';
@@ -78,8 +79,20 @@ export interface Balancer {
    * `BALANCER_SERVER_UNKNOWN`, `BALANCER_REFUSED` or `BALANCER_NOT_APPLIED`.
    */
   change(changes: readonly RotationChange[], signal?: AbortSignal): Promise<void>;
-  /** What `change` would send, for people: one line a change. */
-  describe(change: RotationChange): string;
+  /**
+   * Sets weights on every member, in rotation or not, and reads back that it took them; only where
+   * `capabilities.weights` is `server`. Rejects as `change` does, and with `BALANCER_WEIGHT_COARSE`, before any
+   * member is told anything, if a server's weight in the balancer's configuration does not allow the one that is
+   * wanted within a point. A balancer that starts anew may have forgotten weights.
+   */
+  shift(changes: readonly WeightChange[], signal?: AbortSignal): Promise<void>;
+  /**
+   * What every member has counted since it started; only where `capabilities.counters` is true. Members and servers
+   * as in `observe`.
+   */
+  count(signal?: AbortSignal): Promise<Counted>;
+  /** What `change` or `shift` would send, for people: one line a change. */
+  describe(change: RotationChange | WeightChange): string;
   close(): Promise<void>;
 }
 
@@ -88,7 +101,10 @@ export interface BalancerCapabilities {
   readonly drain: 'soft' | 'hard' | 'both';
   /** Whether `ServerState.sessions` is a count. */
   readonly sessions: 'exact' | 'none';
-  readonly weights: boolean;
+  /** `server`: `shift` sets the weight of each. */
+  readonly weights: 'server' | 'none';
+  /** Whether `count` counts. */
+  readonly counters: boolean;
 }
 
 export interface BalancerView {
@@ -101,6 +117,11 @@ export interface RotationChange {
   /** Only this server, by `ServerState.server`; null: all servers of the node. */
   readonly server: string | null;
   readonly to: 'in' | 'draining' | 'out';
+}
+
+export interface WeightChange extends Pick<RotationChange, 'node' | 'server'> {
+  /** In percent of the weight in the balancer's configuration, whole, from 0 (no new requests) to 100. */
+  readonly to: number;
 }
 
 /** Where revisions come from. */

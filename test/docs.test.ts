@@ -6,6 +6,7 @@ import { commandEntries, operands } from '../src/cli/commands/index.ts';
 import { settingsReference } from '../src/config/reference.ts';
 import { exitStatuses } from '../src/core/errors.ts';
 import { strategies } from '../strategies/index.ts';
+import { powerTable } from './core/verdict-power.ts';
 
 const file = new URL('../README.md', import.meta.url);
 
@@ -19,6 +20,7 @@ const blocks: Readonly<Record<string, string>> = {
     ]),
   ),
   exit: table(['status', ''], Object.entries(exitStatuses)),
+  verdict: powerTable(),
   settings: settingsReference({ strategies, balancers: balancerKinds, hooks: hookKinds }),
 };
 

@@ -125,6 +125,12 @@ const catalogue = {
       `Balancer ${d.balancer} took the change of ${d.server} to ${d.wanted}, but it reads back as ${d.seen}.`,
     hint: () => null,
   },
+  BALANCER_WEIGHT_COARSE: {
+    message: (d: { balancer: string; server: string; wanted: number; configured: number; nearest: number }) =>
+      `Balancer ${d.balancer} cannot give ${d.server} ${d.wanted} % of its weight: of the ${d.configured} that it is configured with that would be ${d.nearest} %.`,
+    hint: () =>
+      "give the servers a weight of 100 in the balancer's own configuration: it allows each percent.",
+  },
   DRAIN_TIMEOUT: {
     message: (d: { node: string; withinMs: number; sessions: string }) =>
       `${d.node} still had ${d.sessions} ${d.withinMs} ms after it was drained.`,

@@ -95,12 +95,17 @@ export interface ServerState {
   readonly node: NodeName;
   /** Unique among all balancers, such as `lb1 web/web3`. */
   readonly server: string;
-  /** What the balancer was told. `draining`: no new requests but those of sticky sessions; `out`: none at all. */
+  /**
+   * What the balancer was told. `draining`: no new requests but those of sticky sessions, which a weight of 0 comes
+   * to as well; `out`: none at all.
+   */
   readonly rotation: 'in' | 'draining' | 'out';
   /** What the balancer thinks of the node; `unchecked`: it makes no checks (or pauses them while out). */
   readonly health: 'up' | 'down' | 'starting' | 'unchecked';
   /** Requests in flight and queued; null: the balancer cannot tell, which is not 0. */
   readonly sessions: number | null;
+  /** In percent of the weight in the balancer's configuration: 100 as configured, 0 gets no new requests. */
+  readonly weight: number;
 }
 
 export const nodeState = (observed: Observation, node: NodeName): NodeState => {

@@ -3,7 +3,7 @@ import type { ServerState } from '../core/observation.ts';
 import type { BalancerName } from '../core/site.ts';
 import type { Paint } from './paint.ts';
 
-/** What one balancer was told of a node and thinks of it: `in, up`; several servers that differ stand side by side. */
+/** What one balancer was told of a node and thinks of it: `in, up`, with its weight where it is not the configured one; several servers that differ stand side by side. */
 export function serversText(
   servers: readonly ServerState[],
   paint: Paint,
@@ -11,7 +11,8 @@ export function serversText(
 ): string {
   const texts = servers.map((server) => {
     const sessions = options.sessions && server.sessions !== null ? `, ${server.sessions} in flight` : '';
-    return tone(server, paint)(`${server.rotation}, ${server.health}`) + sessions;
+    const weight = server.weight === 100 ? '' : `, weight ${Number(server.weight.toFixed(1))} %`;
+    return tone(server, paint)(`${server.rotation}, ${server.health}`) + weight + sessions;
   });
   return texts.length === 0 ? paint.bad('none') : [...new Set(texts)].join(' / ');
 }

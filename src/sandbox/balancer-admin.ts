@@ -26,7 +26,7 @@ export const patchField = mapOf(
 /**
  * The admin API. Every request has `Authorization: Bearer <token>`.
  *
- *     GET /servers     all servers: rotation, health, weight, requests in flight and so far
+ *     GET /servers     all servers: rotation, health, weight, requests in flight and so far, and how they ended
  *     PATCH /servers   {"web1": {"rotation": "draining"}, "web2": {"weight": 10}}: all of it or nothing;
  *                      answers as GET does, with the state after the change
  */

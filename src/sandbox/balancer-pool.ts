@@ -3,6 +3,7 @@ export interface PoolServer {
   readonly name: string;
   readonly host: string;
   readonly port: number;
+  readonly configuredWeight: number;
   weight: number;
   rotation: Rotation;
   /** `unchecked` for good if no checks are made; else what they last said, in rotation or not. */
@@ -10,8 +11,14 @@ export interface PoolServer {
   inFlight: number;
   /** Requests that were sent to it. */
   requests: number;
-  /** Of these: answered with 5xx, cut off, or not at all. */
+  /** Of these: those that ended, but not by their client going away before there was an answer. */
+  answered: number;
+  /** Of those: answered with 5xx, cut off, or not at all. */
   failures: number;
+  /** Of those: answered with 4xx. */
+  refused: number;
+  /** The average time to the head of an answer, each of which counts for a 1024th; null before the first. */
+  responseMs: number | null;
   /** Good answers to checks in a row; below 0: bad ones. */
   streak: number;
   /** What its weight has earned it since it was last chosen. */
@@ -54,6 +61,23 @@ export function setRotation(server: PoolServer, to: Rotation): void {
     if (server.health !== 'unchecked') server.health = 'starting';
   }
   server.rotation = to;
+}
+
+/** How a request ended: `status` as the client saw it. */
+export interface Ending {
+  readonly status: number;
+  readonly isCutOff: boolean;
+  /** Until the head of the answer; null if none came. */
+  readonly responseMs: number | null;
+}
+
+export function recordAnswer(server: PoolServer, { status, isCutOff, responseMs }: Ending): void {
+  server.answered += 1;
+  if (isCutOff || status >= 500) server.failures += 1;
+  else if (status >= 400) server.refused += 1;
+  if (responseMs === null) return;
+  const average = server.responseMs ?? responseMs;
+  server.responseMs = average + (responseMs - average) / Math.min(server.answered, 1024);
 }
 
 export function recordCheck(

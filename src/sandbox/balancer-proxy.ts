@@ -3,7 +3,7 @@ import { connect, type NetConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyServer } from 'httpxy';
 import { messageOf } from '../core/errors.ts';
-import { chooseServer, type PoolServer } from './balancer-pool.ts';
+import { chooseServer, type PoolServer, recordAnswer } from './balancer-pool.ts';
 
 export interface Proxy {
   handle(request: IncomingMessage, response: ServerResponse): void;
@@ -49,10 +49,13 @@ export function createProxy(servers: readonly PoolServer[]): Proxy {
   proxy.on('proxyReq', (sent, request) => {
     const exchange = exchanges.get(request)!;
     exchange.sent = sent;
+    exchange.sentAtMs = performance.now();
     exchange.server!.requests += 1;
   });
   proxy.on('proxyRes', (answer, request) => {
-    exchanges.get(request)!.answer = answer;
+    const exchange = exchanges.get(request)!;
+    exchange.answer = answer;
+    exchange.responseMs = performance.now() - exchange.sentAtMs;
     for (const header of hopByHop) delete answer.headers[header];
     answer.headers.connection = retired ? 'close' : 'keep-alive';
   });
@@ -71,7 +74,14 @@ export function createProxy(servers: readonly PoolServer[]): Proxy {
 
   return {
     handle(request, response) {
-      const exchange: Exchange = { tried: new Set(), server: null, sent: null, answer: null };
+      const exchange: Exchange = {
+        tried: new Set(),
+        server: null,
+        sent: null,
+        sentAtMs: 0,
+        answer: null,
+        responseMs: null,
+      };
       exchanges.set(request, exchange);
       response.once('close', () => leave(exchange, response));
       // `expect` was answered already, by the server that the request came in through.
@@ -97,7 +107,10 @@ interface Exchange {
   server: PoolServer | null;
   /** The request to `server`, once there is a connection. */
   sent: ClientRequest | null;
+  sentAtMs: number;
   answer: IncomingMessage | null;
+  /** From when it was sent to the head of the answer. */
+  responseMs: number | null;
 }
 
 /**
@@ -137,11 +150,13 @@ const mayTryAnother = ({ sent }: Exchange, request: IncomingMessage): boolean =>
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-function leave({ server, answer }: Exchange, response: ServerResponse): void {
+/** A client that goes before there is an answer says nothing about the server. */
+function leave({ server, answer, responseMs }: Exchange, response: ServerResponse): void {
   if (server === null) return;
   server.inFlight -= 1;
-  const cutOff = !response.writableFinished && answer?.destroyed && !answer.complete;
-  if (cutOff || response.statusCode >= 500) server.failures += 1;
+  if (answer === null && !response.headersSent) return;
+  const isCutOff = !response.writableFinished && answer?.destroyed === true && !answer.complete;
+  recordAnswer(server, { status: response.statusCode, isCutOff, responseMs });
 }
 
 function refuse(response: ServerResponse, status: 502 | 503, reason: string): void {

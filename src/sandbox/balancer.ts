@@ -53,7 +53,7 @@ export interface BalancerOptions {
   readonly adminPort?: number;
   /** What the admin API asks for. */
   readonly token: Secret;
-  /** Weight: from 0 to 256, 1 by default. */
+  /** Weight: from 0 to 256, 100 by default, so that each percent of it can be set. */
   readonly servers: readonly { name: string; host: string; port: number; weight?: number }[];
   /** Absent: servers are taken to be healthy. */
   readonly check?: HealthCheck;
@@ -69,18 +69,22 @@ export interface RunningBalancer {
 }
 
 const newServer = (
-  { name, host, port, weight = 1 }: BalancerOptions['servers'][number],
+  { name, host, port, weight = 100 }: BalancerOptions['servers'][number],
   checked: boolean,
 ): PoolServer => ({
   name,
   host,
   port,
+  configuredWeight: weight,
   weight,
   rotation: 'in',
   health: checked ? 'starting' : 'unchecked',
   inFlight: 0,
   requests: 0,
+  answered: 0,
   failures: 0,
+  refused: 0,
+  responseMs: null,
   streak: 0,
   credit: 0,
 });

@@ -1,8 +1,10 @@
 import { type DeployError, failure } from '../core/errors.ts';
-import type { Balancer, BalancerView, RotationChange } from '../ports.ts';
-import { type Member, type SimulatedBalancer, staleMsMax, stateOf, viewOf } from './balancer.ts';
+import type { NodeName } from '../core/node.ts';
+import type { BalancerState, ServerState } from '../core/observation.ts';
+import type { Balancer } from '../ports.ts';
+import { countsOf, type Member, type SimulatedBalancer, staleMsMax, stateOf, viewOf } from './balancer.ts';
 import { exchange, latencyMs, type Wire } from './wire.ts';
-import { rotate, type World } from './world.ts';
+import { rotate, type World, weigh } from './world.ts';
 
 /** A balancer's driver: it reads and writes members, each of which may be down, slow, or behind. */
 export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
@@ -10,52 +12,71 @@ export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer 
   capabilities: balancer.capabilities,
   async observe(signal) {
     const views = await Promise.all(
-      balancer.members.map((member) => readMember(wire, balancer, member, signal)),
+      balancer.members.map((member) => readMember(wire, member, signal, () => look(wire, balancer, member))),
     );
     return {
       members: views.flatMap(({ members }) => members),
       servers: views.flatMap(({ servers }) => servers),
     };
   },
-  async change(changes, signal) {
-    const results = await Promise.allSettled(
-      balancer.members.map((member) => tellMember(wire, member, changes, signal)),
+  async count(signal) {
+    const views = await Promise.all(
+      balancer.members.map((member) => readMember(wire, member, signal, () => countsOf(member))),
     );
-    const refused = results.find((result) => result.status === 'rejected');
-    if (refused) throw refused.reason;
+    return {
+      members: views.flatMap(({ members }) => members),
+      servers: views.flatMap(({ servers }) => servers),
+    };
   },
-  describe: ({ node, to }) => `${balancer.name}: ${node} ${to}`,
+  change: (changes, signal) =>
+    tellAll(wire, balancer, changes, signal, (member, { node, to }) =>
+      rotate(wire.world, member, node, to, wire.session),
+    ),
+  shift: (changes, signal) =>
+    tellAll(wire, balancer, changes, signal, (member, { node, to }) =>
+      weigh(wire.world, member, node, to, wire.session),
+    ),
+  describe: ({ node, to }) => `${balancer.name}: ${node} ${typeof to === 'number' ? `weight ${to} %` : to}`,
   async close() {},
 });
 
 const onAbort = (signal: AbortSignal): unknown => signal.reason;
 
-function readMember(
+/** What `read` shows of a member at the moment in which the question meets it; or that it does not answer. */
+function readMember<T>(
   { world, session }: Wire,
-  { capabilities }: SimulatedBalancer,
   member: Member,
   signal: AbortSignal | undefined,
-): Promise<BalancerView> {
+  read: () => readonly T[],
+): Promise<{ readonly members: readonly BalancerState[]; readonly servers: readonly T[] }> {
   const { clock, faults } = world;
   const question = { text: `reads ${member.name}`, signal, onAbort, timeout: null };
-  return exchange<BalancerView>({ world, session }, question, (reply) => {
+  return exchange({ world, session }, question, (reply) => {
     clock.after(latencyMs(world), () => {
-      if (!member.isUp || faults.balancerFails()) {
-        reply.ok(unread(member), latencyMs(world));
-        return;
-      }
-      const stale = faults.readIsStale() ? pastOf(world, member) : null;
-      const servers = stale?.servers ?? viewOf(member, capabilities.sessions);
-      // What the engine can know at most: it is shown what was so at this moment.
-      session.looks.set(member.name, stale?.atMs ?? clock.passedMs());
-      reply.ok({ members: [stateOf(member)], servers }, latencyMs(world));
+      const answer =
+        member.isUp && !faults.balancerFails()
+          ? { members: [stateOf(member)], servers: read() }
+          : { members: [unread(member)], servers: [] };
+      reply.ok(answer, latencyMs(world));
     });
   });
 }
 
-const unread = (member: Member): BalancerView => ({
-  members: [{ ...stateOf(member), unreachable: 'no answer within 5000 ms', incarnation: '' }],
-  servers: [],
+/** What the engine can know at most: it is shown what was so at this moment. */
+function look(
+  { world, session }: Wire,
+  { capabilities }: SimulatedBalancer,
+  member: Member,
+): readonly ServerState[] {
+  const stale = world.faults.readIsStale() ? pastOf(world, member) : null;
+  session.looks.set(member.name, stale?.atMs ?? world.clock.passedMs());
+  return stale?.servers ?? viewOf(member, capabilities.sessions);
+}
+
+const unread = (member: Member): BalancerState => ({
+  ...stateOf(member),
+  unreachable: 'no answer within 5000 ms',
+  incarnation: '',
 });
 
 /** What was so a moment ago; but nobody who told it something is shown what was before. */
@@ -65,18 +86,50 @@ function pastOf({ random, clock }: World, { past, toldAtMs }: Member): Member['p
   return fit.length === 0 ? null : random.pick(fit);
 }
 
+interface Change<To> {
+  readonly node: NodeName;
+  readonly server: string | null;
+  readonly to: To;
+}
+
+async function tellAll<To extends string | number>(
+  wire: Wire,
+  { name, members }: SimulatedBalancer,
+  changes: readonly Change<To>[],
+  signal: AbortSignal | undefined,
+  obey: (member: Member, order: Change<To>) => void,
+): Promise<void> {
+  mustBeKnown(name, members, changes);
+  const results = await Promise.allSettled(
+    members.map((member) => tellMember(wire, member, ordersOf(member, changes), signal, obey)),
+  );
+  const refused = results.find((result) => result.status === 'rejected');
+  if (refused) throw refused.reason;
+}
+
+const ordersOf = <To>({ servers }: Member, changes: readonly Change<To>[]): readonly Change<To>[] =>
+  changes.filter(({ node, server }) => {
+    const own = servers.get(node);
+    return own !== undefined && (server === null || server === own.id);
+  });
+
+function mustBeKnown<To>(balancer: string, members: readonly Member[], changes: readonly Change<To>[]): void {
+  const stray = changes.find((change) => members.every((member) => ordersOf(member, [change]).length === 0));
+  if (!stray) return;
+  const { node, server } = stray;
+  const known = members.flatMap(({ servers }) => [...servers.values()].map(({ id }) => id));
+  throw failure('BALANCER_SERVER_UNKNOWN', { balancer, server: server ?? node, node, known });
+}
+
 /** Orders are obeyed one after the other; what was obeyed before an error stays so. */
-function tellMember(
+function tellMember<To extends string | number>(
   { world, session }: Wire,
   member: Member,
-  changes: readonly RotationChange[],
+  orders: readonly Change<To>[],
   signal: AbortSignal | undefined,
+  obey: (member: Member, order: Change<To>) => void,
 ): Promise<void> {
   const { clock, faults, random } = world;
-  const orders = changes.flatMap(({ node, server, to }) => {
-    const own = member.servers.get(node);
-    return own && (server === null || server === own.id) ? [{ node, to }] : [];
-  });
   if (orders.length === 0) return Promise.resolve();
   const text = `tells ${member.name}: ${orders.map(({ node, to }) => `${node} ${to}`).join(', ')}`;
   return exchange<void>({ world, session }, { text, signal, onAbort, timeout: null }, (reply) => {
@@ -88,7 +141,7 @@ function tellMember(
       }
       const fails = faults.balancerFails();
       const obeyed = fails ? orders.slice(0, random.integer({ min: 0, max: orders.length })) : orders;
-      for (const { node, to } of obeyed) rotate(world, member, node, to, session);
+      for (const order of obeyed) obey(member, order);
       if (obeyed.length > 0) member.toldAtMs = clock.passedMs();
       if (fails) reply.fail(unreachable(member), latencyMs(world));
       else reply.ok(undefined, latencyMs(world));

@@ -1,3 +1,4 @@
+import type { Answers, ServerCounts } from '../core/counts.ts';
 import type { NodeName } from '../core/node.ts';
 import type { BalancerState, ServerState } from '../core/observation.ts';
 import type { BalancerCapabilities } from '../ports.ts';
@@ -44,6 +45,10 @@ export interface Server {
   contrary: number;
   /** Requests in flight. */
   sessions: number;
+  /** In percent. */
+  weight: number;
+  /** Since the member started. */
+  answers: Answers;
   /** Since when it has its rotation. */
   sinceMs: number;
   /** When it was last taken out of `in`. */
@@ -54,6 +59,8 @@ export interface Server {
   isHeld: boolean;
 }
 
+export const noAnswers: Answers = { requests: 0, errors: 0, refused: 0, responseMs: null };
+
 export const newServer = (member: string, node: NodeName): Server => ({
   id: `${member} web/${node}`,
   node,
@@ -61,6 +68,8 @@ export const newServer = (member: string, node: NodeName): Server => ({
   health: 'up',
   contrary: 0,
   sessions: 0,
+  weight: 100,
+  answers: noAnswers,
   sinceMs: Number.NEGATIVE_INFINITY,
   leftAtMs: Number.NEGATIVE_INFINITY,
   isForgotten: false,
@@ -68,7 +77,12 @@ export const newServer = (member: string, node: NodeName): Server => ({
 });
 
 /** New requests go there. */
-export const takesRequests = ({ rotation, health }: Server): boolean => rotation === 'in' && health === 'up';
+export const takesRequests = (server: Server): boolean =>
+  rotationOf(server) === 'in' && server.health === 'up';
+
+/** A server without weight gets no requests, whatever it was told. */
+export const rotationOf = ({ rotation, weight }: Server): ServerState['rotation'] =>
+  rotation === 'in' && weight === 0 ? 'draining' : rotation;
 
 /** What the member says of its servers now. One that is out is not checked. */
 export const viewOf = (
@@ -80,9 +94,20 @@ export const viewOf = (
     member: name,
     node: server.node,
     server: server.id,
-    rotation: server.rotation,
+    rotation: rotationOf(server),
     health: server.rotation === 'out' ? 'unchecked' : server.health,
     sessions: sessions === 'exact' ? server.sessions : null,
+    weight: server.weight,
+  }));
+
+/** What the member has counted since it started. */
+export const countsOf = ({ balancer, name, servers }: Member): readonly ServerCounts[] =>
+  [...servers.values()].map(({ node, id, answers }) => ({
+    balancer,
+    member: name,
+    node,
+    server: id,
+    answers,
   }));
 
 export const stateOf = ({ balancer, name, isUp, restarts }: Member): BalancerState => ({
@@ -91,6 +116,19 @@ export const stateOf = ({ balancer, name, isUp, restarts }: Member): BalancerSta
   unreachable: isUp ? null : 'connection refused',
   incarnation: isUp ? String(restarts) : '',
 });
+
+/** Counts a request that has ended. Times are averaged as by HAProxy. */
+export function countRequest(server: Server, { isError, ms }: { isError: boolean; ms: number }): void {
+  const { errors, refused, responseMs, requests: before } = server.answers;
+  const requests = before + 1;
+  const average = responseMs ?? ms;
+  server.answers = {
+    requests,
+    errors: errors + (isError ? 1 : 0),
+    refused,
+    responseMs: average + (ms - average) / Math.min(requests, 1024),
+  };
+}
 
 /** Counts one answer to a health check; true if that turned the server's health. */
 export function countAnswer(server: Server, { rise, fall }: HealthChecks, isGood: boolean): boolean {

@@ -1,4 +1,4 @@
-import type { Member } from './balancer.ts';
+import { type Member, noAnswers } from './balancer.ts';
 import type { SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
@@ -98,16 +98,19 @@ export function boot(world: World, node: SimulatedNode): void {
 }
 
 /** It forgets what it was told at run time, and whoever spoke through it is cut off. */
-function restartMember(world: World, member: Member): void {
+export function restartMember(world: World, member: Member): void {
   if (!member.isUp) return;
   member.isUp = false;
   world.tell({ kind: 'fault', node: null, what: `${member.name} restarts` });
-  for (const request of [...world.requests]) if (request.member === member) endRequest(world, request);
+  for (const request of [...world.requests])
+    if (request.member === member) endRequest(world, request, { isCut: true });
   world.clock.after(world.random.integer({ min: 50, max: 2000 }), () => {
     member.isUp = true;
     member.restarts++;
     for (const { node } of member.servers.values()) rotate(world, member, node, 'in', 'fault');
-    for (const server of member.servers.values()) server.health = 'up';
+    for (const server of member.servers.values()) {
+      Object.assign(server, { health: 'up', weight: 100, answers: noAnswers });
+    }
     member.past.length = 0;
     remember(world, member);
     world.tell({ kind: 'fault', node: null, what: `${member.name} is back` });

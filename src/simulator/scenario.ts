@@ -179,7 +179,8 @@ export const drawBalancers = (random: SeededRandom, site: Site): readonly Simula
       capabilities: {
         drain: random.pick(['both', 'both', 'hard']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
-        weights: false,
+        weights: 'server',
+        counters: true,
       },
       members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
     };

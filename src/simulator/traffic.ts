@@ -1,6 +1,8 @@
-import { takesRequests } from './balancer.ts';
+import type { NodeName } from '../core/node.ts';
+import { type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
 import { answering } from './node.ts';
-import { checkHealth, endRequest, nodeOf, type World } from './world.ts';
+import type { SeededRandom } from './random.ts';
+import { checkHealth, endRequest, isBroken, nodeOf, type World } from './world.ts';
 import type { Request } from './world-event.ts';
 
 export interface TrafficSettings {
@@ -27,20 +29,41 @@ export function startTraffic(world: World, { gapMs }: TrafficSettings): void {
 
 /** One visitor, through one of the balancers; some keep to the node that they had, while it lets them. */
 function send(world: World): void {
+  sendThrough(world, world.random.pick(world.members));
+}
+
+/** Sends one request through the member, if it is up; the node that it goes to, or null. */
+export function sendThrough(world: World, member: Member): NodeName | null {
   const { random, clock } = world;
-  const member = random.pick(world.members);
-  if (!member.isUp) return;
+  if (!member.isUp) return null;
   const sticky = random.chance(0.1);
   const fit = [...member.servers.values()].filter(
-    (server) => takesRequests(server) || (sticky && server.rotation === 'draining' && server.health === 'up'),
+    (server) =>
+      takesRequests(server) || (sticky && rotationOf(server) === 'draining' && server.health === 'up'),
   );
-  if (fit.length === 0) return;
-  const server = random.pick(fit);
-  if (answering(nodeOf(world, server.node), clock.nowMs()) === null) return;
-  const request: Request = { member, server, startedAtMs: clock.passedMs() };
+  if (fit.length === 0) return null;
+  const server = pickByWeight(random, fit);
+  const node = nodeOf(world, server.node);
+  const release = answering(node, clock.nowMs());
+  if (release === null) return null;
+  const isFailing = isBroken(world, node, release);
+  const request: Request = { member, server, startedAtMs: clock.passedMs(), isFailing };
   world.requests.add(request);
   server.sessions++;
-  clock.after(durationMs(world), () => endRequest(world, request));
+  clock.after(durationMs(world), () => endRequest(world, request, { isCut: false }));
+  return server.node;
+}
+
+/** A server without weight is only met by those who keep to it: one of them is as good as another. */
+function pickByWeight(random: SeededRandom, servers: readonly Server[]): Server {
+  const total = servers.reduce((sum, { weight }) => sum + weight, 0);
+  if (total === 0) return random.pick(servers);
+  let left = random.next() * total;
+  for (const server of servers) {
+    left -= server.weight;
+    if (left < 0) return server;
+  }
+  return servers.at(-1)!;
 }
 
 /** Most are pages; some are uploads, and a few outlast every patience, until the world is healed. */

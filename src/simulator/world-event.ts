@@ -20,6 +20,8 @@ export type WorldEvent =
       readonly from: ServerState['rotation'];
       readonly by: Actor;
     }
+  /** How many of them it sends there. */
+  | { readonly kind: 'weight'; readonly member: Member; readonly server: Server; readonly by: Actor }
   | { readonly kind: 'health'; readonly member: Member; readonly server: Server }
   /** A command of a run changed something on a node, its own lock's heartbeat apart. */
   | {
@@ -76,6 +78,8 @@ export interface Request {
   readonly member: Member;
   readonly server: Server;
   readonly startedAtMs: number;
+  /** The release that answers it does not work: the answer will be an error. */
+  readonly isFailing: boolean;
 }
 
 type Texts = {
@@ -88,6 +92,7 @@ const texts: Texts = {
   died: ({ session }) => `${session.name} dies`,
   call: ({ session, text }) => `${session.name} ${text}`,
   rotation: ({ server, from, by }) => `${server.id}: ${from} -> ${server.rotation} by ${nameOf(by)}`,
+  weight: ({ server, by }) => `${server.id}: weight ${server.weight} % by ${nameOf(by)}`,
   health: ({ server }) => `${server.id} is ${server.health}`,
   effect: ({ node, by, what }) => `${node.name}: ${what} by ${by.name}`,
   switched: ({ node, by, release, cut }) =>

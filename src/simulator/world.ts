@@ -2,7 +2,14 @@ import type { NodeName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
-import { countAnswer, type Member, type SimulatedBalancer, takesRequests, viewOf } from './balancer.ts';
+import {
+  countAnswer,
+  countRequest,
+  type Member,
+  type SimulatedBalancer,
+  takesRequests,
+  viewOf,
+} from './balancer.ts';
 import type { VirtualClock } from './clock.ts';
 import type { Faults } from './faults.ts';
 import { answering, type SimulatedNode } from './node.ts';
@@ -57,7 +64,11 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
     disturbedAtMs: 0,
     tell(event) {
       if (event.kind === 'fault') world.disturbedAtMs = world.clock.passedMs();
-      if ((event.kind === 'effect' || event.kind === 'rotation') && isRun(event.by)) event.by.effects++;
+      if (
+        (event.kind === 'effect' || event.kind === 'rotation' || event.kind === 'weight') &&
+        isRun(event.by)
+      )
+        event.by.effects++;
       if (world.isTraced)
         world.trace.push(`${String(world.clock.passedMs()).padStart(8)} ${eventText(event)}`);
       onEvent(event);
@@ -83,12 +94,20 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
 /** Whatever runs on a node ends there and then. */
 export function cutRequests(world: World, node: SimulatedNode): readonly Request[] {
   const cut = [...world.requests].filter(({ server }) => server.node === node.name);
-  for (const request of cut) endRequest(world, request);
+  for (const request of cut) endRequest(world, request, { isCut: true });
   return cut;
 }
 
-export function endRequest(world: World, request: Request): void {
-  if (world.requests.delete(request)) request.server.sessions--;
+/** It is answered, as well as the release that it met can, or cut off. */
+export function endRequest(
+  { clock, requests }: World,
+  request: Request,
+  { isCut }: { readonly isCut: boolean },
+): void {
+  if (!requests.delete(request)) return;
+  const { server, startedAtMs, isFailing } = request;
+  server.sessions--;
+  countRequest(server, { isError: isCut || isFailing, ms: clock.passedMs() - startedAtMs });
 }
 
 /** Every balancer sends the node requests. */
@@ -124,6 +143,15 @@ export function rotate(
   server.contrary = 0;
   if (!isRun(by)) world.disturbedAtMs = world.clock.passedMs();
   world.tell({ kind: 'rotation', member, server, from, by });
+}
+
+/** From now on the member sends more or fewer requests there. */
+export function weigh(world: World, member: Member, node: NodeName, percent: number, by: Actor): void {
+  const server = member.servers.get(node)!;
+  if (server.weight === percent) return;
+  remember(world, member);
+  server.weight = percent;
+  world.tell({ kind: 'weight', member, server, by });
 }
 
 const pastKept = 12;

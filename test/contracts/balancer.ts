@@ -1,11 +1,13 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Counted } from '../../src/core/counts.ts';
 import type { ServerState } from '../../src/core/observation.ts';
-import type { Balancer, BalancerView, RotationChange } from '../../src/ports.ts';
+import type { Balancer, BalancerView, RotationChange, WeightChange } from '../../src/ports.ts';
+import { type AbilitiesLab, abilitiesContract } from './balancer-abilities.ts';
 
-/** A balancer that runs, with two web servers behind it: `web1` and `web2`. */
+/** A balancer that runs, with two web servers behind it: `web1` and `web2`, each of weight 100. */
 export interface BalancerLab {
   /** The driver, made for the nodes `web1` and `web2`. */
   readonly balancer: Balancer;
@@ -44,6 +46,7 @@ export function balancerContract(
       await Promise.all([web1, web2].map((backend) => backend?.close()));
     });
     beforeEach(async () => {
+      await lab.balancer.shift([weigh('web1', 100), weigh('web2', 100)]);
       await lab.balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
       await untilUp('web1', 'web2');
     });
@@ -144,6 +147,8 @@ export function balancerContract(
       };
       await expect(wrong.observe()).rejects.toMatchObject(unknown);
       await expect(wrong.change([turn('web9', 'out')])).rejects.toMatchObject(unknown);
+      await expect(wrong.count()).rejects.toMatchObject(unknown);
+      await expect(wrong.shift([weigh('web9', 50)])).rejects.toMatchObject(unknown);
     });
 
     test('a server that the settings do not know is refused before anything is sent', async () => {
@@ -159,6 +164,9 @@ export function balancerContract(
       const refused = lab.withoutRights().change([turn('web1', 'out')]);
       await expect(refused).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
       expect(rotations(await serversOf('web1'))).toEqual(['in']);
+      const unweighed = lab.withoutRights().shift([weigh('web1', 50)]);
+      await expect(unweighed).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
+      expect((await serversOf('web1')).map(({ weight }) => weight)).toEqual(lab.urls.map(() => 100));
     });
 
     test('a node whose checks fail is down, without sessions, and can be drained', async () => {
@@ -204,6 +212,38 @@ export function balancerContract(
       await expect(lab.balancer.change([turn('web1', 'out')], signal)).rejects.toThrow('enough');
     });
 
+    abilitiesContract(
+      (): AbilitiesLab => ({
+        balancer: lab.balancer,
+        members: lab.urls.length,
+        statuses: [200, 204, 302, 404, 429, 500, 503],
+        restartMember: lab.restartMember,
+        async ask(member, status) {
+          const answer = await fetch(`${lab.urls[member]}/status/${status}`, { redirect: 'manual' });
+          expect(answer.status).toBe(status);
+          await answer.arrayBuffer();
+          return answer.headers.get('x-node')!;
+        },
+      }),
+    );
+
+    test('a request that gets no whole answer is an error', async () => {
+      const before = await lab.balancer.count();
+      for (const url of lab.urls) {
+        for (const how of ['reset', 'cut']) {
+          // On a connection of its own: one that was used before may be closed by a server at any time.
+          await onNewConnection(`${url}/${how}`).catch(() => {});
+        }
+      }
+      const sum = ({ servers }: Counted, of: 'requests' | 'errors') =>
+        servers.reduce((total, { answers }) => total + answers![of], 0);
+      await vi.waitFor(async () => {
+        const after = await lab.balancer.count();
+        expect(sum(after, 'errors') - sum(before, 'errors')).toBe(2 * lab.urls.length);
+        expect(sum(after, 'requests') - sum(before, 'requests')).toBeGreaterThanOrEqual(2 * lab.urls.length);
+      }, patience);
+    });
+
     test('a member that was restarted has another incarnation, and no other member has', async () => {
       const before = (await lab.balancer.observe()).members;
       expect((await lab.balancer.observe()).members).toEqual(before);
@@ -217,18 +257,32 @@ export function balancerContract(
       await lab.stopMember();
       const change = lab.balancer.change([turn('web1', 'out')]);
       await expect(change).rejects.toMatchObject({ code: 'BALANCER_UNREACHABLE' });
+      const shift = lab.balancer.shift([weigh('web2', 60)]);
+      await expect(shift).rejects.toMatchObject({ code: 'BALANCER_UNREACHABLE' });
       const { members, servers } = await lab.balancer.observe();
+      for (const { weight } of ofNode({ members, servers }, 'web2')) expect(weight).toBe(60);
       expect(members.map(({ unreachable }) => unreachable !== null)).toEqual(lab.urls.map((_, i) => i === 0));
       expect(members[0]!.incarnation).toBe('');
       expect(servers.some(({ member }) => member === members[0]!.member)).toBe(false);
       expect(rotations(ofNode({ members, servers }, 'web1'))).toEqual(lab.urls.length > 1 ? ['out'] : []);
+      const counted = await lab.balancer.count();
+      expect(counted.members).toEqual(members);
+      expect(counted.servers.map(({ member }) => member)).not.toContain(members[0]!.member);
     });
   });
+}
+
+async function onNewConnection(url: string): Promise<void> {
+  const question = request(url, { agent: false, method: 'POST' }).end('x');
+  const [answer] = (await once(question, 'response')) as [IncomingMessage];
+  await answer.toArray();
 }
 
 const patience = { timeout: 5000, interval: 20 };
 
 export const turn = (node: string, to: RotationChange['to']): RotationChange => ({ node, server: null, to });
+
+const weigh = (node: string, to: number): WeightChange => ({ node, server: null, to });
 
 export const ofNode = ({ servers }: BalancerView, node: string): readonly ServerState[] =>
   servers.filter((server) => server.node === node);
@@ -241,7 +295,10 @@ export const rotations = (servers: readonly ServerState[]): readonly string[] =>
 export const sessions = (servers: readonly ServerState[]): number =>
   servers.reduce((sum, server) => sum + (server.sessions ?? Number.NaN), 0);
 
-/** A web server that answers with its name. */
+/**
+ * A web server that answers with its name, to `/early` after a 103; to `/status/404` with 404; not at all to `/reset`, and with half an answer
+ * to `/cut`.
+ */
 export interface Backend {
   readonly name: string;
   readonly port: number;
@@ -264,6 +321,22 @@ export async function startBackend(name: string): Promise<Backend> {
       return;
     }
     requests += 1;
+    response.setHeader('x-node', name);
+    const [, kind = '', status = ''] = request.url!.split('/');
+    if (kind === 'status') {
+      response.writeHead(Number(status), { location: '/' }).end();
+      return;
+    }
+    if (kind === 'early') response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+    if (kind === 'reset') {
+      request.socket.destroy();
+      return;
+    }
+    if (kind === 'cut') {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('half', () => setTimeout(() => request.socket.destroy(), 20));
+      return;
+    }
     if (!request.url?.startsWith('/hold')) {
       response.end(name);
       return;

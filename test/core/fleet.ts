@@ -46,6 +46,7 @@ export const server = (name: NodeName, more: Partial<ServerState> = {}): ServerS
   rotation: 'in',
   health: 'up',
   sessions: 0,
+  weight: 100,
   ...more,
 });
 

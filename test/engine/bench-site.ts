@@ -44,8 +44,8 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     join(root, name, 'srv/shop', ...parts);
   for (const name of names(count)) mkdirSync(join(root, name, 'srv'), { recursive: true });
   const events: Event[] = [];
-  const servers = new Map<NodeName, Pick<ServerState, 'rotation' | 'health' | 'sessions'>>(
-    names(count).map((name) => [name, { rotation: 'in', health: 'up', sessions: 0 }]),
+  const servers = new Map<NodeName, Pick<ServerState, 'rotation' | 'health' | 'sessions' | 'weight'>>(
+    names(count).map((name) => [name, { rotation: 'in', health: 'up', sessions: 0, weight: 100 }]),
   );
   const broken = new Set<NodeName>();
   const faults: {
@@ -79,7 +79,7 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   };
   const balancer: Balancer = {
     name: 'lb',
-    capabilities: { drain: 'hard', sessions: 'exact', weights: false },
+    capabilities: { drain: 'hard', sessions: 'exact', weights: 'none', counters: false },
     async observe() {
       faults.balancer();
       return {
@@ -97,6 +97,8 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
       faults.balancer();
       for (const { node: name, to } of changes) servers.set(name, { ...servers.get(name)!, rotation: to });
     },
+    shift: () => Promise.reject(new Error('not used here')),
+    count: () => Promise.reject(new Error('not used here')),
     describe: ({ node: name, to }) => `${name} ${to}`,
     close: () => Promise.resolve(),
   };

@@ -39,6 +39,7 @@ export const server = (balancer: string, name: string, more: Partial<ServerState
   rotation: 'in',
   health: 'up',
   sessions: 3,
+  weight: 100,
   ...more,
 });
 

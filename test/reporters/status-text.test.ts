@@ -65,6 +65,15 @@ web4  ?               -         no       in, down              in, down
 `);
 });
 
+test('a weight that is not the configured one', () => {
+  const observed = observation(
+    [node('web1', oldRelease), node('web2', oldRelease)],
+    [...serversOn('web1', { weight: 25 }), ...serversOn('web2', { weight: 100 / 3 })],
+  );
+  expect(status(observed)).toMatch(/^web1 .* in, up, weight 25 %, 3 in flight {2}/m);
+  expect(status(observed)).toMatch(/^web2 .* in, up, weight 33.3 %, 3 in flight {2}/m);
+});
+
 describe('what stands out', () => {
   const remarks = (observed: Observation): readonly string[] =>
     status(observed)

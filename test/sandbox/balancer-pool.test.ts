@@ -1,16 +1,26 @@
 import { describe, expect, test } from 'vitest';
-import { chooseServer, type PoolServer, recordCheck, setRotation } from '../../src/sandbox/balancer-pool.ts';
+import {
+  chooseServer,
+  type PoolServer,
+  recordAnswer,
+  recordCheck,
+  setRotation,
+} from '../../src/sandbox/balancer-pool.ts';
 
 const server = (name: string, state: Partial<PoolServer> = {}): PoolServer => ({
   name,
   host: '127.0.0.1',
   port: 80,
+  configuredWeight: 1,
   weight: 1,
   rotation: 'in',
   health: 'up',
   inFlight: 0,
   requests: 0,
+  answered: 0,
   failures: 0,
+  refused: 0,
+  responseMs: null,
   streak: 0,
   credit: 0,
   ...state,
@@ -97,5 +107,45 @@ describe('setRotation', () => {
     const one = server('a', { rotation: 'out', health: 'unchecked' });
     setRotation(one, 'in');
     expect(one.health).toBe('unchecked');
+  });
+});
+
+describe('recordAnswer', () => {
+  test.each([
+    [
+      { status: 200, isCutOff: false },
+      { answered: 1, failures: 0, refused: 0 },
+    ],
+    [
+      { status: 404, isCutOff: false },
+      { answered: 1, failures: 0, refused: 1 },
+    ],
+    [
+      { status: 502, isCutOff: false },
+      { answered: 1, failures: 1, refused: 0 },
+    ],
+    [
+      { status: 200, isCutOff: true },
+      { answered: 1, failures: 1, refused: 0 },
+    ],
+    [
+      { status: 404, isCutOff: true },
+      { answered: 1, failures: 1, refused: 0 },
+    ],
+  ])('%o', (ending, counts) => {
+    const web1 = server('web1');
+    recordAnswer(web1, { ...ending, responseMs: null });
+    expect(web1).toMatchObject({ ...counts, responseMs: null });
+  });
+
+  test('a new answer counts for its part of the average, and for a 1024th at least', () => {
+    const web1 = server('web1');
+    for (const responseMs of [10, 20, 60]) recordAnswer(web1, { status: 200, isCutOff: false, responseMs });
+    expect(web1.responseMs).toBeCloseTo(30, 10);
+    const old = server('web2', { answered: 1_000_000, responseMs: 0 });
+    recordAnswer(old, { status: 200, isCutOff: false, responseMs: 1024 });
+    expect(old.responseMs).toBe(1);
+    for (let i = 1; i < 3072; i++) recordAnswer(old, { status: 200, isCutOff: false, responseMs: 1024 });
+    expect(old.responseMs! / 1024).toBeGreaterThan(0.95);
   });
 });

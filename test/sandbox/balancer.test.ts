@@ -110,7 +110,8 @@ describe('the proxy', () => {
 
   test('gives servers requests by their weight', async () => {
     const heavy = { ...(await web('web1', named('web1'))), weight: 3 };
-    const front = await balance({ servers: [heavy, await web('web2', named('web2'))] });
+    const light = { ...(await web('web2', named('web2'))), weight: 1 };
+    const front = await balance({ servers: [heavy, light] });
     for (let i = 0; i < 8; i++) await (await fetch(front.url)).text();
     expect(await serversOf(front)).toMatchObject([{ requests: 6 }, { requests: 2 }]);
   });
@@ -202,6 +203,18 @@ describe('the proxy', () => {
       patience,
     );
   });
+
+  test('a request whose client goes away before there is an answer says nothing about the server', async () => {
+    const front = await balance({ servers: [await web('web1', () => {})] });
+    const question = request(front.url, { agent: false }).end();
+    question.on('error', () => {});
+    await vi.waitFor(async () => expect(await serversOf(front)).toMatchObject([{ requests: 1 }]), patience);
+    question.destroy();
+    await vi.waitFor(
+      async () => expect(await serversOf(front)).toMatchObject([{ inFlight: 0, requests: 1, answered: 0 }]),
+      patience,
+    );
+  });
 });
 
 describe('checks', () => {
@@ -285,7 +298,7 @@ describe('the state file', () => {
     const second = await balance({ servers: [web2, web1], stateFile });
     expect(await serversOf(second)).toMatchObject([
       { name: 'web2', rotation: 'in', weight: 9 },
-      { name: 'web1', rotation: 'draining', weight: 1 },
+      { name: 'web1', rotation: 'draining', weight: 100 },
     ]);
   });
 

@@ -1,3 +1,4 @@
+import type { Answers, Counted } from '../../core/counts.ts';
 import { failure, isDeployError, messageOf } from '../../core/errors.ts';
 import {
   describe,
@@ -15,12 +16,13 @@ import {
   withDefault,
 } from '../../core/field.ts';
 import type { NodeName } from '../../core/node.ts';
-import type { ServerState } from '../../core/observation.ts';
+import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, BalancerView } from '../../ports.ts';
+import type { Balancer, WeightChange } from '../../ports.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import { mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { percentOf, weightAt } from './weight.ts';
 
 /** The small balancer of the sandbox, over its admin API: see `src/sandbox/balancer.ts`. */
 export const embedded: BalancerKind = balancerKind<EmbeddedOptions>({
@@ -71,33 +73,94 @@ const driver = (
   balancer: BalancerName,
   options: EmbeddedOptions,
   targets: readonly EmbeddedTarget[],
-): Balancer => ({
-  name: balancer,
-  capabilities: { drain: 'hard', sessions: 'exact', weights: true },
-  async observe(signal) {
-    const seen = await ask(balancer, options, { method: 'GET' }, signal).catch(reasonUnread);
-    return typeof seen === 'string'
-      ? unread(balancer, options, seen)
-      : viewOf(balancer, options, targets, seen);
-  },
-  async change(changes, signal) {
-    mustBeKnown(balancer, targets, changes);
-    const orders = ordersOf(targets, changes);
+): Balancer => {
+  const seen = (signal?: AbortSignal) =>
+    ask(balancer, options, { method: 'GET' }, signal).catch(reasonUnread);
+  const tell = async (
+    orders: (before: Answer) => readonly Order[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> => {
     const before = await ask(balancer, options, { method: 'GET' }, signal);
-    for (const order of orders) found(balancer, order, before);
-    const after = await ask(balancer, options, { method: 'PATCH', body: patchOf(orders) }, signal);
-    for (const order of orders) mustBeApplied(balancer, order, after);
+    const given = orders(before);
+    const after = await ask(balancer, options, { method: 'PATCH', body: patchOf(given) }, signal);
+    for (const order of given) mustBeApplied(balancer, order, found(balancer, order.target, after));
+  };
+  return {
+    name: balancer,
+    capabilities: { drain: 'hard', sessions: 'exact', weights: 'server', counters: true },
+    async observe(signal) {
+      return viewOf(balancer, options, targets, await seen(signal), stateOf);
+    },
+    async change(changes, signal) {
+      mustBeKnown(balancer, targets, changes);
+      const orders = ordersOf(targets, changes);
+      await tell((before) => {
+        for (const order of orders) found(balancer, order, before);
+        return orders.map(rotationOrder);
+      }, signal);
+    },
+    async shift(changes, signal) {
+      mustBeKnown(balancer, targets, changes);
+      const orders = ordersOf(targets, changes);
+      await tell(
+        (before) => orders.map((order) => weightOrder(balancer, order, found(balancer, order, before))),
+        signal,
+      );
+    },
+    async count(signal): Promise<Counted> {
+      return viewOf(balancer, options, targets, await seen(signal), countsOf);
+    },
+    describe: (change) => `PATCH ${options.url}/servers ${describePatch(targets, change)}`,
+    async close() {},
+  };
+};
+
+/** What a server is told, and how it is seen to be so. */
+interface Order {
+  readonly target: EmbeddedTarget;
+  readonly patch: Patch[string];
+  readonly wanted: string;
+  seenIn(server: AnsweredServer): { readonly isApplied: boolean; readonly seen: string };
+}
+
+const rotationOrder = (order: Ordered<EmbeddedTarget>): Order => ({
+  target: order,
+  patch: { rotation: order.to },
+  wanted: order.to,
+  seenIn(server) {
+    const rotation = rotationOf(server);
+    return {
+      isApplied: rotation === order.to,
+      seen: server.weight === 0 ? `${rotation} (its weight is 0)` : rotation,
+    };
   },
-  describe: (change) =>
-    `PATCH ${options.url}/servers ${JSON.stringify(patchOf(ordersOf(targets, [change])))}`,
-  async close() {},
 });
 
-type Question = { readonly method: 'GET' } | { readonly method: 'PATCH'; readonly body: Patch };
-type Patch = Readonly<Record<string, Pick<ServerState, 'rotation'>>>;
+function weightOrder(
+  balancer: BalancerName,
+  order: Ordered<EmbeddedTarget, WeightChange>,
+  { configuredWeight: configured }: AnsweredServer,
+): Order {
+  const weight = weightAt(order.to, { balancer, server: order.id, configured });
+  return {
+    target: order,
+    patch: { weight },
+    wanted: `weight ${weight}`,
+    seenIn: (server) => ({ isApplied: server.weight === weight, seen: `weight ${server.weight}` }),
+  };
+}
 
-const patchOf = (orders: readonly Ordered<EmbeddedTarget>[]): Patch =>
-  Object.fromEntries(orders.map(({ server, to }) => [server, { rotation: to }]));
+/** Of a weight the percentage: the configured weight is not known before the balancer is asked. */
+function describePatch(targets: readonly EmbeddedTarget[], change: Change): string {
+  const told = typeof change.to === 'number' ? { weight: `${change.to}%` } : { rotation: change.to };
+  return JSON.stringify(Object.fromEntries(ordersOf(targets, [change]).map(({ server }) => [server, told])));
+}
+
+type Question = { readonly method: 'GET' } | { readonly method: 'PATCH'; readonly body: Patch };
+type Patch = Readonly<Record<string, Partial<Pick<AnsweredServer, 'rotation' | 'weight'>>>>;
+
+const patchOf = (orders: readonly Order[]): Patch =>
+  Object.fromEntries(orders.map(({ target, patch }) => [target.server, patch]));
 
 /**
  * Asks for all servers, or changes some and gets all as they are then. The cause of a failure is left out: got's
@@ -149,14 +212,21 @@ interface AnsweredServer {
   readonly host: string;
   readonly port: number;
   readonly weight: number;
+  readonly configuredWeight: number;
   readonly rotation: ServerState['rotation'];
   readonly health: ServerState['health'];
   readonly inFlight: number;
   readonly requests: number;
+  readonly answered: number;
   readonly failures: number;
+  readonly refused: number;
+  readonly responseMs: number | null;
 }
 
 const natural = integer(0, Number.MAX_SAFE_INTEGER);
+const time: Field<number | null> = scalar('milliseconds or null', { type: ['number', 'null'] }, (value) =>
+  value === null || (typeof value === 'number' && value >= 0) ? value : undefined,
+);
 
 const answerField: Field<Answer> = objectOf<Answer>({
   incarnation: text,
@@ -167,11 +237,15 @@ const answerField: Field<Answer> = objectOf<Answer>({
       host: text,
       port,
       weight: natural,
+      configuredWeight: natural,
       rotation: oneOf(['in', 'draining', 'out']),
       health: oneOf(['up', 'down', 'starting', 'unchecked']),
       inFlight: natural,
       requests: natural,
+      answered: natural,
       failures: natural,
+      refused: natural,
+      responseMs: time,
     }),
   ),
 });
@@ -190,30 +264,41 @@ function reasonUnread(error: unknown): string {
   throw error;
 }
 
-const unread = (balancer: BalancerName, { url }: EmbeddedOptions, reason: string): BalancerView => ({
-  members: [{ balancer, member: url, unreachable: reason, incarnation: '' }],
-  servers: [],
-});
-
-const viewOf = (
+/** Of each target what `show` says; nothing, if the balancer could not be read: then `seen` says why. */
+function viewOf<T>(
   balancer: BalancerName,
   { url }: EmbeddedOptions,
   targets: readonly EmbeddedTarget[],
-  answer: Answer,
-): BalancerView => ({
-  members: [{ balancer, member: url, unreachable: null, incarnation: answer.incarnation }],
-  servers: targets.map((target) => {
-    const server = found(balancer, target, answer);
-    return {
+  seen: Answer | string,
+  show: (server: AnsweredServer) => T,
+): {
+  readonly members: readonly BalancerState[];
+  readonly servers: readonly (T & Pick<ServerState, 'balancer' | 'member' | 'node' | 'server'>)[];
+} {
+  if (typeof seen === 'string') {
+    return { members: [{ balancer, member: url, unreachable: seen, incarnation: '' }], servers: [] };
+  }
+  return {
+    members: [{ balancer, member: url, unreachable: null, incarnation: seen.incarnation }],
+    servers: targets.map((target) => ({
       balancer,
       member: url,
       node: target.node,
       server: target.id,
-      rotation: rotationOf(server),
-      health: server.health,
-      sessions: server.inFlight,
-    };
-  }),
+      ...show(found(balancer, target, seen)),
+    })),
+  };
+}
+
+const stateOf = (server: AnsweredServer) => ({
+  rotation: rotationOf(server),
+  health: server.health,
+  sessions: server.inFlight,
+  weight: percentOf({ now: server.weight, configured: server.configuredWeight }),
+});
+
+const countsOf = ({ answered, failures, refused, responseMs }: AnsweredServer): { answers: Answers } => ({
+  answers: { requests: answered, errors: failures, refused, responseMs },
 });
 
 function found(
@@ -231,10 +316,11 @@ function found(
 const rotationOf = ({ rotation, weight }: AnsweredServer): ServerState['rotation'] =>
   rotation === 'in' && weight === 0 ? 'draining' : rotation;
 
-function mustBeApplied(balancer: BalancerName, order: Ordered<EmbeddedTarget>, answer: Answer): void {
-  const server = found(balancer, order, answer);
-  const rotation = rotationOf(server);
-  if (rotation === order.to) return;
-  const seen = server.weight === 0 ? `${rotation} (its weight is 0)` : rotation;
-  throw failure('BALANCER_NOT_APPLIED', { balancer, server: order.id, wanted: order.to, seen });
+function mustBeApplied(
+  balancer: BalancerName,
+  { target, wanted, seenIn }: Order,
+  server: AnsweredServer,
+): void {
+  const { isApplied, seen } = seenIn(server);
+  if (!isApplied) throw failure('BALANCER_NOT_APPLIED', { balancer, server: target.id, wanted, seen });
 }

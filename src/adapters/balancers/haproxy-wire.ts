@@ -1,6 +1,8 @@
 import { assert } from '../../core/assert.ts';
 import type { ServerState } from '../../core/observation.ts';
-import type { RotationChange } from '../../ports.ts';
+import type { RotationChange, WeightChange } from '../../ports.ts';
+import { commaSeparated, numberOf, rowsOf, shown, unreadable } from './haproxy-table.ts';
+import type { Weight } from './weight.ts';
 
 /** What one HAProxy process says of itself and of all its servers. */
 export interface Reading {
@@ -14,6 +16,7 @@ export interface ServerReading extends Pick<ServerState, 'rotation' | 'health'> 
   readonly server: string;
   /** Streams (connections in TCP mode) on the server, and those that are queued for it alone. */
   readonly sessions: number;
+  readonly weight: Weight;
   /** What else than a command explains the rotation, for people; empty if nothing does. */
   readonly because: readonly string[];
 }
@@ -34,6 +37,7 @@ export function readingOf(answers: readonly string[]): Reading {
       rotation: rotationOf(state),
       health: healthOf(state, stat),
       sessions: stat.sessions,
+      weight: state.weight,
       because: reasonsOf(state),
     };
   });
@@ -43,15 +47,21 @@ export function readingOf(answers: readonly string[]): Reading {
 /** A name of a backend or server as HAProxy allows it: nothing in it parts or escapes commands. */
 export const isName = (text: string): boolean => /^[A-Za-z0-9_.:-]+$/.test(text);
 
-export interface Order {
+export interface ServerName {
   readonly backend: string;
   readonly server: string;
-  readonly to: RotationChange['to'];
 }
 
-export function setState({ backend, server, to }: Order): string {
+export const setState = ({ to, ...name }: ServerName & Pick<RotationChange, 'to'>): string =>
+  `set server ${serverName(name)} state ${wordFor[to]}`;
+
+/** In percent of the configured weight. */
+export const setWeight = ({ to, ...name }: ServerName & Pick<WeightChange, 'to'>): string =>
+  `set server ${serverName(name)} weight ${to}%`;
+
+function serverName({ backend, server }: ServerName): string {
   assert(isName(backend) && isName(server), 'only names are sent to HAProxy as names');
-  return `set server ${backend}/${server} state ${wordFor[to]}`;
+  return `${backend}/${server}`;
 }
 
 const wordFor = { in: 'ready', draining: 'drain', out: 'maint' } as const;
@@ -95,7 +105,8 @@ export function answersOf(output: string, { commands }: Batch): readonly string[
   return answers.slice(1).map((answer) => answer.trimEnd());
 }
 
-function incarnationOf(info: string): string {
+/** Throws unless `info` is what `show info` answers. */
+export function incarnationOf(info: string): string {
   const value = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(info)?.[1];
   const pid = value('Pid');
   if (pid === undefined) throw new Error(`"show info" has no Pid: ${shown(info)}`);
@@ -108,7 +119,7 @@ interface StateRow {
   readonly operation: 'stopped' | 'starting' | 'running' | 'stopping';
   /** Bits: see `admin`. */
   readonly admin: number;
-  readonly weight: number;
+  readonly weight: Weight;
   /** Health or agent checks are made at this time. */
   readonly checks: boolean;
   /** Counts up to `rise`, where the server is up, and on to `rise + fall - 1`. */
@@ -123,7 +134,7 @@ function stateRows(answer: string): readonly StateRow[] {
     server: cell('srv_name'),
     operation: operations[numberOf(cell('srv_op_state'))] ?? unreadable('srv_op_state', cell('srv_op_state')),
     admin: numberOf(cell('srv_admin_state')),
-    weight: numberOf(cell('srv_uweight')),
+    weight: { now: numberOf(cell('srv_uweight')), configured: numberOf(cell('srv_iweight')) },
     checks: [cell('srv_check_state'), cell('srv_agent_state')].some((bits) => isChecking(numberOf(bits))),
     checkHealth: numberOf(cell('srv_check_health')),
   }));
@@ -152,28 +163,6 @@ const statRows = (answer: string): readonly StatRow[] =>
     tracks: cell('tracked') !== '',
   }));
 
-/** Texts that hold commas stand in double quotes, such as the reason of a failed check. */
-const commaSeparated = (line: string): readonly string[] =>
-  [...line.matchAll(/("(?:[^"]|"")*"|[^,]*)(?:,|$)/g)].map(([, value]) => value!);
-
-/** By name of the column, for versions add columns. The first line of a table names them, after `# `. */
-function rowsOf([header = '', ...lines]: readonly string[], split: (line: string) => readonly string[]) {
-  if (!header.startsWith('# ')) throw new Error(`a table without a header: ${shown(header)}`);
-  const columns = split(header.slice(2));
-  return lines.map((line) => {
-    const cells = split(line);
-    return (column: string): string => cells[columns.indexOf(column)] ?? unreadable(column, line);
-  });
-}
-
-const numberOf = (cell: string): number => (/^\d+$/.test(cell) ? Number(cell) : unreadable('a number', cell));
-
-function unreadable(what: string, where: string): never {
-  throw new Error(`${what} cannot be read from ${shown(where)}`);
-}
-
-const shown = (text: string): string => JSON.stringify(text.slice(0, 60));
-
 /**
  * Bits of `srv_admin_state`. Bit 4 is not among them: it says that the configuration has the server `disabled`,
  * and stays when the server is made ready; until then bit 1 is set as well.
@@ -187,13 +176,13 @@ const admin = {
 
 function rotationOf(state: StateRow): ServerState['rotation'] {
   if (state.admin & admin.maint) return 'out';
-  return state.admin & admin.drain || state.weight === 0 ? 'draining' : 'in';
+  return state.admin & admin.drain || state.weight.now === 0 ? 'draining' : 'in';
 }
 
 const reasonsOf = (state: StateRow): readonly string[] => [
   ...(state.admin & admin.inherited ? ['it follows the server that it tracks'] : []),
   ...(state.admin & admin.unresolved ? ['its host name does not resolve'] : []),
-  ...(state.weight === 0 ? ['its weight is 0'] : []),
+  ...(state.weight.now === 0 ? ['its weight is 0'] : []),
 ];
 
 /**

@@ -2,12 +2,23 @@ import { type DeployError, failure, isDeployError, list } from '../../core/error
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer } from '../../ports.ts';
+import type { Balancer, WeightChange } from '../../ports.ts';
+import { type CountedServer, countCommands, countsOf } from './haproxy-counts.ts';
 import { type HaproxyOptions, haproxyOptions } from './haproxy-options.ts';
 import { type Ask, askThrough, shownTarget } from './haproxy-socket.ts';
-import { type Reading, readCommands, readingOf, refusalOf, setState } from './haproxy-wire.ts';
+import {
+  type Reading,
+  readCommands,
+  readingOf,
+  refusalOf,
+  type ServerName,
+  type ServerReading,
+  setState,
+  setWeight,
+} from './haproxy-wire.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import { mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { percentOf, weightAt } from './weight.ts';
 
 /**
  * HAProxy, over its runtime API (management guide, 9.3): nothing is installed, nothing is reloaded, and nothing
@@ -40,10 +51,7 @@ interface Member {
   readonly ask: Ask;
 }
 
-interface HaproxyTarget extends Target {
-  readonly backend: string;
-  readonly server: string;
-}
+type HaproxyTarget = Target & ServerName;
 
 const targetsOf = (
   balancer: BalancerName,
@@ -62,46 +70,90 @@ function driver(name: BalancerName, members: readonly Member[]): Balancer {
   const targets = members.flatMap((member) => member.targets);
   return {
     name,
-    capabilities: { drain: 'both', sessions: 'exact', weights: true },
+    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', counters: true },
     async observe(signal) {
-      const views = await settled(members.map((member) => read(member, signal)));
-      return { members: views.map(({ state }) => state), servers: views.flatMap(({ servers }) => servers) };
+      return viewsOf(
+        await settled(members.map((member) => view(member, readCommands, readingOf, stateOf, signal))),
+      );
     },
     async change(changes, signal) {
       mustBeKnown(name, targets, changes);
-      await settled(members.map((member) => tell(member, ordersOf(member.targets, changes), signal)));
+      await settled(
+        members.map((member) => tell(member, ordersOf(member.targets, changes).map(rotationOrder), signal)),
+      );
     },
-    describe: (change) => [...new Set(ordersOf(targets, [change]).map(setState))].join('; '),
+    async shift(changes, signal) {
+      mustBeKnown(name, targets, changes);
+      const orders = members.map((member) => weightOrders(member, changes, signal));
+      // A member that cannot be reached does not keep the others from being told, and is reported in the end.
+      await settled(orders).catch(reasonUnreachable);
+      await settled(members.map(async (member, i) => tell(member, await orders[i]!, signal)));
+    },
+    async count(signal) {
+      return viewsOf(
+        await settled(members.map((member) => view(member, countCommands, countsOf, answersOf, signal))),
+      );
+    },
+    describe: (change) => [...new Set(commandsFor(targets, change))].join('; '),
     async close() {},
   };
 }
 
-async function read(member: Member, signal?: AbortSignal): Promise<MemberView> {
+const commandsFor = (targets: readonly HaproxyTarget[], change: Change): readonly string[] =>
+  isWeight(change) ? ordersOf(targets, [change]).map(setWeight) : ordersOf(targets, [change]).map(setState);
+
+const isWeight = (change: Change): change is WeightChange => typeof change.to === 'number';
+
+/** Reads a member with these commands, and shows each of its targets; or says why it cannot be read. */
+async function view<S extends ServerName, T>(
+  member: Member,
+  commands: readonly string[],
+  read: (answers: readonly string[]) => { readonly incarnation: string; readonly servers: readonly S[] },
+  show: (server: S) => T,
+  signal?: AbortSignal,
+): Promise<MemberView<T>> {
   const { balancer, address } = member;
-  const seen = await member.ask(readCommands, readingOf, signal).catch(reasonUnreachable);
+  const seen = await member.ask(commands, read, signal).catch(reasonUnreachable);
   if (typeof seen === 'string') {
     return { state: { balancer, member: address, unreachable: seen, incarnation: '' }, servers: [] };
   }
   return {
     state: { balancer, member: address, unreachable: null, incarnation: seen.incarnation },
-    servers: member.targets.map((target) => {
-      const { rotation, health, sessions } = found(member, target, seen);
-      return { balancer, member: address, node: target.node, server: target.id, rotation, health, sessions };
-    }),
+    servers: member.targets.map((target) => ({
+      balancer,
+      member: address,
+      node: target.node,
+      server: target.id,
+      ...show(found(member, target, seen.servers)),
+    })),
   };
 }
 
-interface MemberView {
+interface MemberView<T> {
   readonly state: BalancerState;
-  readonly servers: readonly ServerState[];
+  readonly servers: readonly (T & Pick<ServerState, 'balancer' | 'member' | 'node' | 'server'>)[];
 }
+
+const viewsOf = <T>(views: readonly MemberView<T>[]) => ({
+  members: views.map(({ state }) => state),
+  servers: views.flatMap(({ servers }) => servers),
+});
+
+const stateOf = ({ rotation, health, sessions, weight }: ServerReading) => ({
+  rotation,
+  health,
+  sessions,
+  weight: percentOf(weight),
+});
+
+const answersOf = ({ answers }: CountedServer) => ({ answers });
 
 function reasonUnreachable(error: unknown): string {
   if (isDeployError(error, 'BALANCER_UNREACHABLE')) return String(error.details.reason);
   throw error;
 }
 
-function found(member: Member, target: HaproxyTarget, { servers }: Reading) {
+function found<S extends ServerName>(member: Member, target: HaproxyTarget, servers: readonly S[]): S {
   const server = servers.find((s) => s.backend === target.backend && s.server === target.server);
   if (server) return server;
   const near = servers.filter(({ backend }) => backend === target.backend);
@@ -113,35 +165,69 @@ function found(member: Member, target: HaproxyTarget, { servers }: Reading) {
   });
 }
 
-/** Gives the orders and reads all servers back on one connection: HAProxy goes on after an order it refused. */
-async function tell(
+/** One command for one server, and how it is seen to be obeyed. */
+interface Order {
+  readonly target: HaproxyTarget;
+  readonly command: string;
+  readonly wanted: string;
+  seenIn(server: ServerReading): { readonly isObeyed: boolean; readonly seen: string };
+}
+
+const rotationOrder = (order: Ordered<HaproxyTarget>): Order => ({
+  target: order,
+  command: setState(order),
+  wanted: order.to,
+  seenIn: ({ rotation, because }) => ({
+    isObeyed: rotation === order.to,
+    seen: because.length === 0 ? rotation : `${rotation} (${because.join(', ')})`,
+  }),
+});
+
+/** Reads the configured weights first: HAProxy would round a percentage down without a word, if need be to 0. */
+async function weightOrders(
   member: Member,
-  orders: readonly Ordered<HaproxyTarget>[],
+  changes: readonly WeightChange[],
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<readonly Order[]> {
+  const { balancer } = member;
+  const { servers } = await member.ask(readCommands, readingOf, signal);
+  return ordersOf(member.targets, changes).map((order): Order => {
+    const { configured } = found(member, order, servers).weight;
+    const wanted = weightAt(order.to, { balancer, server: order.id, configured });
+    return {
+      target: order,
+      command: setWeight(order),
+      wanted: `weight ${wanted}`,
+      seenIn: ({ weight: { now } }) => ({ isObeyed: now === wanted, seen: `weight ${now}` }),
+    };
+  });
+}
+
+/** Gives the orders and reads all servers back on one connection: HAProxy goes on after an order it refused. */
+async function tell(member: Member, orders: readonly Order[], signal?: AbortSignal): Promise<void> {
   if (orders.length === 0) return;
   const read = (answers: readonly string[]) => ({
     refusals: answers.slice(0, orders.length).map(refusalOf),
     reading: readingOf(answers.slice(orders.length)),
   });
-  const { refusals, reading } = await member.ask([...orders.map(setState), ...readCommands], read, signal);
+  const commands = [...orders.map(({ command }) => command), ...readCommands];
+  const { refusals, reading } = await member.ask(commands, read, signal);
   for (const [i, order] of orders.entries()) mustBeObeyed(member, order, refusals[i] ?? null, reading);
 }
 
 function mustBeObeyed(
   member: Member,
-  order: Ordered<HaproxyTarget>,
+  { target, command, wanted, seenIn }: Order,
   refusal: string | null,
-  reading: Reading,
+  { servers }: Reading,
 ): void {
   const { balancer } = member;
-  const { rotation, because } = found(member, order, reading);
+  const { isObeyed, seen } = seenIn(found(member, target, servers));
   if (refusal !== null) {
-    throw failure('BALANCER_REFUSED', { balancer, request: setState(order), answer: explained(refusal) });
+    throw failure('BALANCER_REFUSED', { balancer, request: command, answer: explained(refusal) });
   }
-  if (rotation === order.to) return;
-  const seen = because.length === 0 ? rotation : `${rotation} (${because.join(', ')})`;
-  throw failure('BALANCER_NOT_APPLIED', { balancer, server: order.id, wanted: order.to, seen });
+  if (isObeyed) return;
+  throw failure('BALANCER_NOT_APPLIED', { balancer, server: target.id, wanted, seen });
 }
 
 const explained = (refusal: string): string =>

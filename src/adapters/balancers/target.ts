@@ -1,7 +1,7 @@
 import { failure } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { RotationChange } from '../../ports.ts';
+import type { RotationChange, WeightChange } from '../../ports.ts';
 
 /** A server that a balancer, or one of its members, has for a node. */
 export interface Target {
@@ -10,13 +10,14 @@ export interface Target {
   readonly id: string;
 }
 
-export type Ordered<T extends Target> = T & Pick<RotationChange, 'to'>;
+export type Change = RotationChange | WeightChange;
+export type Ordered<T extends Target, C extends Change = RotationChange> = T & Pick<C, 'to'>;
 
 /** What the changes come to for these targets, in order. */
-export const ordersOf = <T extends Target>(
+export const ordersOf = <T extends Target, C extends Change>(
   targets: readonly T[],
-  changes: readonly RotationChange[],
-): readonly Ordered<T>[] =>
+  changes: readonly C[],
+): readonly Ordered<T, C>[] =>
   changes.flatMap(({ node, server, to }) =>
     targets
       .filter((target) => target.node === node && (server === null || target.id === server))
@@ -30,7 +31,7 @@ export const ordersOf = <T extends Target>(
 export function mustBeKnown(
   balancer: BalancerName,
   targets: readonly Target[],
-  changes: readonly RotationChange[],
+  changes: readonly Change[],
 ): void {
   const stray = changes.find((change) => ordersOf(targets, [change]).length === 0);
   if (!stray) return;

@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, test } from 'vitest';
 import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
 import { parseFields } from '../../../src/core/field.ts';
 import { Secret } from '../../../src/core/secret.ts';
@@ -6,6 +10,40 @@ import { startBalancer } from '../../../src/sandbox/balancer.ts';
 import { type Backend, type BalancerLab, balancerContract } from '../../contracts/balancer.ts';
 
 balancerContract('the embedded balancer', startLab);
+
+test('a weight that the configured one is too small for is refused, and nothing is changed', async () => {
+  const token = new Secret('open sesame');
+  const servers = [{ name: 'web1', host: '127.0.0.1', port: 1, weight: 3 }];
+  const running = await startBalancer({ token, servers });
+  const balancer = driver({ url: running.adminUrl, token }, ['web1']);
+  await expect(balancer.shift([{ node: 'web1', server: null, to: 50 }])).rejects.toMatchObject({
+    code: 'BALANCER_WEIGHT_COARSE',
+    details: { server: 'front web1', wanted: 50, configured: 3, nearest: 33.3 },
+  });
+  expect((await balancer.observe()).servers).toMatchObject([{ weight: 100 }]);
+  await running.close();
+});
+
+test('a balancer that takes a change and does not make it is found out', async () => {
+  const state = { host: 'web1', port: 80, rotation: 'in', health: 'up', inFlight: 0 };
+  const counts = { requests: 0, answered: 0, failures: 0, refused: 0, responseMs: null };
+  const web1 = { name: 'web1', ...state, weight: 100, configuredWeight: 100, ...counts };
+  const deaf = createServer((_, response) => {
+    response.end(JSON.stringify({ incarnation: '1', unserved: 0, servers: [web1] }));
+  }).listen(0, '127.0.0.1');
+  await once(deaf, 'listening');
+  const { port } = deaf.address() as AddressInfo;
+  const balancer = driver({ url: `http://127.0.0.1:${port}`, token: 'any' }, ['web1']);
+  await expect(balancer.shift([{ node: 'web1', server: null, to: 50 }])).rejects.toMatchObject({
+    code: 'BALANCER_NOT_APPLIED',
+    details: { server: 'front web1', wanted: 'weight 50', seen: 'weight 100' },
+  });
+  await expect(balancer.change([{ node: 'web1', server: null, to: 'out' }])).rejects.toMatchObject({
+    code: 'BALANCER_NOT_APPLIED',
+    details: { server: 'front web1', wanted: 'out', seen: 'in' },
+  });
+  deaf.close();
+});
 
 async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
   const token = new Secret('open sesame');
@@ -42,7 +80,7 @@ async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
   };
 }
 
-export function driver(raw: Readonly<Record<string, unknown>>, nodes: readonly string[]): Balancer {
+function driver(raw: Readonly<Record<string, unknown>>, nodes: readonly string[]): Balancer {
   const kind = balancerKinds.embedded;
   const options = parseFields(kind.options, raw);
   if (!options.ok) throw new Error(options.problems.join('\n'));

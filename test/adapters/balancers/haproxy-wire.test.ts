@@ -7,6 +7,7 @@ import {
   readingOf,
   refusalOf,
   setState,
+  setWeight,
 } from '../../../src/adapters/balancers/haproxy-wire.ts';
 
 describe('setState', () => {
@@ -27,6 +28,13 @@ describe('setState', () => {
       );
     },
   );
+});
+
+describe('setWeight', () => {
+  test('is sent in percent, for a server whose name is one', () => {
+    expect(setWeight({ backend: 'web', server: 'web1', to: 25 })).toBe('set server web/web1 weight 25%');
+    expect(() => setWeight({ backend: 'web', server: 'web1;quit', to: 25 })).toThrow('only names are sent');
+  });
 });
 
 describe('batchesOf', () => {
@@ -93,16 +101,33 @@ describe('readingOf', () => {
     expect(readingOf([info, states, stats])).toEqual({
       incarnation: '6478 since 1795252104',
       servers: [
-        { backend: 'web', server: 'web1', rotation: 'in', health: 'down', sessions: 0, because: [] },
+        {
+          backend: 'web',
+          server: 'web1',
+          rotation: 'in',
+          health: 'down',
+          sessions: 0,
+          weight: { now: 1, configured: 1 },
+          because: [],
+        },
         {
           backend: 'web',
           server: 'web2',
           rotation: 'draining',
           health: 'down',
           sessions: 0,
+          weight: { now: 0, configured: 0 },
           because: ['its weight is 0'],
         },
-        { backend: 'web', server: 'web3', rotation: 'in', health: 'unchecked', sessions: 3, because: [] },
+        {
+          backend: 'web',
+          server: 'web3',
+          rotation: 'in',
+          health: 'unchecked',
+          sessions: 3,
+          weight: { now: 1, configured: 1 },
+          because: [],
+        },
       ],
     });
   });

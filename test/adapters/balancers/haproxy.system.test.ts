@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
+import { answeredBetween, type Counted } from '../../../src/core/counts.ts';
 import { parseFields } from '../../../src/core/field.ts';
+import { judge } from '../../../src/core/verdict.ts';
 import type { Balancer, Host, StreamTarget, Transport } from '../../../src/ports.ts';
 import {
   type Backend,
@@ -16,6 +18,7 @@ import {
   startBackend,
   turn,
 } from '../../contracts/balancer.ts';
+import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 
 balancerContract('one HAProxy, over its unix socket', (backends) => startLab(backends, 1, 'unix'));
@@ -42,6 +45,7 @@ describe('HAProxy', () => {
       dir: folder,
       frontendPort: await freePort(),
       socket: join(folder, 'api.sock'),
+      frontend: ['use_backend lonely if { path /lonely }'],
       backends: [
         {
           name: 'web',
@@ -55,6 +59,13 @@ describe('HAProxy', () => {
             { name: 'second', port: backends[1]!.port, options: 'track web/web2' },
           ],
         },
+        {
+          name: 'fixed',
+          lines: ['balance source'],
+          servers: [{ name: 'web1', port: backends[0]!.port, options: 'weight 100' }],
+        },
+        { name: 'raw', lines: ['mode tcp'], servers: [{ name: 'web1', port: backends[0]!.port }] },
+        { name: 'lonely', servers: [{ name: 'web1', port: await freePort() }] },
       ],
     });
     balancer = driver({ socket: haproxy.socket, backend: 'web' });
@@ -78,6 +89,104 @@ describe('HAProxy', () => {
     });
     await send('set weight web/web1 100%');
     expect(await oneOf('web1')).toMatchObject({ rotation: 'in' });
+  });
+
+  test('a weight that the configured one is too small for is refused, and nothing is changed', async () => {
+    const shift = balancer.shift([{ node: 'web1', server: null, to: 25 }]);
+    await expect(shift).rejects.toMatchObject({
+      code: 'BALANCER_WEIGHT_COARSE',
+      details: { server: 'lb web/web1', wanted: 25, configured: 1, nearest: 0 },
+    });
+    expect(await oneOf('web1')).toMatchObject({ rotation: 'in', weight: 100 });
+    await balancer.shift([{ node: 'web1', server: null, to: 0 }]);
+    expect(await oneOf('web1')).toMatchObject({ rotation: 'draining', weight: 0 });
+    await balancer.shift([{ node: 'web1', server: null, to: 100 }]);
+  });
+
+  test('a weight that one member is too coarse for is set on no member', async () => {
+    const dir = join(folder, 'fine');
+    mkdirSync(dir);
+    const servers = [{ name: 'web1', port: backends[0]!.port, options: 'weight 100' }];
+    const socket = join(dir, 'api.sock');
+    const fine = await startHaproxy({
+      dir,
+      frontendPort: await freePort(),
+      socket,
+      backends: [{ name: 'web', servers }],
+    });
+    const both = driver({ socket: [socket, haproxy.socket], backend: 'web' }, ['web1']);
+    await expect(both.shift([{ node: 'web1', server: null, to: 25 }])).rejects.toMatchObject({
+      code: 'BALANCER_WEIGHT_COARSE',
+      details: { server: `lb web/web1 @${haproxy.socket}` },
+    });
+    expect((await both.observe()).servers.map(({ weight }) => weight)).toEqual([100, 100]);
+    await fine.stop();
+  });
+
+  test('of two weights for one server, the one that does not hold is reported', async () => {
+    const shift = balancer.shift([
+      { node: 'web1', server: null, to: 0 },
+      { node: 'web1', server: null, to: 100 },
+    ]);
+    await expect(shift).rejects.toMatchObject({
+      code: 'BALANCER_NOT_APPLIED',
+      details: { server: 'lb web/web1', wanted: 'weight 0', seen: 'weight 1' },
+    });
+  });
+
+  test('a weight that the balancing algorithm does not allow is refused in its own words', async () => {
+    const fixed = driver({ socket: haproxy.socket, backend: 'fixed' }, ['web1']);
+    await expect(fixed.shift([{ node: 'web1', server: null, to: 50 }])).rejects.toMatchObject({
+      code: 'BALANCER_REFUSED',
+      details: {
+        request: 'set server fixed/web1 weight 50%',
+        answer: expect.stringContaining("only accepts weights '0%' and '100%'"),
+      },
+    });
+  });
+
+  test('answers of a server in TCP mode are not counted, which is not 0', async () => {
+    const { servers } = await driver({ socket: haproxy.socket, backend: 'raw' }, ['web1']).count();
+    expect(servers).toMatchObject([{ server: 'lb raw/web1', answers: null }]);
+  });
+
+  test('a request that no server took a connection for is an error of the last one, an interim answer is none', async () => {
+    const lonely = driver({ socket: haproxy.socket, backend: 'lonely' }, ['web1']);
+    expect((await fetch(`${haproxy.url}/lonely`)).status).toBe(503);
+    expect((await lonely.count()).servers).toMatchObject([
+      { answers: { requests: 1, errors: 1, refused: 0, responseMs: null } },
+    ]);
+    const before = (await balancer.count()).servers;
+    expect((await fetch(`${haproxy.url}/early`)).status).toBe(200);
+    const after = (await balancer.count()).servers;
+    const requests = (servers: typeof after) =>
+      servers.reduce((sum, { answers }) => sum + answers!.requests, 0);
+    expect(requests(after) - requests(before)).toBe(1);
+  });
+
+  test('a canary that fails every fifth request fails, and one that does not passes', async () => {
+    const ask = async (node: string, every: number, times: number) => {
+      for (let i = 1; i <= times; i++) {
+        const headers = { cookie: `STICKY=${node}` };
+        await fetch(`${haproxy.url}/status/${i % every === 0 ? 500 : 200}`, { headers });
+      }
+    };
+    const readings = [await balancer.count()];
+    for (const every of [5, Number.POSITIVE_INFINITY]) {
+      await ask('web1', every, 40);
+      await ask('web2', Number.POSITIVE_INFINITY, 160);
+      readings.push(await balancer.count());
+    }
+    const [before, bad, good] = readings as [Counted, Counted, Counted];
+    const options = { ...defaultVerdictOptions, requestsMin: 40 };
+    const sides = { canary: ['web1'], others: ['web2'] };
+    expect(judge(answeredBetween(before, bad, sides), options)).toMatchObject({
+      verdict: 'fail',
+      reason: expect.stringMatching(
+        /^The canary failed 8 of 40 requests \(20 %\), the other nodes 0 of 160 requests \(0 %\): /,
+      ),
+    });
+    expect(judge(answeredBetween(bad, good, sides), options)).toMatchObject({ verdict: 'pass' });
   });
 
   test('sticky clients keep coming while a server drains, and go elsewhere once it is out', async () => {
@@ -148,7 +257,10 @@ describe('HAProxy', () => {
     const wrong = driver({ socket: haproxy.socket, backend: 'shop' });
     await expect(wrong.observe()).rejects.toMatchObject({
       code: 'BALANCER_SERVER_UNKNOWN',
-      details: { server: 'shop/web1', known: ['web/web1', 'web/web2', 'api/first', 'api/second'] },
+      details: {
+        server: 'shop/web1',
+        known: expect.arrayContaining(['web/web1', 'web/web2', 'api/first', 'api/second']),
+      },
     });
   });
 
@@ -212,7 +324,7 @@ async function startLab(
   const folder = mkdtempSync(join(tmpdir(), 'haproxy-'));
   const web: HaproxyBackend = {
     name: 'web',
-    lines: ['option httpchk GET /health', 'default-server check inter 50 rise 2 fall 2'],
+    lines: ['option httpchk GET /health', 'default-server check inter 50 rise 2 fall 2 weight 100'],
     servers: backends.map(({ name, port }) => ({ name, port })),
   };
   const members = await Promise.all(
