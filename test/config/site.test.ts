@@ -21,6 +21,8 @@ describe('defaults', () => {
       deployTo: '/srv/shop',
       linkedDirs: [],
       linkedFiles: [],
+      shared: null,
+      localDirs: [],
       keepReleases: 5,
       nodes: [{ name: 'web1', address: 'web1', user: null, port: null, roles: [], labels: {} }],
       balancers: [],

@@ -104,6 +104,8 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   deployTo: '/srv/shop',
   linkedDirs: [],
   linkedFiles: [],
+  shared: null,
+  localDirs: [],
   keepReleases: 5,
   nodes: names(count).map((name) => node(name)),
   balancers: [{ name: 'lb', kind: 'haproxy', options: {} }],

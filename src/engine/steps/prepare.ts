@@ -1,15 +1,14 @@
 import { receive } from '../../commands/receive.ts';
 import { assert } from '../../core/assert.ts';
 import { failure } from '../../core/errors.ts';
+import { linkTarget } from '../../core/storage.ts';
 import { around, eachNode, emit, fenceFor, onNode } from '../run.ts';
 import type { StepHandler } from './handler.ts';
 
 export const prepare: StepHandler<'prepare'> = {
   describe: ({ release }, _ports, site) => [
     `unpack the artifact into ${site.deployTo}/releases/${release.id}`,
-    ...[...site.linkedDirs, ...site.linkedFiles].map(
-      (path) => `link ${path} to ${site.deployTo}/shared/${path}`,
-    ),
+    ...[...site.linkedDirs, ...site.linkedFiles].map((path) => `link ${path} to ${linkTarget(site, path)}`),
   ],
   execute(step, run) {
     const { artifact } = run;
