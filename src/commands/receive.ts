@@ -2,6 +2,7 @@ import type { NodeCommand } from '../core/command.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { linkTarget, mayHang } from '../core/storage.ts';
+import { lendAssets } from './assets.ts';
 import { type Fence, fenced, holdsLock } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, words } from './shell.ts';
@@ -9,6 +10,8 @@ import { quote, words } from './shell.ts';
 export interface Received {
   /** SHA-256 of the bytes that arrived; null: the release was there already, whole. */
   readonly digest: string | null;
+  /** Assets of the release that have other content in the live one: each keeps its own. */
+  readonly clashes: readonly string[];
 }
 
 /**
@@ -17,7 +20,7 @@ export interface Received {
  */
 export const receive = (
   fence: Fence,
-  site: Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared'>,
+  site: Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared' | 'assets'>,
   release: Release,
   digest: string,
 ): NodeCommand<Received> => {
@@ -30,6 +33,7 @@ export const receive = (
       linkedDirs: site.linkedDirs,
       linkedFiles: site.linkedFiles,
       shared: site.shared,
+      assets: site.assets,
     },
     summary: `receive release ${release.id}`,
     script: fenced(
@@ -47,12 +51,16 @@ export const receive = (
         // An attempt beside this one may have brought it meanwhile, and it may be live.
         `if ! ${isWhole(release.id)}; then`,
         words('rm', '-rf', layout.release(release.id)),
+        ...lendAssets(release.id, site.assets),
         `mv -T "$into" ${layout.release(release.id)}`,
         `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,
         'fi; fi',
       ].join('\n'),
     ),
-    parse: (stdout) => ({ digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null }),
+    parse: (stdout) => ({
+      digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null,
+      clashes: [...stdout.matchAll(/^clash (.+)$/gm)].map((match) => match[1]!),
+    }),
     timeoutMs: 30 * 60_000,
   };
 };

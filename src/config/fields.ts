@@ -72,6 +72,11 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     "Those linkedDirs that are meant to be each node's own, although they have a name for uploads, such as media.",
     defaultsTo(listOf(pathInRelease), []),
   ),
+  assets: describe(
+    'Directories of static files, such as public/build: the releases on a node lend each other theirs, so that pages of the old and ' +
+      'of the new release find their files on every node.',
+    defaultsTo(listOf(pathInRelease), []),
+  ),
   keepReleases: describe(
     'Good releases that stay on each node, the live one and the one before among them.',
     defaultsTo(integer(2, 1000), 5),

@@ -28,6 +28,11 @@ export interface StageConfig {
   readonly shared?: SharedConfig;
   /** Those linkedDirs that are meant to be each node's own, although they have a name for uploads, such as media. */
   readonly localDirs?: readonly string[];
+  /**
+   * Directories of static files, such as public/build: the releases on a node lend each other theirs, so that pages of
+   * the old and of the new release find their files on every node.
+   */
+  readonly assets?: readonly string[];
   /** Good releases that stay on each node, the live one and the one before among them. */
   readonly keepReleases?: number;
   /** The machines that serve the site, each a host name or an object. */

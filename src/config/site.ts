@@ -84,6 +84,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
     path: settings.shared.path ?? `${settings.deployTo}/shared`,
   },
   localDirs: settings.localDirs,
+  assets: settings.assets,
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
   balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),

@@ -25,6 +25,12 @@ const rules = [
   rule(['linkedDirs', 'linkedFiles'], ({ linkedDirs, linkedFiles }) =>
     overlaps([...placed('linkedDirs', linkedDirs), ...placed('linkedFiles', linkedFiles)]),
   ),
+  rule(['linkedDirs', 'linkedFiles', 'assets'], ({ linkedDirs, linkedFiles, assets }) =>
+    sharedTwice(placed('assets', assets), [
+      ...placed('linkedDirs', linkedDirs),
+      ...placed('linkedFiles', linkedFiles),
+    ]),
+  ),
   rule(['linkedDirs', 'shared', 'localDirs'], ({ linkedDirs, shared, localDirs }) =>
     unlinked(linkedDirs, shared?.linkedDirs ?? [], localDirs),
   ),
@@ -59,6 +65,17 @@ function overlaps(links: readonly Placed[]): readonly string[] {
 
 const firstPaths = (entries: readonly Placed[]): ReadonlyMap<string, string> =>
   new Map(entries.toReversed().map(({ path, value }) => [value, path]));
+
+/** Assets that all releases share already, by a link. */
+const sharedTwice = (assets: readonly Placed[], links: readonly Placed[]): readonly string[] =>
+  assets.flatMap((asset) => {
+    const link = links.find(
+      ({ value }) => `${asset.value}/`.startsWith(`${value}/`) || value.startsWith(`${asset.value}/`),
+    );
+    return link
+      ? [`${asset.path}: ${asset.value} and ${link.value}, which is linked (${link.path}), overlap`]
+      : [];
+  });
 
 /** What stands in `shared` or `localDirs` and is not linked, or stands in both. */
 function unlinked(

@@ -49,7 +49,8 @@ export interface PlanInput {
 export function makePlan({ site, strategy, purpose, observed, target }: PlanInput): Plan {
   const chosen = settle(observed, [...strategy.steps({ observed, target })]);
   const steps = chosen.length === 0 ? [] : complete({ site, purpose, observed, target, chosen });
-  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps });
+  const hasAssets = site.assets.length > 0;
+  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
   return {
     purpose,
     summary: strategy.summary,

@@ -17,6 +17,8 @@ export interface ProofInput {
   readonly observed: Observation;
   readonly servingMin: number;
   readonly steps: readonly Step[];
+  /** Whether pages of a release need its files on every node. */
+  readonly hasAssets?: boolean;
 }
 
 /**
@@ -29,14 +31,20 @@ export function prove(input: ProofInput): void {
 }
 
 /** A sentence for each promise that some step breaks, each beginning with the step. */
-export function brokenPromises({ observed, servingMin, steps }: ProofInput): readonly string[] {
+export function brokenPromises({
+  observed,
+  servingMin,
+  steps,
+  hasAssets = false,
+}: ProofInput): readonly string[] {
   const strangers = unknownNodes(observed, steps);
   if (strangers.length > 0) return strangers;
   const problems: string[] = [];
   let before = observed;
   steps.forEach((step, index) => {
     const after = predict(before, step);
-    const context: Context = { first: observed, before, after, servingMin, earlier: steps.slice(0, index) };
+    const earlier = steps.slice(0, index);
+    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets };
     for (const promise of promises) {
       for (const text of promise(step, context))
         problems.push(`step ${index + 1} (${step.kind} ${list(step.nodes)}): ${text}`);
@@ -68,6 +76,7 @@ interface Context {
   readonly after: Observation;
   readonly servingMin: number;
   readonly earlier: readonly Step[];
+  readonly hasAssets: boolean;
 }
 
 type Promise = (step: Step, context: Context) => readonly string[];
@@ -142,6 +151,14 @@ const once: Promise = (step, { earlier }) =>
     ? [`hook ${step.hook} would run twice, and it is marked once`]
     : [];
 
+/** A page of the new release may ask any node for its files. */
+const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
+  hasAssets &&
+  step.kind === 'prepare' &&
+  earlier.some((one) => one.kind === 'activate' && one.release.id === step.release.id)
+    ? [`it would bring the assets of release ${step.release.id} after a node serves its pages`]
+    : [];
+
 const promises: readonly Promise[] = [
   floor,
   noSpilledRequest,
@@ -152,4 +169,5 @@ const promises: readonly Promise[] = [
   liveStays,
   oursOnly,
   once,
+  assetsFirst,
 ];

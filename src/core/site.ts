@@ -21,6 +21,8 @@ export interface Site {
   readonly shared: SharedStorage | null;
   /** Of `linkedDirs`, those that are each node's own although their name is one for uploads. */
   readonly localDirs: readonly string[];
+  /** Directories of the release with static files, which releases that are on a node lend each other. */
+  readonly assets: readonly string[];
   /** Complete releases kept on each node, the live one and the one before among them; at least 2. */
   readonly keepReleases: number;
   readonly nodes: readonly Node[];

@@ -15,5 +15,6 @@ export type StorageKind = keyof typeof storageKinds;
 /** Every type that several machines can mount at the same time: those above, and some that need no name of their own. */
 export const sharedTypes: readonly string[] = [
   ...Object.values(storageKinds).flat(),
-  ...['lustre', 'beegfs', 'gpfs', 'fuse.juicefs', 'fuse.mfs', 'fuse.sshfs', 'virtiofs'],
+  ...['lustre', 'beegfs', 'gpfs', 'wekafs', 'afs', '9p', 'virtiofs', 'davfs', 'mountpoint-s3'],
+  ...['juicefs', 'mfs', 'sshfs', 'goofys', 'gcsfuse', 'blobfuse2', 'rclone'].map((name) => `fuse.${name}`),
 ];

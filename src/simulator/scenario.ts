@@ -38,6 +38,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     linkedFiles: [],
     shared: null,
     localDirs: [],
+    assets: [],
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, random.chance(0.5) ? ['db'] : [])),
     balancers: Array.from({ length: balancers }, (_, i) => ({

@@ -23,6 +23,7 @@ describe('defaults', () => {
       linkedFiles: [],
       shared: null,
       localDirs: [],
+      assets: [],
       keepReleases: 5,
       nodes: [{ name: 'web1', address: 'web1', user: null, port: null, roles: [], labels: {} }],
       balancers: [],

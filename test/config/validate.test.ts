@@ -23,6 +23,13 @@ describe('linked paths', () => {
       { linkedDirs: ['media'], shared: { linkedDirs: ['media'] }, localDirs: ['media'] },
       ['localDirs[0]: media is linked already (shared.linkedDirs[0])'],
     ],
+    [
+      { linkedDirs: ['public/uploads'], assets: ['public', 'public/uploads/css', 'public/build'] },
+      [
+        'assets[0]: public and public/uploads, which is linked (linkedDirs[0]), overlap',
+        'assets[1]: public/uploads/css and public/uploads, which is linked (linkedDirs[0]), overlap',
+      ],
+    ],
     [{ linkedDirs: ['x'], linkedFiles: ['x'] }, ['linkedFiles[0]: x is linked already (linkedDirs[0])']],
     [{ linkedDirs: ['logs', 'log', 'log-old'], linkedFiles: ['log.txt'] }, []],
   ])('%j', (settings, problems) => {

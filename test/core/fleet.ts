@@ -106,6 +106,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   linkedFiles: [],
   shared: null,
   localDirs: [],
+  assets: [],
   keepReleases: 5,
   nodes: names(count).map((name) => node(name)),
   balancers: [{ name: 'lb', kind: 'haproxy', options: {} }],
