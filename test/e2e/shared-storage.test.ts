@@ -4,9 +4,11 @@ import type { StorageResult } from '../lab/storage-program.ts';
 
 /** Two nodes, and an NFS server with two exports, in a kernel of their own. */
 let seen: StorageResult;
+/** Half a minute where the machine has nothing else to do. */
+const timeoutMs = 240_000;
 beforeAll(async () => {
-  seen = (await inKernel('storage-program.ts', { timeoutMs: 110_000 })) as StorageResult;
-});
+  seen = (await inKernel('storage-program.ts', { timeoutMs })) as StorageResult;
+}, timeoutMs + 10_000);
 
 describe('uploads on a real NFS mount', () => {
   test('are ready when all nodes mount the same export, and the proof leaves nothing behind', () => {
