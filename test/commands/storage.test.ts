@@ -109,6 +109,7 @@ test('a release links to the storage, and neither receiving nor deleting it touc
     expect(place.run(receive(place.fence(), place.site, release(n), digest), bytes).status).toBe(0);
   }
   expect(place.readlink(`releases/${releaseId(1)}/uploads`)).toBe(`${path}/uploads`);
+  expect(place.list('shared')).toEqual(['log']);
   expect(place.readlink(`releases/${releaseId(1)}/log`)).toBe(`${place.dir}/shared/log`);
   place.run(removeReleases(place.fence(), [releaseId(1)]));
   expect(place.list('releases')).toEqual([releaseId(2)]);
