@@ -33,6 +33,8 @@ export default defineSite({
   },
   stages: {
     production: {
+      // Mounted on every node at /srv/library/shared/media.
+      shared: { linkedDirs: ['media'] },
       nodes: [{ name: 'web[1:4]', address: 'web[1:4].example.org', user: 'deploy' }],
       balancers: {
         lb: {

@@ -16,6 +16,8 @@ export default defineSite({
   checks: [{ path: '/up.php', host: 'www.example.org', expect: '{{revision}}', timeout: '30s' }],
   stages: {
     production: {
+      // Mounted on every node at /srv/guestbook/shared/public/uploads.
+      shared: { linkedDirs: ['public/uploads'] },
       nodes: [{ name: 'web[1:4]', address: 'web[1:4].example.org', user: 'deploy' }],
       balancers: {
         lb: { kind: 'haproxy', host: 'lb.example.org', socket: '/run/haproxy/admin.sock', backend: 'web' },

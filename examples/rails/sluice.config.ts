@@ -32,6 +32,8 @@ export default defineSite({
   },
   stages: {
     production: {
+      // Mounted on every node at /srv/shop/shared/storage.
+      shared: { linkedDirs: ['storage'] },
       nodes: [
         { name: 'web[01:09]', address: 'web[01:09].example.org', roles: ['web'] },
         { name: 'web10', address: 'web10.example.org', roles: ['web', 'jobs'] },

@@ -2,10 +2,11 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, manual, locking, log] = await Promise.all([
+  const [run, observing, checking, storage, manual, locking, log] = await Promise.all([
     import('../engine/deploy.ts'),
     import('../engine/observe.ts'),
     import('../engine/preflight.ts'),
+    import('../engine/storage.ts'),
     import('../engine/manual.ts'),
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
@@ -23,6 +24,7 @@ export async function loadEngine(): Promise<Engine> {
     observe: observing.observe,
     preflight,
     setup,
+    proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,
     unlock: locking.unlock,
     history: log.history,

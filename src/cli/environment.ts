@@ -9,6 +9,7 @@ import type { history } from '../engine/history.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
 import type { preflight, setup } from '../engine/preflight.ts';
+import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
@@ -59,6 +60,7 @@ export interface Engine {
   readonly observe: typeof observe;
   readonly preflight: typeof preflight;
   readonly setup: typeof setup;
+  readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;
   readonly unlock: typeof unlock;
   readonly history: typeof history;

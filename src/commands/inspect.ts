@@ -5,12 +5,16 @@ import type { Node } from '../core/node.ts';
 import type { Current, Held, LockState, NodeState, OnceMark, ReleaseState } from '../core/observation.ts';
 import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
+import { mayHang } from '../core/storage.ts';
 import { layout } from './layout.ts';
 import { quote } from './shell.ts';
 
-type Place = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles'>;
+type Place = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared'>;
 
-/** Reads everything that sluice wants to know of a node, in one round trip, and changes nothing. */
+/**
+ * Reads everything that sluice wants to know of a node, in one round trip, and changes nothing. It touches no shared
+ * storage, where it could hang: `lookAtStorage` does.
+ */
 export const inspect = (node: Node, place: Place): NodeCommand<NodeState> => ({
   name: 'inspect',
   params: { deployTo: place.deployTo, linkedDirs: place.linkedDirs, linkedFiles: place.linkedFiles },
@@ -21,14 +25,18 @@ export const inspect = (node: Node, place: Place): NodeCommand<NodeState> => ({
 });
 
 /** The script alone, for commands that end with a fresh look. Every line it writes begins with `= `. */
-export function inspectScript({ deployTo, linkedDirs, linkedFiles }: Place): string {
+export function inspectScript({ deployTo, shared, ...links }: Place): string {
+  const isLocal = (path: string): boolean => !mayHang({ deployTo, shared }, path);
+  const linkedDirs = links.linkedDirs.filter(isLocal);
+  const linkedFiles = links.linkedFiles.filter(isLocal);
+  const own = ['.', 'releases', ...(isLocal('.') ? ['shared'] : []), '.sluice'];
   return [
     'say() { printf "= %s\\n" "$*"; }',
     'say now "$(date +%s)"',
     `for tool in ${tools.join(' ')}; do command -v "$tool" >/dev/null 2>&1 || say lacks "$tool"; done`,
     `if cd ${quote(deployTo)} 2>/dev/null; then`,
     'say root',
-    'for dir in . releases shared .sluice .sluice/*/; do [ ! -d "$dir" ] || [ -w "$dir" ] || say readonly "$dir"; done',
+    `for dir in ${own.join(' ')} .sluice/*/; do [ ! -d "$dir" ] || [ -w "$dir" ] || say readonly "$dir"; done`,
     `if [ -L ${layout.current} ]; then say current "$(readlink ${layout.current})"`,
     `elif [ -e ${layout.current} ]; then say blocked; fi`,
     `for dir in ${layout.releases}/*/; do`,
@@ -63,7 +71,7 @@ function lostFiles(deployTo: string, path: string): string {
   const dir = quote(`${layout.current}/${path}`);
   const shared = quote(`${deployTo}/${layout.shared}/${path}`);
   return [
-    `if [ -d ${dir} ] && [ ! -L ${dir} ]; then`,
+    `if [ ! -L ${dir} ] && [ -d ${dir} ]; then`,
     `  lost=$(cd ${dir} && find . -type f | while IFS= read -r file; do [ -e ${shared}/"$file" ] || echo x; done | wc -l)`,
     `  [ "$lost" -eq 0 ] || say unlinked ${quote(path)} "$lost"`,
     'fi',

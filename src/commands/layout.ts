@@ -25,6 +25,8 @@ export const layout = {
   record: (id: ReleaseId): string => `.sluice/releases/${id}`,
   incoming: (id: ReleaseId): string => `.sluice/incoming/${id}`,
   journal: (run: string): string => `.sluice/journal/${run}`,
+  /** The files that a release brought in a directory of assets. */
+  assets: (id: string, dir: string): string => `.sluice/assets/${id}.${encodeURIComponent(dir)}`,
   once: (id: ReleaseId, hook: string): string => `.sluice/once/${id}.${encodeURIComponent(hook)}`,
 } as const;
 
@@ -36,4 +38,5 @@ export const ownDirectories: readonly string[] = [
   '.sluice/incoming',
   '.sluice/journal',
   '.sluice/once',
+  '.sluice/assets',
 ];

@@ -1,6 +1,8 @@
 import type { NodeCommand } from '../core/command.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
+import { linkTarget, mayHang } from '../core/storage.ts';
+import { lendAssets } from './assets.ts';
 import { type Fence, fenced, takeTurn } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, words } from './shell.ts';
@@ -8,6 +10,8 @@ import { quote, words } from './shell.ts';
 export interface Received {
   /** SHA-256 of the bytes that arrived; null: the release was there already, whole. */
   readonly digest: string | null;
+  /** Assets of the release that have other content in the live one: each keeps its own. */
+  readonly clashes: readonly string[];
 }
 
 /**
@@ -16,13 +20,21 @@ export interface Received {
  */
 export const receive = (
   fence: Fence,
-  site: Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles'>,
+  site: Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared' | 'assets'>,
   release: Release,
   digest: string,
 ): NodeCommand<Received> => {
   return {
     name: 'receive',
-    params: { ...fence, release, digest, linkedDirs: site.linkedDirs, linkedFiles: site.linkedFiles },
+    params: {
+      ...fence,
+      release,
+      digest,
+      linkedDirs: site.linkedDirs,
+      linkedFiles: site.linkedFiles,
+      shared: site.shared,
+      assets: site.assets,
+    },
     summary: `receive release ${release.id}`,
     script: fenced(
       fence,
@@ -31,20 +43,24 @@ export const receive = (
         // A folder for each attempt: one whose connection was lost may still be ending.
         `into=${layout.incoming(release.id)}.$$`,
         unpack(digest),
-        ...site.linkedDirs.map((path) => link(site.deployTo, path, 'directory')),
-        ...site.linkedFiles.map((path) => link(site.deployTo, path, 'file')),
+        ...site.linkedDirs.map((path) => link(site, path, 'directory')),
+        ...site.linkedFiles.map((path) => link(site, path, 'file')),
         // It took a while: the lock may be another's by now.
         `trap 'rm -rf "$into"' EXIT`,
         takeTurn(fence.run),
         // An attempt beside this one may have brought it meanwhile, and it may be live.
         `if ! ${isWhole(release.id)}; then`,
         words('rm', '-rf', layout.release(release.id)),
+        ...lendAssets(release.id, site.assets),
         `mv -T "$into" ${layout.release(release.id)}`,
         `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,
         'fi; fi',
       ].join('\n'),
     ),
-    parse: (stdout) => ({ digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null }),
+    parse: (stdout) => ({
+      digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null,
+      clashes: [...stdout.matchAll(/^clash (.+)$/gm)].map((match) => match[1]!),
+    }),
     timeoutMs: 30 * 60_000,
   };
 };
@@ -69,8 +85,11 @@ const unpack = (digest: string): string => {
   ].join('\n');
 };
 
-/** Never through a link that the release itself brought: its parents must be real directories. */
-const link = (deployTo: string, path: string, kind: 'directory' | 'file'): string => {
+/**
+ * Never through a link that the release itself brought: its parents must be real directories. What is on shared storage
+ * is not touched: it is there, or the site is not ready.
+ */
+const link = (site: Pick<Site, 'deployTo' | 'shared'>, path: string, kind: 'directory' | 'file'): string => {
   const parents = path
     .split('/')
     .slice(0, -1)
@@ -84,8 +103,10 @@ const link = (deployTo: string, path: string, kind: 'directory' | 'file'): strin
         `[ ! -L ${inside(dir)} ] || { echo ${quote(`${dir} is a link in the release, so ${path} cannot be linked below it`)} >&2; rm -rf "$into"; exit 1; }`,
     ),
     `mkdir -p ${inside(parent ?? '.')}`,
-    words('mkdir', '-p', kind === 'directory' ? shared : `${layout.shared}/${parent ?? '.'}`),
+    ...(mayHang(site, path)
+      ? []
+      : [words('mkdir', '-p', kind === 'directory' ? shared : `${layout.shared}/${parent ?? '.'}`)]),
     `rm -rf ${inside(path)}`,
-    `ln -s ${quote(`${deployTo}/${shared}`)} ${inside(path)}`,
+    `ln -s ${quote(linkTarget(site, path))} ${inside(path)}`,
   ].join('\n');
 };

@@ -29,6 +29,7 @@ import {
 } from '../core/field.ts';
 import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
 import type { StrategySettings } from '../core/site.ts';
+import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import type { StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
@@ -61,6 +62,19 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   ),
   linkedFiles: describe(
     'Files that outlive a release, such as .env: each is a link into shared/, and must stand there.',
+    defaultsTo(listOf(pathInRelease), []),
+  ),
+  shared: describe(
+    'Storage that all nodes mount, for those linkedDirs that every node must see, such as uploads.',
+    optional(objectOf(sharedFields)),
+  ),
+  localDirs: describe(
+    "Those linkedDirs that are meant to be each node's own, although they have a name for uploads, such as media.",
+    defaultsTo(listOf(pathInRelease), []),
+  ),
+  assets: describe(
+    'Directories of static files, such as public/build: the releases on a node lend each other theirs, so that pages of the old and ' +
+      'of the new release find their files on every node.',
     defaultsTo(listOf(pathInRelease), []),
   ),
   keepReleases: describe(
@@ -159,6 +173,20 @@ export const sourceFields = {
     defaultsTo(listOf(pathInRelease), []),
   ),
   timeout: describe('How long checkout and build may take together.', defaultsTo(period, '30m')),
+};
+
+/** Storage that all nodes mount. */
+export const sharedFields = {
+  path: describe(
+    'Where it is on every node: each of its linkedDirs is a link to <path>/<dir>, which must be on the mount. The mount may be ' +
+      'path itself, a directory above it, or each <path>/<dir>.',
+    optional(absolutePath, '<deployTo>/shared'),
+  ),
+  kind: describe(
+    'What must be mounted there.',
+    optional(oneOf(Object.keys(storageKinds) as StorageKind[]), 'any network or cluster file system'),
+  ),
+  linkedDirs: describe('Those linkedDirs that are there.', listOf(pathInRelease, 1)),
 };
 
 /** How a node leaves and joins the rotation. */

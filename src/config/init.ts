@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { failure } from '../core/errors.ts';
+import { isForUploads } from '../core/storage.ts';
 import {
   type Application,
   type ApplicationName,
@@ -37,8 +38,7 @@ function entriesOf(app: Application, name: string, git: string): readonly Entry[
     entry(
       'linkedDirs',
       app.linkedDirs,
-      'What outlives a release stands in shared/, once for all releases of a node;',
-      'mount what all nodes must share, such as uploads, there.',
+      'What outlives a release stands in shared/, once for all releases of a node.',
     ),
     entry('linkedFiles', app.linkedFiles, 'Put these into shared/ on every node before the first deploy.'),
     entry(
@@ -54,7 +54,11 @@ function entriesOf(app: Application, name: string, git: string): readonly Entry[
       'Asked of each node out of rotation; it takes traffic only when all answers are right.',
     ),
     entry('servingMin', '50%', 'Never fewer nodes serve, whatever happens: a count, or a part of all.'),
-    entry('stages', object(...stageEntries()), 'Where the site runs. A stage may change any setting above.'),
+    entry(
+      'stages',
+      object(...stageEntries(app)),
+      'Where the site runs. A stage may change any setting above.',
+    ),
   ];
 }
 
@@ -92,7 +96,7 @@ const checkEntries = ({ check }: Application): readonly Entry[] => [
   ),
 ];
 
-const stageEntries = (): readonly Entry[] => [
+const stageEntries = (app: Application): readonly Entry[] => [
   entry(
     'production',
     object(
@@ -117,6 +121,7 @@ const stageEntries = (): readonly Entry[] => [
         ),
         'Each node is a server of the backend, by its name.',
       ),
+      ...sharedEntries(app),
     ),
   ),
   entry(
@@ -124,6 +129,18 @@ const stageEntries = (): readonly Entry[] => [
     object(entry('nodes', ['staging.example.org'], 'Without a balancer a node changes while it serves.')),
   ),
 ];
+
+const sharedEntries = ({ linkedDirs }: Application): readonly Entry[] => {
+  const uploads = linkedDirs.filter(isForUploads);
+  if (uploads.length === 0) return [];
+  return [
+    entry(
+      'shared',
+      object(entry('linkedDirs', uploads)),
+      'What all nodes must see: mount NFS or the like at shared/, or at each of these in it.',
+    ),
+  ];
+};
 
 /**
  * Writes a config for the application in the folder and says what it is; null: none is known, and the config is one

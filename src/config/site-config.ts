@@ -1,6 +1,7 @@
 import type { CommandLine } from '../core/command.ts';
 import type { SecretPlace } from '../core/field.ts';
 import type { HookFunction, HookPoint } from '../core/hook.ts';
+import type { StorageKind } from '../core/storage-kind.ts';
 
 /** A config as it is written. The fields (`fields.ts`) read it; each setting bears the sentence of its field. */
 export interface SiteConfig extends StageConfig {
@@ -23,6 +24,15 @@ export interface StageConfig {
   readonly linkedDirs?: readonly string[];
   /** Files that outlive a release, such as .env: each is a link into shared/, and must stand there. */
   readonly linkedFiles?: readonly string[];
+  /** Storage that all nodes mount, for those linkedDirs that every node must see, such as uploads. */
+  readonly shared?: SharedConfig;
+  /** Those linkedDirs that are meant to be each node's own, although they have a name for uploads, such as media. */
+  readonly localDirs?: readonly string[];
+  /**
+   * Directories of static files, such as public/build: the releases on a node lend each other theirs, so that pages of
+   * the old and of the new release find their files on every node.
+   */
+  readonly assets?: readonly string[];
   /** Good releases that stay on each node, the live one and the one before among them. */
   readonly keepReleases?: number;
   /** The machines that serve the site, each a host name or an object. */
@@ -55,6 +65,18 @@ export interface StageConfig {
    * and come back with what they had.
    */
   readonly failuresMax?: number | `${number}%`;
+}
+
+export interface SharedConfig {
+  /**
+   * Where it is on every node: each of its linkedDirs is a link to <path>/<dir>, which must be on the mount. The mount
+   * may be path itself, a directory above it, or each <path>/<dir>.
+   */
+  readonly path?: string;
+  /** What must be mounted there. */
+  readonly kind?: StorageKind;
+  /** Those linkedDirs that are there. */
+  readonly linkedDirs: readonly string[];
 }
 
 export interface SourceConfig {

@@ -79,6 +79,12 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   deployTo: settings.deployTo,
   linkedDirs: settings.linkedDirs,
   linkedFiles: settings.linkedFiles,
+  shared: settings.shared && {
+    ...settings.shared,
+    path: settings.shared.path ?? `${settings.deployTo}/shared`,
+  },
+  localDirs: settings.localDirs,
+  assets: settings.assets,
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
   balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),

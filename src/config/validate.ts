@@ -25,6 +25,15 @@ const rules = [
   rule(['linkedDirs', 'linkedFiles'], ({ linkedDirs, linkedFiles }) =>
     overlaps([...placed('linkedDirs', linkedDirs), ...placed('linkedFiles', linkedFiles)]),
   ),
+  rule(['linkedDirs', 'linkedFiles', 'assets'], ({ linkedDirs, linkedFiles, assets }) =>
+    sharedTwice(placed('assets', assets), [
+      ...placed('linkedDirs', linkedDirs),
+      ...placed('linkedFiles', linkedFiles),
+    ]),
+  ),
+  rule(['linkedDirs', 'shared', 'localDirs'], ({ linkedDirs, shared, localDirs }) =>
+    unlinked(linkedDirs, shared?.linkedDirs ?? [], localDirs),
+  ),
   rule(['nodes'], ({ nodes }) => tooManyNodes(nodes)),
   rule(['nodes', 'ssh'], ({ nodes, ssh }) => repeatedNodes(nodes, ssh.port ?? 22)),
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
@@ -56,6 +65,33 @@ function overlaps(links: readonly Placed[]): readonly string[] {
 
 const firstPaths = (entries: readonly Placed[]): ReadonlyMap<string, string> =>
   new Map(entries.toReversed().map(({ path, value }) => [value, path]));
+
+/** Assets that all releases share already, by a link. */
+const sharedTwice = (assets: readonly Placed[], links: readonly Placed[]): readonly string[] =>
+  assets.flatMap((asset) => {
+    const link = links.find(
+      ({ value }) => `${asset.value}/`.startsWith(`${value}/`) || value.startsWith(`${asset.value}/`),
+    );
+    return link
+      ? [`${asset.path}: ${asset.value} and ${link.value}, which is linked (${link.path}), overlap`]
+      : [];
+  });
+
+/** What stands in `shared` or `localDirs` and is not linked, or stands in both. */
+function unlinked(
+  linkedDirs: readonly string[],
+  sharedDirs: readonly string[],
+  localDirs: readonly string[],
+): readonly string[] {
+  const named = [...placed('shared.linkedDirs', sharedDirs), ...placed('localDirs', localDirs)];
+  const strange = named
+    .filter(({ value }) => !linkedDirs.includes(value))
+    .map(
+      ({ path, value }) =>
+        `${path}: expected one of linkedDirs, got ${shown(value)}${suggestion(value, linkedDirs)}`,
+    );
+  return strange.length > 0 ? strange : overlaps(named);
+}
 
 const tooManyNodes = (nodes: NodeList): readonly string[] => {
   const count = nodes.flat().length;

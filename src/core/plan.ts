@@ -53,7 +53,8 @@ export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
   const chosen = settle(observed, [...strategy.steps({ observed, target })]);
   const steps = chosen.length === 0 ? [] : complete(input, chosen);
-  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps });
+  const hasAssets = site.assets.length > 0;
+  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
   return {
     purpose,
     summary: strategy.summary,

@@ -17,6 +17,8 @@ export interface ProofInput {
   readonly observed: Observation;
   readonly servingMin: number;
   readonly steps: readonly Step[];
+  /** Whether pages of a release need its files on every node. */
+  readonly hasAssets?: boolean;
 }
 
 /**
@@ -29,14 +31,20 @@ export function prove(input: ProofInput): void {
 }
 
 /** A sentence for each promise that some step breaks, each beginning with the step. */
-export function brokenPromises({ observed, servingMin, steps }: ProofInput): readonly string[] {
+export function brokenPromises({
+  observed,
+  servingMin,
+  steps,
+  hasAssets = false,
+}: ProofInput): readonly string[] {
   const strangers = unknownNodes(observed, steps);
   if (strangers.length > 0) return strangers;
   const problems: string[] = [];
   let before = observed;
   steps.forEach((step, index) => {
     const after = predict(before, step);
-    const context: Context = { first: observed, before, after, servingMin, earlier: steps.slice(0, index) };
+    const earlier = steps.slice(0, index);
+    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets };
     for (const promise of promises) {
       for (const text of promise(step, context))
         problems.push(`step ${index + 1} (${step.kind} ${list(step.nodes)}): ${text}`);
@@ -68,6 +76,7 @@ interface Context {
   readonly after: Observation;
   readonly servingMin: number;
   readonly earlier: readonly Step[];
+  readonly hasAssets: boolean;
 }
 
 type Promise = (step: Step, context: Context) => readonly string[];
@@ -150,6 +159,14 @@ const holdsWhole: Promise = (step, { first, before }) =>
         .filter(({ name, drained }) => drained.length > nodeState(first, name).drained.length)
         .map(({ name }) => `it would wait with ${name} out of rotation`);
 
+/** A page of the new release may ask any node for its files. */
+const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
+  hasAssets &&
+  step.kind === 'prepare' &&
+  earlier.some((one) => one.kind === 'activate' && one.release.id === step.release.id)
+    ? [`it would bring the assets of release ${step.release.id} after a node serves its pages`]
+    : [];
+
 const promises: readonly Promise[] = [
   floor,
   noSpilledRequest,
@@ -161,4 +178,5 @@ const promises: readonly Promise[] = [
   oursOnly,
   once,
   holdsWhole,
+  assetsFirst,
 ];

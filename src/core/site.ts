@@ -2,6 +2,7 @@ import type { CommandLine } from './command.ts';
 import type { HookSpec } from './hook.ts';
 import type { Node } from './node.ts';
 import type { Secret } from './secret.ts';
+import type { StorageKind } from './storage-kind.ts';
 
 /**
  * A site at one stage, as the rest of the program sees it: every setting present, parsed and in its final unit.
@@ -13,9 +14,15 @@ export interface Site {
   readonly source: GitSource;
   /** Absolute path on every node. */
   readonly deployTo: string;
-  /** Paths relative to the release, each linked into `shared/`. */
+  /** Paths relative to the release, each linked into `shared/`, or to shared storage. */
   readonly linkedDirs: readonly string[];
   readonly linkedFiles: readonly string[];
+  /** Storage that all nodes mount; null: none. */
+  readonly shared: SharedStorage | null;
+  /** Of `linkedDirs`, those that are each node's own although their name is one for uploads. */
+  readonly localDirs: readonly string[];
+  /** Directories of the release with static files, which releases that are on a node lend each other. */
+  readonly assets: readonly string[];
   /** Complete releases kept on each node, the live one and the one before among them; at least 2. */
   readonly keepReleases: number;
   readonly nodes: readonly Node[];
@@ -37,6 +44,15 @@ export interface Site {
 }
 
 export type BalancerName = string;
+
+export interface SharedStorage {
+  /** Absolute path on every node: of the mount, of a directory on it, or of one that holds mounts. */
+  readonly path: string;
+  /** Null: any network or cluster file system. */
+  readonly kind: StorageKind | null;
+  /** Of `linkedDirs`, those that are `<path>/<dir>`. */
+  readonly linkedDirs: readonly string[];
+}
 
 export interface GitSource {
   readonly kind: 'git';

@@ -20,6 +20,7 @@ import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { describeStep } from './steps/index.ts';
+import { refuseUnfitStorage } from './storage.ts';
 
 export interface RunRequest {
   readonly site: Site;
@@ -90,6 +91,8 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   );
   const aim = request.aim(observed, revision);
   refuseUnfit(request.site, observed, Object.values(aim.takesOver?.runs ?? {}));
+  // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
+  if (aim.purpose === 'deploy') await refuseUnfitStorage(request.site, ports, request.signal);
   const plan = planFor(request.site, observed, aim);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, request.site));

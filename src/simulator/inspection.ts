@@ -1,3 +1,5 @@
+import type { Site } from '../core/site.ts';
+import { storageKinds } from '../core/storage-kind.ts';
 import { type SimulatedNode, secondsOn } from './node.ts';
 
 /** What the script of `inspect` writes about a node: the very text that its parser reads. */
@@ -19,6 +21,24 @@ export function inspectionOf(node: SimulatedNode, deployTo: string, nowMs: numbe
     ...disk.drained.map((server) => `drained ${server}`),
     ...(disk.lock === null ? [] : [`lock ${disk.lock.run} ${disk.heartbeatSeconds} ${disk.lock.details}`]),
     ...(disk.lock === null || disk.held === null ? [] : [`held ${disk.held.run} ${disk.held.details}`]),
+    'end',
+  ];
+  return lines.map((line) => `= ${line}\n`).join('');
+}
+
+/** What the script of `look-at-storage` writes: the storage of a simulated site is always sound. */
+export function storageOf({ shared }: Site, { targets }: { readonly targets: readonly string[] }): string {
+  const type = storageKinds[shared?.kind ?? 'nfs'][0];
+  const lines = [
+    'mount disk / ext4',
+    ...targets.flatMap((target, i) => [
+      `at ${i} ${target}`,
+      `writable ${i}`,
+      `there ${i}`,
+      `mount storage:${target} ${target} ${type}`,
+      `lost ${i} 0`,
+    ]),
+    'looked',
     'end',
   ];
   return lines.map((line) => `= ${line}\n`).join('');

@@ -6,7 +6,7 @@ import type { CommandResult, NodeCommand } from '../core/command.ts';
 import type { Held, LockState } from '../core/observation.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import { holdMark } from '../core/step.ts';
-import { inspectionOf } from './inspection.ts';
+import { inspectionOf, storageOf } from './inspection.ts';
 import { markRelease, type SimulatedNode, secondsOn } from './node.ts';
 import { isByHand, type Session } from './session.ts';
 import type { World } from './world.ts';
@@ -36,6 +36,14 @@ export function workOf(running: Running): Work {
 const twins: { readonly [name: string]: (running: Running) => Work } = {
   inspect: instant(({ node, world }) => ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()))),
   'set-up': instant(() => ok()),
+  'look-at-storage': instant((running) => ok(storageOf(running.world.site, paramsOf(running)))),
+  'mark-storage': instant((running) =>
+    ok(
+      paramsOf<{ dirs: readonly string[] }>(running)
+        .dirs.map((_, i) => `= done ${i}\n`)
+        .join(''),
+    ),
+  ),
   'acquire-lock': acquire,
   'break-lock': instant(breakLock),
   'read-history': instant(({ node: { disk } }) =>

@@ -36,6 +36,9 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     deployTo: '/srv/shop',
     linkedDirs: [],
     linkedFiles: [],
+    shared: null,
+    localDirs: [],
+    assets: [],
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, random.chance(0.5) ? ['db'] : [])),
     balancers: Array.from({ length: balancers }, (_, i) => ({

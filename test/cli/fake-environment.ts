@@ -150,6 +150,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     observe: async () => observation(),
     preflight: () => ({ problems: [], warnings: [] }),
     setup: async () => note('setup', null),
+    proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),
     unlock: async (_site, _ports, { locks, reason }) => {
       note('unlock', { reason });

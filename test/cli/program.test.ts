@@ -296,6 +296,22 @@ describe('check', () => {
     expect(JSON.parse(stdout)).toEqual({ ready: false, problems: ['web1 lacks tar.'], warnings: ['w'] });
   });
 
+  test('prints what is wrong with the storage beside the rest, and makes nothing where it would hang', async () => {
+    const storage = { problems: ['web1: /mnt is stale.'], warnings: ['web2: odd.'], answers: false };
+    const engine = {
+      preflight: () => ({ problems: ['web1 lacks tar.'], warnings: [] }),
+      proveStorage: async () => storage,
+    };
+    const { status, stdout, calls } = await sluice('check production --json', { engine });
+    expect(status).toBe(2);
+    expect(JSON.parse(stdout)).toEqual({
+      ready: false,
+      problems: ['web1 lacks tar.', 'web1: /mnt is stale.'],
+      warnings: ['web2: odd.'],
+    });
+    expect(calls.map(([name]) => name)).toEqual(['load']);
+  });
+
   test('makes nothing while a node cannot be read', async () => {
     const gone = observation([node('web1', null, { unreachable: 'web1 is gone.' })]);
     const { calls } = await sluice('check production', { engine: { observe: async () => gone } });

@@ -54,7 +54,10 @@ describe('the command line', () => {
       { strategy: 'toString', batch: '2' },
       "--strategy: expected 'rolling' or 'all-at-once', got \"toString\"",
     ],
-    [{ onFailure: 'undo' }, "--on-failure: expected 'rollback' or 'rollback-batch' or 'halt' or 'hold', got \"undo\""],
+    [
+      { onFailure: 'undo' },
+      "--on-failure: expected 'rollback' or 'rollback-batch' or 'halt' or 'hold', got \"undo\"",
+    ],
   ])('%j is refused by the name of the flag', (overrides, message) => {
     expect(problemsWith({}, { overrides })).toEqual([message]);
   });

@@ -12,6 +12,24 @@ describe('linked paths', () => {
       { linkedDirs: ['config'], linkedFiles: ['config/a/b.yml', 'config.yml'] },
       ['linkedFiles[0]: config/a/b.yml lies inside config, which is linked (linkedDirs[0])'],
     ],
+    [
+      { linkedDirs: ['uploads'], shared: { linkedDirs: ['upload'] }, localDirs: ['log'] },
+      [
+        'shared.linkedDirs[0]: expected one of linkedDirs, got "upload"; did you mean uploads?',
+        'localDirs[0]: expected one of linkedDirs, got "log"',
+      ],
+    ],
+    [
+      { linkedDirs: ['media'], shared: { linkedDirs: ['media'] }, localDirs: ['media'] },
+      ['localDirs[0]: media is linked already (shared.linkedDirs[0])'],
+    ],
+    [
+      { linkedDirs: ['public/uploads'], assets: ['public', 'public/uploads/css', 'public/build'] },
+      [
+        'assets[0]: public and public/uploads, which is linked (linkedDirs[0]), overlap',
+        'assets[1]: public/uploads/css and public/uploads, which is linked (linkedDirs[0]), overlap',
+      ],
+    ],
     [{ linkedDirs: ['x'], linkedFiles: ['x'] }, ['linkedFiles[0]: x is linked already (linkedDirs[0])']],
     [{ linkedDirs: ['logs', 'log', 'log-old'], linkedFiles: ['log.txt'] }, []],
   ])('%j', (settings, problems) => {

@@ -46,6 +46,16 @@ describe('a plan is refused', () => {
     expect(broken([drain(['web3'])], observed)[0]).toContain('it would leave 1 nodes serving');
   });
 
+  test('that brings assets to a node after another serves pages that need them', () => {
+    const steps = names(4).flatMap((name) => [prepare([name], target), ...renew([name])]);
+    const input = { strategy: 'test', observed: fleet(4), servingMin: 3, steps };
+    expect(brokenPromises({ ...input, hasAssets: true })).toContain(
+      `step 6 (prepare web2): it would bring the assets of release ${releaseId(2)} after a node serves its pages`,
+    );
+    expect(brokenPromises(input)).toEqual([]);
+    expect(brokenPromises({ ...input, steps: safe, hasAssets: true })).toEqual([]);
+  });
+
   test('that changes a node while requests may come', () => {
     expect(broken(without('drain'))).toContain(
       'step 2 (activate web1): web1 would change while a balancer may still send it requests',

@@ -24,7 +24,11 @@ test('S01: a cold start creates the layout, and a second run changes nothing', a
     nodes: 3,
     kind: 'files',
     isSetUp: false,
-    settings: { linkedDirs: ['public/uploads', 'log'], linkedFiles: ['config/app.env'] },
+    settings: {
+      linkedDirs: ['public/uploads', 'log'],
+      localDirs: ['public/uploads'],
+      linkedFiles: ['config/app.env'],
+    },
   });
   const first = await site.sluice('check', 'production');
   expect(first.output).toContain('/srv/s01/shared/config/app.env is missing');

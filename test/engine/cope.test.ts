@@ -222,7 +222,8 @@ describe('a strategy that holds', () => {
     const { sleep } = bench.ports.clock;
     Object.assign(bench.ports.clock, {
       sleep: (ms: number, signal?: AbortSignal) => {
-        if (ms === 2000) bench.servers.set('web1', { rotation: 'in', health: 'down', sessions: 0 });
+        if (ms === 2000)
+          bench.servers.set('web1', { rotation: 'in', health: 'down', sessions: 0, weight: 100 });
         return sleep(ms, signal);
       },
     });

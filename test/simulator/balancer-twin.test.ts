@@ -87,6 +87,7 @@ const session = (): Session => ({
   frozenUntilMs: 0,
   end: null,
   run: null,
+  leftOut: new Set(),
   plan: null,
   step: null,
   release: null,

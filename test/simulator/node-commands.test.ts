@@ -7,9 +7,11 @@ import { note } from '../../src/commands/note.ts';
 import { readHistory } from '../../src/commands/read-history.ts';
 import { receive } from '../../src/commands/receive.ts';
 import { runHook } from '../../src/commands/run-hook.ts';
+import { lookAtStorage, markStorage } from '../../src/commands/storage.ts';
 import { switchTo } from '../../src/commands/switch.ts';
 import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
 import type { Site } from '../../src/core/site.ts';
+import { storageProblems } from '../../src/core/storage.ts';
 import { virtualClock } from '../../src/simulator/clock.ts';
 import { faultsOf, noFaults } from '../../src/simulator/faults.ts';
 import type { SimulatedNode } from '../../src/simulator/node.ts';
@@ -19,7 +21,7 @@ import { drawNode, revisionOf, startMs } from '../../src/simulator/scenario.ts';
 import type { Session } from '../../src/simulator/session.ts';
 import { newWorld, type World } from '../../src/simulator/world.ts';
 import { artifact, nodeFolder } from '../commands/node-folder.ts';
-import { release, releaseId } from '../core/fleet.ts';
+import { release, releaseId, site as siteOf } from '../core/fleet.ts';
 import { nextTurn } from './seeds.ts';
 
 /** A node on which nothing was ever done. */
@@ -133,6 +135,18 @@ describe('a simulated node does what a real shell does', () => {
       );
     }
   });
+});
+
+test('the storage of a simulated site is what the site asks for', () => {
+  const shared = { path: '/mnt/shop', kind: 'cephfs', linkedDirs: ['uploads'] } as const;
+  const site = siteOf(2, { linkedDirs: ['uploads'], shared });
+  const twin = newTwin(site);
+  const look = lookAtStorage(site.nodes[0]!, site);
+  const storage = look.parse(runOnTwin(twin, look, null).stdout);
+  expect(storage.places).toMatchObject([{ path: '/mnt/shop/uploads', state: 'there', isWritable: true }]);
+  expect(storageProblems(site, storage, { isMaking: false })).toEqual([]);
+  const mark = markStorage(site, ['uploads'], { act: 'see', marker: 'ab' });
+  expect(mark.parse(runOnTwin(twin, mark, null).stdout)).toEqual([{ dir: 'uploads', failure: null }]);
 });
 
 const look = (site: Site, stdout: string): unknown => plain(inspect(site.nodes[0]!, site).parse(stdout));

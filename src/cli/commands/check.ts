@@ -1,5 +1,5 @@
 import { failure } from '../../core/errors.ts';
-import type { Observation } from '../../core/observation.ts';
+import type { Preflight } from '../../engine/preflight.ts';
 import { checkText } from '../../reporters/check-text.ts';
 import { type Command, json, onSite, paintOf, siteOf, type Work } from '../call.ts';
 
@@ -8,8 +8,8 @@ export const checkCommand: Command = async (call) =>
   onSite(call, await siteOf(call), async (work) => {
     const { environment, flags } = call;
     const { stdout } = environment;
-    const { site, engine, wanted } = work;
-    const { problems, warnings } = engine.preflight(site, await observeWithLayout(work, environment.signal));
+    const { site, wanted } = work;
+    const { problems, warnings } = await preflightOf(work, environment.signal);
     if (flags.json) stdout.write(json({ ready: problems.length === 0, problems, warnings }));
     if (problems.length > 0) throw failure('PREFLIGHT', { problems });
     if (!flags.json) {
@@ -19,10 +19,19 @@ export const checkCommand: Command = async (call) =>
     return 0;
   });
 
-/** Directories first, so that what is then missing can be put into them. A node that does not answer is a problem, not a stop. */
-async function observeWithLayout({ site, ports, engine }: Work, signal: AbortSignal): Promise<Observation> {
+/**
+ * Directories first, so that what is then missing can be put into them. A node or a mount that does not answer is a
+ * problem, not a stop.
+ */
+async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): Promise<Preflight> {
   const observed = await engine.observe(site, ports, signal);
-  if (Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null)) return observed;
-  await engine.setup(site, ports);
-  return engine.observe(site, ports, signal);
+  if (Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null))
+    return engine.preflight(site, observed);
+  const storage = await engine.proveStorage(site, ports, signal);
+  if (storage.answers) await engine.setup(site, ports);
+  const { problems, warnings } = engine.preflight(site, await engine.observe(site, ports, signal));
+  return {
+    problems: [...problems, ...storage.problems],
+    warnings: [...warnings, ...storage.warnings],
+  };
 }

@@ -1,15 +1,15 @@
 import { receive } from '../../commands/receive.ts';
 import { assert } from '../../core/assert.ts';
-import { failure } from '../../core/errors.ts';
+import { count, failure, list } from '../../core/errors.ts';
+import { linkTarget } from '../../core/storage.ts';
 import { around, eachNode, emit, fenceFor, onHeld } from '../run.ts';
 import type { StepHandler } from './handler.ts';
 
 export const prepare: StepHandler<'prepare'> = {
   describe: ({ release }, _ports, site) => [
     `unpack the artifact into ${site.deployTo}/releases/${release.id}`,
-    ...[...site.linkedDirs, ...site.linkedFiles].map(
-      (path) => `link ${path} to ${site.deployTo}/shared/${path}`,
-    ),
+    ...[...site.linkedDirs, ...site.linkedFiles].map((path) => `link ${path} to ${linkTarget(site, path)}`),
+    ...site.assets.map((dir) => `lend the assets in ${dir} to the other releases, and theirs to it`),
   ],
   execute(step, run) {
     const { artifact } = run;
@@ -21,7 +21,7 @@ export const prepare: StepHandler<'prepare'> = {
         step.release,
         artifact.digest,
       );
-      const { digest } = await onHeld(run, node, command, {
+      const { digest, clashes } = await onHeld(run, node, command, {
         stdin: () => artifact.read(),
         onSent: (done) => emit(run.ports, { type: 'bytes', node: node.name, done, total: artifact.bytes }),
         signal: run.signal,
@@ -29,7 +29,10 @@ export const prepare: StepHandler<'prepare'> = {
       if (digest !== null && digest !== artifact.digest) {
         throw failure('ARTIFACT_MISMATCH', { node: node.name, expected: artifact.digest, got: digest });
       }
-      return null;
+      return clashes.length === 0 ? null : clashText(clashes);
     });
   },
 };
+
+const clashText = (clashes: readonly string[]): string =>
+  `${count(clashes.length, 'asset')} with other content in the live release, each keeps its own: ${list(clashes.slice(0, 3))}${clashes.length > 3 ? ' and others' : ''}`;

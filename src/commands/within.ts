@@ -1,0 +1,46 @@
+import { quote } from './shell.ts';
+
+/**
+ * Runs a script that may hang, and goes on without it after `seconds`. A process that waits for the server of a dead
+ * mount cannot be killed: it is left behind, cleans up once it wakes, and until then no other of this `name` is begun.
+ * What it wrote so far is passed on; `$late` is empty unless it was given up.
+ */
+export const within = (
+  { seconds, name }: { readonly seconds: number; readonly name: string },
+  script: string,
+): string => {
+  const folders = `"$tmp"/${quote(`sluice.${encodeURIComponent(name)}`)}".$world"`;
+  return [
+    // When a process began tells it from a later one of the same number (proc(5), field 22).
+    'began() { read -r line 2>/dev/null < "/proc/$1/stat" || return 0; set -- $line; echo "${22}"; }',
+    'for tmp in "${TMPDIR:-/tmp}" /tmp /var/tmp; do [ ! -w "$tmp" ] || break; done',
+    // Containers may share a folder, and not the numbers of their processes.
+    'world=$(readlink /proc/self/ns/pid || :)',
+    'late=',
+    `for folder in ${folders}.*; do`,
+    // Another user may have made one of this name.
+    '  [ -f "$folder/process" ] && [ -O "$folder" ] || continue',
+    '  read -r process time since < "$folder/process" || continue',
+    '  if [ "$(began "$process")" != "$time" ]; then rm -rf "$folder"',
+    `  elif [ $(($(date +%s) - since)) -ge ${seconds} ]; then late=yes; fi`,
+    'done',
+    'if [ -z "$late" ]; then',
+    `folder=$(mktemp -d ${folders}.XXXXXX)`,
+    '(',
+    '  (',
+    script,
+    '  ) > "$folder/output" 2>&1 || :',
+    '  : > "$folder/end"',
+    '  [ ! -e "$folder/late" ] || rm -rf "$folder"',
+    ') < /dev/null > /dev/null 2>&1 &',
+    'since=$(date +%s)',
+    'echo "$! $(began $!) $since" > "$folder/process"',
+    `until [ -e "$folder/end" ] || [ $(($(date +%s) - since)) -ge ${seconds} ]; do`,
+    // Not every sleep knows parts of a second.
+    '  sleep 0.1 2>/dev/null || sleep 1',
+    'done',
+    '[ ! -e "$folder/output" ] || cat "$folder/output"',
+    'if [ -e "$folder/end" ]; then rm -rf "$folder"; else : > "$folder/late"; late=yes; fi',
+    'fi',
+  ].join('\n');
+};
