@@ -36,6 +36,7 @@ export const acquireLock = (
       `trap 'rm -f ${mine}' EXIT`,
       `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
       `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then :; ${from === null ? '' : takeOver(mine, run, from)}fi`,
+      words('rm', '-f', mine),
       `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
       `[ "$holder" != ${quote(run)} ] || date +%s > ${layout.heartbeat}`,
       inspectScript(site),

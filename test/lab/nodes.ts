@@ -96,12 +96,12 @@ async function makeNode(name: string, address: string, options: NodesOptions): P
   };
 }
 
-/** The server that listens, and one for each connection. */
+/** The server that listens is the node's first process, whatever its number; and there is one for each connection. */
 async function sshServers(node: ChildProcess): Promise<{ first: number; others: readonly number[] }> {
-  const servers: number[] = [];
-  for (const pid of await processesOf(node))
-    if ((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).startsWith('sshd')) servers.push(pid);
-  const [first = 0, ...others] = servers;
+  const first = Number(await readFile(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8'));
+  const others: number[] = [];
+  for (const pid of (await processesOf(node)).filter((other) => other !== first))
+    if ((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).startsWith('sshd')) others.push(pid);
   return { first, others };
 }
 
@@ -118,12 +118,12 @@ function signal(pids: readonly number[], name: NodeJS.Signals): void {
     }
 }
 
-/** All processes of a node, the oldest first. */
+/** All processes of a node. */
 async function processesOf({ pid: parent }: ChildProcess): Promise<readonly number[]> {
   const space = await readlink(`/proc/${parent}/ns/pid_for_children`);
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const spaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => null)));
-  return pids.filter((_, index) => spaces[index] === space).sort((a, b) => a - b);
+  return pids.filter((_, index) => spaces[index] === space);
 }
 
 async function furnish(
