@@ -36,6 +36,7 @@ export const acquireLock = (
     script: [
       words('mkdir', '-p', ...ownDirectories.map((dir) => `${site.deployTo}/${dir}`)),
       `cd ${quote(site.deployTo)}`,
+      `trap 'rm -f ${mine}' EXIT`,
       `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
       openTurn,
       `turn() { ${awaitTurn(busySecondsMax)} || { echo '= busy'; return 1; }; }`,

@@ -19,4 +19,8 @@ export const note = (fence: Fence, drained: readonly string[] | null): NodeComma
 const drainedScript = (servers: readonly string[]): string =>
   servers.length === 0
     ? `rm -f ${layout.drained}`
-    : `${words('printf', '%s\\n', ...servers)} > ${layout.drained}.new && mv -f ${layout.drained}.new ${layout.drained}`;
+    : [
+        `trap 'rm -f ${layout.drained}.new' EXIT`,
+        `${words('printf', '%s\\n', ...servers)} > ${layout.drained}.new`,
+        `mv -f ${layout.drained}.new ${layout.drained}`,
+      ].join('\n');

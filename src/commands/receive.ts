@@ -45,15 +45,17 @@ export const receive = (
         unpack(digest),
         ...site.linkedDirs.map((path) => link(site, path, 'directory')),
         ...site.linkedFiles.map((path) => link(site, path, 'file')),
+        `trap 'rm -rf "$into" "$into.record"' EXIT`,
+        // Before the release appears, and put there by a rename: a disk that is full must not leave it without its record.
+        `echo "complete $(date +%s) ${digest}" > "$into.record"`,
         // It took a while: the lock may be another's by now.
-        `trap 'rm -rf "$into"' EXIT`,
         takeTurn(fence.run),
         // An attempt beside this one may have brought it meanwhile, and it may be live.
         `if ! ${isWhole(release.id)}; then`,
         words('rm', '-rf', layout.release(release.id)),
         ...lendAssets(release.id, site.assets),
         `mv -T "$into" ${layout.release(release.id)}`,
-        `echo "complete $(date +%s) ${digest}" > ${layout.record(release.id)}`,
+        `mv -f "$into.record" ${layout.record(release.id)}`,
         'fi; fi',
       ].join('\n'),
     ),

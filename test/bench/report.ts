@@ -1,4 +1,5 @@
 import { median } from './median.ts';
+import type { Overhead } from './overhead.ts';
 import { contenders, type Lap } from './race.ts';
 import type { OutOfRotation } from './slow-application.ts';
 import type { startupSeconds } from './startup.ts';
@@ -12,6 +13,7 @@ export interface Measurements {
   readonly restartSeconds: number;
   readonly slow: OutOfRotation;
   readonly startup: ReturnType<typeof startupSeconds>;
+  readonly overhead: Overhead;
 }
 
 /** What is aimed at, and what was reached. */
@@ -19,10 +21,11 @@ export interface Goal {
   readonly goal: string;
   readonly value: number;
   readonly max: number;
+  readonly unit: '×' | '%';
 }
 
 export function reportText(measured: Measurements): string {
-  const { site, nodes, laps, restartSeconds, slow, startup } = measured;
+  const { site, nodes, laps, restartSeconds, slow, startup, overhead } = measured;
   const rounds = Math.max(...laps.map(({ round }) => round));
   return `
 WordPress, ${site.files} files of which ${site.changed} change, to ${nodes} nodes; the median of ${rounds} round${rounds === 1 ? '' : 's'}.
@@ -43,20 +46,31 @@ ${table([
   ['  one that takes a second', secondsList(slow.outSeconds), `restart ${slow.restartSeconds.toFixed(3)}`],
 ])}
 Startup: node -e 0 ${inMs(startup.node)}, sluice --version ${inMs(startup.version)}, sluice --help ${inMs(startup.help)}
+Lock and journal, in a run of their own one by one: for ${overhead.aloneSeconds.toFixed(3)} of ${overhead.runSeconds.toFixed(3)} s nothing else was under way (${countsText(overhead)}).
 
-${table(goals(measured).map(({ goal, value, max }) => [goal, `${value.toFixed(2)} ×`, `goal ≤ ${max} ×`, value <= max ? 'met' : 'missed']))}`;
+${table(goals(measured).map(({ goal, value, max, unit }) => [goal, `${value.toFixed(2)} ${unit}`, `goal ≤ ${max} ${unit}`, value <= max ? 'met' : 'missed']))}`;
 }
 
-export function goals({ laps, restartSeconds, slow, startup }: Measurements): readonly Goal[] {
+export function goals({ laps, restartSeconds, slow, startup, overhead }: Measurements): readonly Goal[] {
   const seconds = (name: Lap['contender']): number => median(lapsOf(laps, name).map((lap) => lap.seconds));
-  const out = (of: readonly number[], restart: number) => ({ value: median(of) / restart, max: 1.2 });
+  const out = (of: readonly number[], restart: number) => ({
+    value: median(of) / restart,
+    max: 1.2,
+    unit: '×' as const,
+  });
   return [
-    { goal: 'all at once / floor', value: seconds('together') / seconds('floor'), max: 1.3 },
-    { goal: 'one by one / floor', value: seconds('rolling') / seconds('floor'), max: 2 },
+    { goal: 'all at once / floor', value: seconds('together') / seconds('floor'), max: 1.3, unit: '×' },
+    { goal: 'one by one / floor', value: seconds('rolling') / seconds('floor'), max: 2, unit: '×' },
     { goal: 'out of rotation / restart, PHP-FPM', ...out(outSeconds(laps), restartSeconds) },
     { goal: 'out of rotation / restart of a second', ...out(slow.outSeconds, slow.restartSeconds) },
-    { goal: 'sluice --version / node -e 0', value: startup.version / startup.node, max: 2 },
-    { goal: 'sluice --help / node -e 0', value: startup.help / startup.node, max: 2 },
+    { goal: 'sluice --version / node -e 0', value: startup.version / startup.node, max: 2, unit: '×' },
+    { goal: 'sluice --help / node -e 0', value: startup.help / startup.node, max: 2, unit: '×' },
+    {
+      goal: 'lock and journal alone / run',
+      value: (100 * overhead.aloneSeconds) / overhead.runSeconds,
+      max: 5,
+      unit: '%',
+    },
   ];
 }
 
@@ -100,6 +114,11 @@ function stepsText(laps: readonly Lap[]): string {
     .map((kind) => `${kind} ${median(laps.map(({ stepSeconds }) => stepSeconds?.[kind] ?? 0)).toFixed(2)}`)
     .join(', ');
 }
+
+const countsText = ({ commands }: Overhead): string =>
+  Object.entries(commands)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ');
 
 const inMs = (seconds: number): string => `${(seconds * 1000).toFixed(0)} ms`;
 

@@ -6,6 +6,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Fleet, healthUrl, startFleet } from './fleet.ts';
+import { overheadOf } from './overhead.ts';
 import { type Lap, race } from './race.ts';
 import { goals, type Measurements, reportText } from './report.ts';
 import { restartSeconds } from './restart-time.ts';
@@ -36,6 +37,8 @@ try {
 
 async function measure({ lab, blog, sites }: Fleet): Promise<Measurements> {
   const laps = await race(fleet, rounds, showLap);
+  await blog.nextVersion();
+  const overhead = await overheadOf(sites.rolling);
   return {
     site: { files: blog.files, changed: blog.changed },
     nodes: lab.nodes.length,
@@ -47,6 +50,7 @@ async function measure({ lab, blog, sites }: Fleet): Promise<Measurements> {
     }),
     slow: await slowApplication(lab),
     startup,
+    overhead,
   };
 }
 

@@ -115,6 +115,22 @@ describe('a balancer', () => {
     expect(await bench.deploy(2)).toMatchObject({ outcome: 'done', exit: 0 });
   });
 
+  test('that has just restarted is given a moment to check its servers', async () => {
+    const bench = benchSite(2);
+    await bench.deployed(1);
+    const all = (health: 'up' | 'starting') => () => {
+      for (const [name, state] of bench.servers) bench.servers.set(name, { ...state, health });
+    };
+    const restart = new Map([
+      [4, all('starting')],
+      [8, all('up')],
+    ]);
+    let calls = 0;
+    bench.faults.balancer = () => restart.get(++calls)?.();
+    expect(await bench.deploy(2)).toMatchObject({ outcome: 'done', exit: 0 });
+    expect(calls).toBeGreaterThan(8);
+  });
+
   test('with requests that do not end is forced once, and says so once', async () => {
     const bench = benchSite(2, { drain: { timeoutMs: 300, onTimeout: 'force', enableTimeoutMs: 300 } });
     await bench.deployed(1);

@@ -1,8 +1,6 @@
 import { mkdir } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
-import { freePort, type HaproxyServer, startHaproxy } from './haproxy.ts';
+import { ask, freePort, type HaproxyServer, startHaproxy } from './haproxy.ts';
 
 /** A real HAProxy in front of one site. What is asked here goes past sluice, straight to its runtime API. */
 export interface LabBalancer {
@@ -15,17 +13,28 @@ export interface LabBalancer {
   told(): Promise<Readonly<Record<string, string>>>;
   /** Requests that its frontend has taken since the start. */
   requests(): Promise<number>;
+  /** As `systemctl reload haproxy` does: nobody is refused, and every server is in rotation again. */
+  reload(): Promise<void>;
+  /** For each request since the start that did not end well: the server that it was sent to, and HAProxy's reason. */
+  spilled(): readonly Spilled[];
   command(line: string): Promise<string>;
   stop(): Promise<void>;
+}
+
+export interface Spilled {
+  readonly server: string;
+  /** The status that the client got and the first two letters of the termination state (HAProxy configuration manual 8.5). */
+  readonly ending: string;
 }
 
 /** Servers of the backend `web`. */
 export async function startBalancer(dir: string, servers: readonly HaproxyServer[]): Promise<LabBalancer> {
   await mkdir(dir);
-  const { url, socket, stop } = await startHaproxy({
+  const { url, socket, reload, log, stop } = await startHaproxy({
     dir,
     socket: join(dir, 'socket'),
     frontendPort: await freePort(),
+    global: ['log stderr format raw local0'],
     defaults: unforgiving,
     backends: [{ name: 'web', lines: checking, servers }],
   });
@@ -52,16 +61,31 @@ export async function startBalancer(dir: string, servers: readonly HaproxyServer
     async requests() {
       return Number((await stats(command)).find(({ svname }) => svname === 'FRONTEND')!.req_tot);
     },
+    reload,
+    spilled: () =>
+      log()
+        .map((line) => line.split(' '))
+        .filter(([mark]) => mark === spilledMark)
+        .map(([, server = '', ...ending]) => ({ server, ending: ending.join(' ') })),
     command,
     stop,
   };
 }
 
-/** A request that fails at one server is never tried again or elsewhere: none that was spilled stays hidden. */
+const spilledMark = 'spilled';
+
+/**
+ * A request that fails at one server is never tried again or elsewhere: none that was spilled stays hidden. A process
+ * that ends softly closes no idle connection before its next answer: a client may just be using it.
+ */
 const unforgiving = [
+  'log global',
+  'option dontlog-normal',
+  `log-format "${spilledMark} %s %ST %ts"`,
+  'option idle-close-on-response',
   'retries 0',
   'no option redispatch',
-  'timeout check 2s',
+  'timeout check 500ms',
   'timeout client 90s',
   'timeout server 90s',
 ];
@@ -71,12 +95,6 @@ const checking = [
   'option httpchk GET /health',
   'default-server check inter 300ms fastinter 100ms rise 1 fall 3',
 ];
-
-function ask(socket: string, line: string): Promise<string> {
-  const stream = connect(socket);
-  stream.write(`${line}\n`);
-  return text(stream);
-}
 
 type Row = Readonly<Record<string, string>>;
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface HaproxyOptions {
@@ -38,6 +39,13 @@ export interface RunningHaproxy {
   readonly socket: string;
   /** Ends the process and starts another one with the same configuration. */
   restart(): Promise<void>;
+  /**
+   * Starts another process with the same configuration, which is handed the listening sockets; the one before answers
+   * what it has and ends. Nobody is refused, and what was told at run time is forgotten.
+   */
+  reload(): Promise<void>;
+  /** What all of its processes have logged, if the configuration has `log stderr`. */
+  log(): readonly string[];
   stop(): Promise<void>;
 }
 
@@ -48,15 +56,24 @@ export interface RunningHaproxy {
 export async function startHaproxy(options: HaproxyOptions): Promise<RunningHaproxy> {
   const file = join(options.dir, 'haproxy.cfg');
   writeFileSync(file, configuration(options));
-  let running = await run(file, options.socket);
-  const stop = () => end(running);
+  const said: string[] = [];
+  let running = await run(file, options.socket, said);
+  const retired: ChildProcess[] = [];
+  const stop = async () => {
+    await Promise.all([running, ...retired].map(end));
+  };
   return {
     url: `http://127.0.0.1:${options.frontendPort}`,
     socket: options.socket,
     async restart() {
       await stop();
-      running = await run(file, options.socket);
+      running = await run(file, options.socket, said);
     },
+    async reload() {
+      retired.push(running);
+      running = await run(file, options.socket, said, running.pid);
+    },
+    log: () => said.join('').split('\n'),
     stop,
   };
 }
@@ -73,7 +90,10 @@ export async function freePort(): Promise<number> {
 
 const configuration = (options: HaproxyOptions): string =>
   [
-    ...section('global', [`stats socket ${options.socket} mode 600 level admin`, ...(options.global ?? [])]),
+    ...section('global', [
+      `stats socket ${options.socket} mode 600 level admin expose-fd listeners`,
+      ...(options.global ?? []),
+    ]),
     ...section('defaults', [
       'mode http',
       'timeout connect 1s',
@@ -104,15 +124,16 @@ const section = (head: string, lines: readonly string[]): readonly string[] => [
   '',
 ];
 
-async function run(file: string, socket: string): Promise<ChildProcess> {
-  rmSync(socket, { force: true });
-  const words = ['--pdeathsig', 'KILL', 'haproxy', '-db', '-f', file];
+/** `before`: the process that hands over its sockets and then ends softly. */
+async function run(file: string, socket: string, said: string[], before?: number): Promise<ChildProcess> {
+  if (before === undefined) rmSync(socket, { force: true });
+  const takingOver = before === undefined ? [] : ['-x', socket, '-sf', `${before}`];
+  const words = ['--pdeathsig', 'KILL', 'haproxy', '-db', '-f', file, ...takingOver];
   const child = spawn('setpriv', words, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const said: string[] = [];
   child.stderr.on('data', (chunk) => said.push(String(chunk)));
   child.on('error', (error) => said.push(error.message));
   for (let waitedMs = 0; waitedMs < 5000; waitedMs += 20) {
-    if (await listens(socket)) return child;
+    if (await answers(socket, child)) return child;
     if (child.exitCode !== null || child.pid === undefined) break;
     await sleep(20);
   }
@@ -120,15 +141,19 @@ async function run(file: string, socket: string): Promise<ChildProcess> {
   throw new Error(`haproxy -f ${file} does not run:\n${said.join('')}`);
 }
 
-const listens = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('error', () => resolve(false));
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-  });
+/** Whether it is this process that has the socket: the one before it may have it still. */
+const answers = async (socket: string, { pid }: ChildProcess): Promise<boolean> =>
+  ask(socket, 'show info').then(
+    (info) => info.includes(`\nPid: ${pid}\n`),
+    () => false,
+  );
+
+/** What the runtime API answers to one line. Rejects if nobody listens at the socket. */
+export async function ask(socket: string, line: string): Promise<string> {
+  const stream = connect(socket);
+  stream.write(`${line}\n`);
+  return text(stream);
+}
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;

@@ -1,15 +1,17 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LabNode, makeKey, makeNodes, startNodes } from './nodes.ts';
 import { createRepository, type Repository } from './repository.ts';
-import { LabSite, type SiteOptions } from './site.ts';
+import { homeElsewhere, LabSite, type SiteOptions } from './site.ts';
 
 export interface LabOptions {
   /** How many; they are named web1, web2, … */
   readonly nodes: number;
   /** Lines for the sshd_config of every node. */
   readonly sshd?: readonly string[];
+  /** The size of each node's /srv; default: no limit. */
+  readonly diskBytes?: number;
 }
 
 /** Nodes, an operator's home with a key that they know, and a repository with every version: for all sites of a file. */
@@ -18,7 +20,7 @@ export interface Lab {
   readonly home: string;
   readonly nodes: readonly LabNode[];
   readonly repository: Repository;
-  /** A site on the first `nodes` nodes. */
+  /** A site on `nodes` nodes, the first ones unless `after` others. */
   site(options: LabSiteOptions): Promise<LabSite>;
   /** Ends every process and deletes every file. */
   stop(): Promise<void>;
@@ -27,6 +29,7 @@ export interface Lab {
 export interface LabSiteOptions {
   readonly name: string;
   readonly nodes: number;
+  readonly after?: number;
   /** A web application behind HAProxy (the default), or files only. */
   readonly kind?: 'application' | 'files';
   readonly repository?: Pick<Repository, 'folder'>;
@@ -34,7 +37,7 @@ export interface LabSiteOptions {
   readonly settings?: SiteOptions['settings'];
 }
 
-export async function startLab({ nodes: count, sshd = [] }: LabOptions): Promise<Lab> {
+export async function startLab({ nodes: count, sshd = [], diskBytes }: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
   const sites: LabSite[] = [];
@@ -47,15 +50,16 @@ export async function startLab({ nodes: count, sshd = [] }: LabOptions): Promise
     await chmod(folder, 0o755);
     const authorizedKey = await furnishHome(home);
     const names = Array.from({ length: count }, (_, index) => `web${index + 1}`);
-    nodes = await makeNodes({ folder, names, authorizedKey, sshd });
+    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes });
     await startNodes(nodes);
     await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
+    await cp(home, homeElsewhere(home), { recursive: true });
     const repository = await createRepository(join(folder, 'repository'));
     const site = async (options: LabSiteOptions): Promise<LabSite> => {
-      const { name, nodes: size, kind = 'application', isSetUp = true, settings = {} } = options;
+      const { name, nodes: size, after = 0, kind = 'application', isSetUp = true, settings = {} } = options;
       const made = await LabSite.create({
         name,
-        nodes: nodes.slice(0, size),
+        nodes: nodes.slice(after, after + size),
         git: (options.repository ?? repository).folder,
         home,
         folder: join(folder, 'sites', name),

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,12 +12,24 @@ export interface LabNode {
   readonly address: string;
   /** What the node has as /srv, as the tests see it. */
   readonly srv: string;
+  /** Of /srv, if it is a disk of its own. */
+  readonly diskBytes: number | undefined;
   /** The line of `known_hosts` for it. */
   readonly hostKey: string;
   start(): Promise<void>;
   /** As if its plug was pulled: every process on it is gone. */
   stop(): Promise<void>;
+  /** Lets it fall silent until `mend`: connections stay open, and nothing answers. */
+  cut(off: CutOff): Promise<void>;
+  /** What was silent goes on where it was. */
+  mend(): Promise<void>;
 }
+
+/**
+ * `ssh`: no packet comes or goes, what was begun goes on. `connections`: those over SSH are lost, and there is no new one.
+ * `machine`: it stands still, with all that it serves.
+ */
+export type CutOff = 'ssh' | 'connections' | 'machine';
 
 export interface NodesOptions {
   /** Made beforehand; everything that a node writes stays in it. */
@@ -27,6 +39,8 @@ export interface NodesOptions {
   readonly authorizedKey: string;
   /** Lines for sshd_config. */
   readonly sshd?: readonly string[];
+  /** The size of /srv, which is then a disk of its own that is empty at each start; default: that of the machine. */
+  readonly diskBytes?: number | undefined;
 }
 
 export const sshPort = 2222;
@@ -56,10 +70,13 @@ async function makeNode(name: string, address: string, options: NodesOptions): P
   return {
     name,
     address,
-    srv: join(folder, 'srv'),
+    diskBytes: options.diskBytes,
+    get srv() {
+      return options.diskBytes === undefined ? join(folder, 'srv') : `/proc/${process?.pid}/root/srv`;
+    },
     hostKey: `[${address}]:${sshPort} ${(await readFile(join(folder, 'host_key.pub'), 'utf8')).trim()}`,
     async start() {
-      process ??= await boot(folder, address);
+      process ??= await boot(folder, address, options.diskBytes);
     },
     async stop() {
       if (process?.exitCode === null && process.signalCode === null) {
@@ -69,7 +86,44 @@ async function makeNode(name: string, address: string, options: NodesOptions): P
       }
       process = null;
     },
+    async cut(off) {
+      const { first, others } = await sshServers(process!);
+      if (off === 'machine') return signalAll(process!, 'SIGSTOP');
+      signal([first], 'SIGSTOP');
+      signal(others, off === 'ssh' ? 'SIGSTOP' : 'SIGKILL');
+    },
+    mend: () => signalAll(process!, 'SIGCONT'),
   };
+}
+
+/** The server that listens is the node's first process, whatever its number; and there is one for each connection. */
+async function sshServers(node: ChildProcess): Promise<{ first: number; others: readonly number[] }> {
+  const first = Number(await readFile(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8'));
+  const others: number[] = [];
+  for (const pid of (await processesOf(node)).filter((other) => other !== first))
+    if ((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).startsWith('sshd')) others.push(pid);
+  return { first, others };
+}
+
+async function signalAll(node: ChildProcess, name: NodeJS.Signals): Promise<void> {
+  signal(await processesOf(node), name);
+}
+
+function signal(pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids)
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It has ended meanwhile.
+    }
+}
+
+/** All processes of a node. */
+async function processesOf({ pid: parent }: ChildProcess): Promise<readonly number[]> {
+  const space = await readlink(`/proc/${parent}/ns/pid_for_children`);
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const spaces = await Promise.all(pids.map((pid) => readlink(`/proc/${pid}/ns/pid`).catch(() => null)));
+  return pids.filter((_, index) => spaces[index] === space);
 }
 
 async function furnish(
@@ -114,7 +168,7 @@ export const makeKey = (file: string): Promise<unknown> =>
 
 const bootTimeoutMs = 15_000;
 
-async function boot(folder: string, address: string): Promise<ChildProcess> {
+async function boot(folder: string, address: string, diskBytes?: number): Promise<ChildProcess> {
   const words = [
     '--pdeathsig',
     'KILL',
@@ -125,7 +179,8 @@ async function boot(folder: string, address: string): Promise<ChildProcess> {
     '--kill-child',
     '--mount-proc',
   ];
-  const child = spawn('setpriv', [...words, 'sh', '-euc', bootScript, 'sh', folder, process.execPath], {
+  const parameters = [folder, process.execPath, `${diskBytes ?? ''}`];
+  const child = spawn('setpriv', [...words, 'sh', '-euc', bootScript, 'sh', ...parameters], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaint = '';
@@ -149,7 +204,8 @@ async function boot(folder: string, address: string): Promise<ChildProcess> {
 const bootScript = `
 folder=$1
 for file in passwd group shadow sudoers; do [ ! -e "/etc/$file" ] || mount --bind "$folder/$file" "/etc/$file"; done
-mount --bind "$folder/srv" /srv
+if [ -n "$3" ]; then mount -t tmpfs -o size="$3",uid=${deployUser.uid},gid=${deployUser.uid} tmpfs /srv
+else mount --bind "$folder/srv" /srv; fi
 mount --bind "$folder/home" /home
 mount -t tmpfs tmpfs /run
 mkdir -m 755 /run/sshd

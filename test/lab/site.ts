@@ -86,6 +86,11 @@ export class LabSite {
     return startCli(args, { cwd: this.folder, home: this.#options.home, env });
   }
 
+  /** As from another machine: with the operator's keys, and nothing else of what the others left at home. */
+  elsewhere(...args: readonly string[]): Promise<CliResult> {
+    return this.startWith({ HOME: homeElsewhere(this.#options.home) }, ...args).ended;
+  }
+
   startDeploy(ref: string, ...flags: readonly string[]): CliRun {
     return this.start('deploy', 'production', '--ref', ref, '--yes', ...flags);
   }
@@ -217,6 +222,8 @@ export class LabSite {
     );
   }
 }
+
+export const homeElsewhere = (home: string): string => `${home}-elsewhere`;
 
 const usualSettings = ({ name, nodes, git, port }: SiteOptions, balancer: LabBalancer | null): Settings => ({
   name,

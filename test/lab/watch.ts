@@ -7,11 +7,12 @@ import type { LabBalancer } from './balancer.ts';
 /** Clients of a site in a process of their own: quick ones, and slow ones with a request in flight at all times. */
 export const clients = (
   balancer: LabBalancer,
-  { workers = 8, slow = 4, slowMs = 3000 } = {},
+  { workers = 8, slow = 4, slowMs = 3000, pauseMs = 0 } = {},
 ): Promise<Traffic> =>
   startTrafficProcess({
     url: balancer.url,
     workers,
+    pauseMs,
     paths: ['/', '/health'],
     lateMs: 5000,
     slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },

@@ -7,6 +7,7 @@ import { guardFloor } from '../floor.ts';
 import {
   eachNode,
   fenceFor,
+  interruption,
   journalLine,
   type NodeFailure,
   onEach,
@@ -15,7 +16,7 @@ import {
   stepFailed,
   writeLater,
 } from '../run.ts';
-import { awaitDrained, beginDrain, readAll } from '../settle.ts';
+import { awaitDrained, beginDrain, patienceMs, pauseAfter, readAll } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
 type Drain = StepOf<'drain'>;
@@ -42,12 +43,26 @@ export const drain: StepHandler<'drain'> = {
   },
 };
 
-/** Nothing is written of nodes that may not leave. */
+/**
+ * Nothing is written of nodes that may not leave. A balancer that restarts has its servers to check first: where the
+ * floor is at risk by that, it is given a moment.
+ */
 async function lookFirst({ nodes }: Drain, run: Run): Promise<Observation> {
-  const { members, servers } = await readAll(run);
-  const observed = { ...run.observed, balancers: members, servers };
-  guardFloor(nodes, run.site.servingMin, observed);
-  return observed;
+  const { clock } = run.ports;
+  const startMs = clock.nowMs();
+  for (;;) {
+    const { members, servers } = await readAll(run);
+    const observed = { ...run.observed, balancers: members, servers };
+    const passedMs = clock.nowMs() - startMs;
+    try {
+      guardFloor(nodes, run.site.servingMin, observed);
+      return observed;
+    } catch (error) {
+      if (passedMs >= patienceMs || !servers.some(({ health }) => health === 'starting')) throw error;
+    }
+    await clock.sleep(pauseAfter(passedMs), run.signal);
+    if (run.signal.aborted) throw interruption(run.signal);
+  }
 }
 
 /** Each node is told first which of its servers this run takes out, so that whoever comes next knows. */
