@@ -44,6 +44,8 @@ export interface Server {
   contrary: number;
   /** Requests in flight. */
   sessions: number;
+  /** When the last request ended. */
+  idleSinceMs: number;
   /** Since when it has its rotation. */
   sinceMs: number;
   /** When it was last taken out of `in`. */
@@ -61,6 +63,7 @@ export const newServer = (member: string, node: NodeName): Server => ({
   health: 'up',
   contrary: 0,
   sessions: 0,
+  idleSinceMs: Number.NEGATIVE_INFINITY,
   sinceMs: Number.NEGATIVE_INFINITY,
   leftAtMs: Number.NEGATIVE_INFINITY,
   isForgotten: false,

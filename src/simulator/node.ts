@@ -6,12 +6,14 @@ export interface SimulatedNode {
   readonly name: NodeName;
   readonly node: Node;
   /** How far its clock is ahead of the operator's; negative: behind. */
-  readonly skewMs: number;
+  skewMs: number;
   /** How long the application takes from a restart to its first answer. */
   readonly startMs: number;
-  readonly disk: Disk;
+  disk: Disk;
   /** False while the machine boots: nothing on it answers, and what ran there is gone. */
   isUp: boolean;
+  /** The machine is lost: it does not come back by itself. */
+  isGone: boolean;
   /** Counts boots: work that was begun before the last one never goes on. */
   boots: number;
   application: Application;
@@ -39,6 +41,8 @@ export interface Disk {
   heartbeatSeconds: number;
   /** File names, such as `20260114093000.migrate.done`. */
   readonly once: Set<string>;
+  /** For each run what it wrote there of its steps, a line of JSON each. */
+  readonly journals: Map<string, string[]>;
   readonly history: string[];
   readonly revisionsLog: string[];
 }
@@ -72,6 +76,7 @@ export const newDisk = (): Disk => ({
   claims: new Map(),
   heartbeatSeconds: 0,
   once: new Set(),
+  journals: new Map(),
   history: [],
   revisionsLog: [],
 });
@@ -98,3 +103,15 @@ export function markRelease(
   if (record) record.push(mark);
   else if (make) records.set(release, [mark]);
 }
+
+export function writeJournal({ journals }: Disk, run: string, lines: readonly string[]): void {
+  if (lines.length > 0) journals.set(run, [...(journals.get(run) ?? []), ...lines]);
+}
+
+/** As `releaseLock` does: the newest are kept. */
+export function pruneJournals({ journals }: Disk): void {
+  const runs = [...journals.keys()].sort();
+  for (const run of runs.slice(0, Math.max(0, runs.length - journalsKept))) journals.delete(run);
+}
+
+const journalsKept = 20;

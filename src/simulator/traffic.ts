@@ -27,10 +27,11 @@ export function startTraffic(world: World, { gapMs }: TrafficSettings): void {
 
 /** One visitor, through one of the balancers; some keep to the node that they had, while it lets them. */
 function send(world: World): void {
-  const { random, clock } = world;
+  const { random, clock, faults } = world;
   const member = random.pick(world.members);
   if (!member.isUp) return;
-  const sticky = random.chance(0.1);
+  // Through a soft drain they may keep coming for ever, which is for a deadline to end, until the world is healed.
+  const sticky = random.chance(faults.isHealed ? 0 : 0.1);
   const fit = [...member.servers.values()].filter(
     (server) => takesRequests(server) || (sticky && server.rotation === 'draining' && server.health === 'up'),
   );

@@ -23,6 +23,8 @@ export interface World {
   readonly repository: Repository;
   readonly requests: Set<Request>;
   readonly sessions: Session[];
+  /** The most nodes that the strategy takes out at once. */
+  readonly batchMax: number;
   readonly isTraced: boolean;
   /** One line for everything that happened, each with its time. */
   readonly trace: string[];
@@ -57,6 +59,7 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
     disturbedAtMs: 0,
     tell(event) {
       if (event.kind === 'fault') world.disturbedAtMs = world.clock.passedMs();
+      if (event.kind === 'lock' && event.what === 'broken') world.faults.strike('broken lock');
       if ((event.kind === 'effect' || event.kind === 'rotation') && isRun(event.by)) event.by.effects++;
       if (world.isTraced)
         world.trace.push(`${String(world.clock.passedMs()).padStart(8)} ${eventText(event)}`);
@@ -73,6 +76,7 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
           : null;
       application.release = change.release;
       application.readyAtMs = nowMs + node.startMs;
+      if (application.stale) world.faults.strike('stale code');
       node.changedAtMs = world.clock.passedMs();
       world.tell({ kind: 'switched', node, ...change, cut: cutRequests(world, node) });
     },
@@ -88,7 +92,9 @@ export function cutRequests(world: World, node: SimulatedNode): readonly Request
 }
 
 export function endRequest(world: World, request: Request): void {
-  if (world.requests.delete(request)) request.server.sessions--;
+  if (!world.requests.delete(request)) return;
+  request.server.sessions--;
+  request.server.idleSinceMs = world.clock.passedMs();
 }
 
 /** Every balancer sends the node requests. */
@@ -110,10 +116,13 @@ export function rotate(
   by: Actor,
 ): void {
   const server = member.servers.get(node)!;
-  if (server.rotation === to) return;
+  const { capabilities } = balancerOf(world, member);
+  // One that only drains softly has no other way out.
+  const reached = to === 'out' && capabilities.drain === 'soft' ? 'draining' : to;
+  if (server.rotation === reached) return;
   remember(world, member);
   const from = server.rotation;
-  server.rotation = to;
+  server.rotation = reached;
   server.sinceMs = world.clock.passedMs();
   // What a balancer forgets does not give requests more time.
   if (from === 'in' && !server.isForgotten) server.leftAtMs = server.sinceMs;
@@ -126,11 +135,14 @@ export function rotate(
   world.tell({ kind: 'rotation', member, server, from, by });
 }
 
+export const balancerOf = ({ balancers }: World, { balancer }: Member): SimulatedBalancer =>
+  balancers.find(({ name }) => name === balancer)!;
+
 const pastKept = 12;
 
 /** What could be read until now may be read a while longer. */
 export function remember(world: World, member: Member): void {
-  const { capabilities } = world.balancers.find(({ name }) => name === member.balancer)!;
+  const { capabilities } = balancerOf(world, member);
   member.past.push({
     atMs: world.clock.passedMs(),
     servers: viewOf(member, capabilities.sessions),
