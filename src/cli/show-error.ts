@@ -39,6 +39,7 @@ const statusOf = ({ code }: DeployError): ExitStatus => statuses[code] ?? 2;
 const statuses: { readonly [C in ErrorCode]?: ExitStatus } = {
   LOCKED: 5,
   LOCK_RACE: 5,
+  NODE_BUSY: 5,
   LOCK_LOST: 3,
   OUTCOME_UNKNOWN: 3,
   DRAIN_TIMEOUT: 3,

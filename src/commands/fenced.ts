@@ -28,9 +28,39 @@ export const fencedStatus = 75;
  * `script` in `deployTo`, in one round trip with the lock's check and the journal: nothing changes unless the
  * node's lock names `run` (fencing), so a run that lost its lock can do no more harm.
  */
-export const fenced = ({ deployTo, run, marks, before, after }: Fence, script: string): string =>
+export const fenced = (fence: Fence, script: string): string =>
+  [`cd ${quote(fence.deployTo)}`, guarded(fence, script)].join('\n');
+
+/**
+ * The same for work that must not be under way twice on a node. A command whose connection was lost goes on there: it
+ * is waited for, be it this run's or that of a run whose lock was taken over.
+ */
+export const fencedAlone = (fence: Fence, script: string): string =>
+  [`cd ${quote(fence.deployTo)}`, takeTurn(fence.run), guarded(fence, script)].join('\n');
+
+/** From here on the script is alone on the node, and holds the lock. Its children must not inherit that (`letGo`). */
+export const takeTurn = (run: string): string =>
   [
-    `cd ${quote(deployTo)}`,
+    holdsLock(run),
+    openTurn,
+    `${awaitTurn(600)} || { echo 'the node is busy' >&2; exit 1; }`,
+    holdsLock(run),
+  ].join('\n');
+
+export const openTurn = `exec 9> ${layout.busy}`;
+
+/**
+ * Succeeds once no other command holds the node. That is a lock of the kernel's, so it ends with the command, however
+ * that ends. flock of busybox knows no timeout: it is tried once a second.
+ */
+export const awaitTurn = (secondsMax: number): string =>
+  `{ tries=${secondsMax}; until flock -n 9; do [ $tries -gt 0 ] || break; tries=$((tries - 1)); sleep 1; done; [ $tries -gt 0 ]; }`;
+
+/** Redirects a user's command, so that a server that it starts does not hold the node for ever. */
+export const letGo = '9>&-';
+
+const guarded = ({ run, marks, before, after }: Fence, script: string): string =>
+  [
     holdsLock(run),
     ...marks.map(({ release, mark }) => markRelease(release, mark)),
     ...journal(run, before),

@@ -69,7 +69,7 @@ function lostFiles(deployTo: string, path: string): string {
   ].join('\n');
 }
 
-/** What sluice runs on a node besides the shell itself: all of it in coreutils or busybox. */
+/** What sluice runs on a node besides the shell itself: all of it in coreutils, util-linux or busybox. */
 const tools = [
   'tar',
   'gzip',
@@ -83,6 +83,7 @@ const tools = [
   'grep',
   'sed',
   'find',
+  'flock',
 ];
 
 interface Line {

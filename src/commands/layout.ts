@@ -14,6 +14,8 @@ export const layout = {
   /** Made by the run that takes a dead run's lock over. */
   claim: (run: string): string => `.sluice/claim.${run}`,
   heartbeat: '.sluice/heartbeat',
+  /** Held by the kernel for a command that must be alone on the node, for as long as it runs. */
+  busy: '.sluice/busy',
   drained: '.sluice/drained',
   history: '.sluice/history',
   release: (id: ReleaseId): string => `releases/${id}`,

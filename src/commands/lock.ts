@@ -2,13 +2,15 @@ import type { NodeCommand } from '../core/command.ts';
 import type { Node } from '../core/node.ts';
 import type { LockState, NodeState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
-import { type Fence, fenced } from './fenced.ts';
+import { awaitTurn, type Fence, fenced, openTurn } from './fenced.ts';
 import { inspectScript, parseInspection } from './inspect.ts';
 import { layout, ownDirectories } from './layout.ts';
 import { quote, words } from './shell.ts';
 
 export interface Acquired {
   readonly acquired: boolean;
+  /** Not acquired only because a command of an earlier run is still under way there. */
+  readonly busy: boolean;
   /** The node as it is now, whoever holds its lock. */
   readonly state: NodeState;
 }
@@ -16,7 +18,8 @@ export interface Acquired {
 /**
  * Takes the node's lock and looks at the node, in one round trip. link(2) makes the lock appear whole or not at all,
  * and fails if it is there. Taking it twice in one run is taking it once. `from` names a dead run whose lock is taken
- * over: of several that try, the first whose claim is linked gets it, and the dead run, were it alive, is fenced off.
+ * over: of several that try, the first whose claim is linked gets it, and the dead run, were it alive, is fenced off. A
+ * command that an earlier run left under way is waited for: nothing of it happens under the new lock.
  */
 export const acquireLock = (
   node: Node,
@@ -34,19 +37,25 @@ export const acquireLock = (
       words('mkdir', '-p', ...ownDirectories.map((dir) => `${site.deployTo}/${dir}`)),
       `cd ${quote(site.deployTo)}`,
       `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
-      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then :; ${from === null ? '' : takeOver(mine, run, from)}fi`,
+      openTurn,
+      `turn() { ${awaitTurn(busySecondsMax)} || { echo '= busy'; return 1; }; }`,
+      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then ${beat}; ${from === null ? '' : takeOver(mine, run, from)}fi`,
       words('rm', '-f', mine),
       `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
-      `[ "$holder" != ${quote(run)} ] || date +%s > ${layout.heartbeat}`,
+      `[ "$holder" != ${quote(run)} ] || if turn; then ${beat}; else rm -f ${layout.lock}; fi`,
       inspectScript(site),
     ].join('\n'),
     parse: (stdout) => {
       const state = parseInspection(node, site, stdout);
-      return { acquired: state.lock?.run === run, state };
+      return { acquired: state.lock?.run === run, busy: /^= busy$/m.test(stdout), state };
     },
     timeoutMs: 30_000,
   };
 };
+
+const busySecondsMax = 20;
+
+const beat = `date +%s > ${layout.heartbeat}`;
 
 /** The claim is a link named for the dead run, so that only one run can ever take its lock over. */
 const takeOver = (mine: string, run: string, from: string): string => {
@@ -54,9 +63,11 @@ const takeOver = (mine: string, run: string, from: string): string => {
   return [
     'else',
     `  holder=; read -r holder < ${layout.lock} || :`,
-    `  ln ${quote(mine)} ${claim} 2>/dev/null || :`,
-    `  claimant=; read -r claimant 2>/dev/null < ${claim} || :`,
-    `  if [ "$holder" = ${quote(from)} ] && [ "$claimant" = ${quote(run)} ]; then mv -f ${quote(mine)} ${layout.lock}; fi\n`,
+    `  if [ "$holder" = ${quote(from)} ] && turn; then`,
+    `    ln ${quote(mine)} ${claim} 2>/dev/null || :`,
+    `    claimant=; read -r claimant 2>/dev/null < ${claim} || :`,
+    `    [ "$claimant" != ${quote(run)} ] || mv -f ${quote(mine)} ${layout.lock}`,
+    '  fi\n',
   ].join('\n');
 };
 
@@ -65,7 +76,7 @@ export const renewLock = (fence: Fence): NodeCommand<void> => ({
   name: 'renew-lock',
   params: { ...fence },
   summary: 'renew the lock',
-  script: fenced(fence, `date +%s > ${layout.heartbeat}`),
+  script: fenced(fence, beat),
   parse: () => undefined,
   timeoutMs: 30_000,
 });

@@ -1,7 +1,7 @@
 import type { NodeCommand } from '../core/command.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
-import { type Fence, fenced, holdsLock } from './fenced.ts';
+import { type Fence, fenced, takeTurn } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, words } from './shell.ts';
 
@@ -35,7 +35,7 @@ export const receive = (
         ...site.linkedFiles.map((path) => link(site.deployTo, path, 'file')),
         // It took a while: the lock may be another's by now.
         `trap 'rm -rf "$into"' EXIT`,
-        holdsLock(fence.run),
+        takeTurn(fence.run),
         // An attempt beside this one may have brought it meanwhile, and it may be live.
         `if ! ${isWhole(release.id)}; then`,
         words('rm', '-rf', layout.release(release.id)),

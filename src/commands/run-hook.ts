@@ -1,7 +1,7 @@
 import type { CommandLine, NodeCommand } from '../core/command.ts';
 import type { HookPoint } from '../core/hook.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
-import { type Fence, fenced } from './fenced.ts';
+import { type Fence, fencedAlone, letGo } from './fenced.ts';
 import { layout } from './layout.ts';
 import { userCommand, words } from './shell.ts';
 
@@ -34,13 +34,13 @@ export const runHook = (
   const run = [
     `( if [ -d ${layout.release(release.id)} ]; then cd ${layout.release(release.id)} || exit; fi`,
     `${words('export', `SLUICE_RELEASE=${release.id}`, `SLUICE_REVISION=${release.revision}`, `SLUICE_HOOK=${point}`)}`,
-    `${userCommand(command)} < /dev/null 2>&1 )`,
+    `${userCommand(command)} < /dev/null 2>&1 ) ${letGo}`,
   ].join('\n');
   return {
     name: 'run-hook',
     params: { ...fence, hook, point, command, once, onceAs, release },
     summary: `hook ${hook}`,
-    script: fenced(
+    script: fencedAlone(
       fence,
       once
         ? [

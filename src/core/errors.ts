@@ -184,6 +184,12 @@ const catalogue = {
     message: (d: { node: string }) => `Another run took the lock on ${d.node} at the same moment.`,
     hint: () => 'wait for it to end.',
   },
+  NODE_BUSY: {
+    message: (d: { node: string }) =>
+      `A command that an earlier run began is still under way on ${d.node}, and must end first.`,
+    hint: (d: { node: string; deployTo: string }) =>
+      `wait for its end, or see there what it is: fuser -v ${d.deployTo}/.sluice/busy`,
+  },
   LOCK_LOST: {
     message: (d: { node: string; run: string }) =>
       `Run ${d.run} no longer holds the lock on ${d.node}: somebody broke it, and this run changes nothing more.`,

@@ -2,6 +2,7 @@ import type { DeployError } from '../core/errors.ts';
 import type { Plan } from '../core/plan.ts';
 import { predict } from '../core/predict.ts';
 import type { Step } from '../core/step.ts';
+import { lossAfterSleep } from './lock.ts';
 import { emit, interruption, type NodeFailure, type Run, textOf, together } from './run.ts';
 import { executeStep } from './steps/index.ts';
 
@@ -56,7 +57,8 @@ async function executeOne(
   const { ports } = run;
   const startMs = ports.clock.nowMs();
   emit(ports, { type: 'step-started', step, ...place });
-  const failures = await executeStep(step, run);
+  const lost = await lossAfterSleep(run);
+  const failures = lost ? [{ node: null, error: lost }] : await executeStep(step, run);
   if (failures.length > 0) {
     emit(ports, { type: 'step-failed', step, index: place.index, failure: textOf(together(failures)) });
     return failures;

@@ -24,7 +24,7 @@ export interface LockRequest {
 /**
  * Takes the lock on every node of the stage, and returns the nodes as they are under it. The first node is asked
  * alone: of two runs that start together exactly one gets it, and the other has nothing to give back. Throws
- * `LOCKED`, with nothing held.
+ * `LOCKED` or `NODE_BUSY`, with nothing held.
  */
 export async function takeLock({
   site,
@@ -38,11 +38,12 @@ export async function takeLock({
   const startedAt = isoTime(ports.clock.nowMs());
   const lock = { run, holder: ports.operator.name, host: ports.operator.host, reason, startedAt, intent };
   const take = async (node: Node): Promise<NodeState> => {
-    const { acquired, state } = await onNode(
+    const { acquired, busy, state } = await onNode(
       ports,
       node,
       acquireLock(node, site, lock, from[node.name] ?? null),
     );
+    if (busy) throw failure('NODE_BUSY', { node: node.name, deployTo: site.deployTo });
     if (!acquired) throw lockedBy(node, state.lock);
     return state;
   };
@@ -106,7 +107,7 @@ export function keepLock(run: Run, onLost: (error: DeployError) => void): { stop
     for (;;) {
       await run.ports.clock.sleep(lockStaleMs / 3, stopped.signal);
       if (stopped.signal.aborted) return;
-      const lost = await renewAll(run);
+      const lost = await renewLocks(run);
       if (lost) return onLost(lost);
     }
   };
@@ -119,11 +120,22 @@ export function keepLock(run: Run, onLost: (error: DeployError) => void): { stop
   };
 }
 
-async function renewAll(run: Run): Promise<DeployError | null> {
+/**
+ * The loss of the lock, if a process that stood still for so long that it counted as dead finds it on any node. A node
+ * that could not be reached when the lock was taken away still names this run: what it lets through proves nothing.
+ */
+export const lossAfterSleep = async (run: Run): Promise<DeployError | null> =>
+  run.ports.clock.nowMs() - run.renewedAtMs > lockStaleMs ? renewLocks(run) : null;
+
+/** Shows on every node that the run lives. Null, or the loss of the lock on any of them. */
+export async function renewLocks(run: Run): Promise<DeployError | null> {
+  const startMs = run.ports.clock.nowMs();
   const fence = { deployTo: run.site.deployTo, run: run.id, marks: [], before: [], after: [] };
   const results = await Promise.allSettled(
     run.site.nodes.map((node) => onNode(run.ports, node, renewLock(fence))),
   );
   const errors = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
-  return errors.find((error): error is DeployError => isDeployError(error, 'LOCK_LOST')) ?? null;
+  const lost = errors.find((error): error is DeployError => isDeployError(error, 'LOCK_LOST')) ?? null;
+  if (!lost) run.renewedAtMs = startMs;
+  return lost;
 }

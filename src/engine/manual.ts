@@ -13,8 +13,8 @@ import { guardFloor } from './floor.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
-import { emit, expected, fenceFor, newRun, newRunId, onNode, type Run, together } from './run.ts';
-import { awaitDrained, beginDrain, readAll } from './settle.ts';
+import { emit, expected, fenceFor, newRun, newRunId, onHeld, type Run, together } from './run.ts';
+import { awaitDrained, beginDrain } from './settle.ts';
 
 export interface ManualRequest {
   readonly nodes: readonly NodeName[];
@@ -76,7 +76,7 @@ async function rotate(
 /** What an earlier run had out is from now on the operator's. A node that is ill keeps its record. */
 async function handOver(run: Run, nodes: readonly NodeName[]): Promise<void> {
   const able = run.site.nodes.filter(({ name }) => nodes.includes(name));
-  await Promise.allSettled(able.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), []))));
+  await Promise.allSettled(able.map((node) => onHeld(run, node, note(fenceFor(run, node.name), []))));
 }
 
 /** What concerns these nodes: others may be ill. */
@@ -101,13 +101,14 @@ const noRelease = { id: '', revision: '' } as unknown as Release;
 async function takeOut(run: Run, nodes: readonly NodeName[], force: boolean): Promise<DeployError | null> {
   const step: StepOf<'drain'> = { kind: 'drain', nodes };
   const startMs = run.ports.clock.nowMs();
-  const { members, servers } = await readAll(run);
-  // Taking the lock may have taken a while.
-  if (!force) guardFloor(nodes, run.site.servingMin, { ...run.observed, balancers: members, servers });
-  const leaving = servers.filter(({ node, rotation }) => nodes.includes(node) && rotation === 'in');
   emit(run.ports, { type: 'step-started', step, index: 0, total: 1 });
   for (const node of nodes) run.drained.set(node, namesOf(run.observed, node));
-  await beginDrain(run, leaving);
+  await beginDrain(run, {
+    nodes,
+    servingMin: force ? 0 : run.site.servingMin,
+    choose: ({ servers }) =>
+      servers.filter(({ node, rotation }) => nodes.includes(node) && rotation === 'in'),
+  });
   const late = await awaitDrained(run, nodes);
   if (late.length > 0) return together(late);
   emit(run.ports, { type: 'step-done', step, index: 0, tookMs: run.ports.clock.nowMs() - startMs });

@@ -11,7 +11,7 @@ import type { Step } from '../core/step.ts';
 import type { Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
-import { finishRun, keepLock, takeLock } from './lock.ts';
+import { finishRun, keepLock, renewLocks, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
@@ -83,7 +83,7 @@ async function agree(request: RunRequest & Intent, ports: Ports): Promise<Propos
 /** Nothing was changed: the site is as it was. */
 function refusal({ signal }: RunRequest, error: DeployError): Ended {
   if (signal.aborted) return nothingDone('interrupted', error, null, signal);
-  const locked = ['LOCKED', 'LOCK_RACE', 'HOLDER_ALIVE'].includes(error.code);
+  const locked = ['LOCKED', 'LOCK_RACE', 'HOLDER_ALIVE', 'NODE_BUSY'].includes(error.code);
   return nothingDone(locked ? 'locked' : 'refused', error);
 }
 
@@ -223,6 +223,11 @@ async function comeBack(
   const { site } = request;
   run.failureText = stop.error.message;
   if (stop.error.code === 'LOCK_LOST') return false;
+  const lost = await renewLocks(run);
+  if (lost) {
+    run.warnings.push(lost.message);
+    return false;
+  }
   const interrupted = request.signal.aborted;
   if (interrupted) emit(run.ports, { type: 'interrupted', signal: String(request.signal.reason) });
   const calm: Run = { ...run, signal: new AbortController().signal };

@@ -30,6 +30,10 @@ export interface Run {
   readonly warnings: string[];
   /** Servers that this run has out of rotation, for each node. */
   readonly drained: Map<NodeName, readonly string[]>;
+  /** When the lock was last seen to be held on every node that answered. */
+  renewedAtMs: number;
+  /** When each node was last seen to be held by this run, by a command that began then. */
+  readonly heldAtMs: Map<NodeName, number>;
   /** Nodes whose requests are no longer waited for: their time is over. */
   readonly forced: Set<NodeName>;
   /** When a node left rotation, and how long it was out in all. */
@@ -47,6 +51,8 @@ export const newRun = (
   failureText: null,
   warnings: [],
   drained: new Map(Object.values(fixed.observed.nodes).map(({ name, drained }) => [name, drained])),
+  renewedAtMs: fixed.ports.clock.nowMs(),
+  heldAtMs: new Map(),
   forced: new Set(),
   rotation: new Map(),
   unwritten: new Map(),
@@ -186,6 +192,19 @@ export async function onNode<R>(
       await ports.clock.sleep(retryAfterMs * attempt, options.signal);
     }
   }
+}
+
+/** Runs a command that bears the run's fence, and remembers that it was let through. */
+export async function onHeld<R>(
+  run: Run,
+  node: Node,
+  command: NodeCommand<R>,
+  options: Parameters<typeof onNode>[3] = {},
+): Promise<R> {
+  const startMs = run.ports.clock.nowMs();
+  const result = await onNode(run.ports, node, command, options);
+  run.heldAtMs.set(node.name, startMs);
+  return result;
 }
 
 /** Of a command whose replies are lost. */

@@ -5,16 +5,21 @@ import type { ServerState } from '../core/observation.ts';
 import type { Balancer, BalancerView, Ports, RotationChange } from '../ports.ts';
 import { guardFloor } from './floor.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
-import { fenceFor, interruption, type NodeFailure, onNode, type Run } from './run.ts';
+import { fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
 
-/** Tells each balancer its part of the changes, all at the same time. Rejects with the first refusal, after all ended. */
+/**
+ * Tells each balancer its part of the changes, all at the same time. Balancers know no fence, and a process may have
+ * stood still: unless it was just seen, it is asked first whether this run still holds the nodes. Rejects with
+ * `LOCK_LOST`, or with the first refusal, after all ended.
+ */
 async function changeRotation(
-  ports: Ports,
+  run: Run,
   servers: readonly ServerState[],
   to: RotationChange['to'],
 ): Promise<void> {
+  await stillHeld(run, nodesOf(servers));
   const results = await Promise.allSettled(
-    ports.balancers.map(async (balancer) => {
+    run.ports.balancers.map(async (balancer) => {
       const own = servers.filter((server) => server.balancer === balancer.name);
       if (own.length > 0) await balancer.change(own.map(({ node, server }) => ({ node, server, to })));
     }),
@@ -22,6 +27,27 @@ async function changeRotation(
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
 }
+
+/** Throws `LOCK_LOST` unless this run holds the nodes, as each of them was seen to say a moment ago. */
+async function stillHeld(run: Run, names: readonly NodeName[]): Promise<void> {
+  const { clock } = run.ports;
+  for (let attempt = 0; attempt < looksMax; attempt++) {
+    const unsure = names.filter((name) => clock.nowMs() - (run.heldAtMs.get(name) ?? 0) > heldForMs);
+    if (unsure.length === 0) return;
+    const nodes = run.site.nodes.filter(({ name }) => unsure.includes(name));
+    await Promise.all(nodes.map((node) => onHeld(run, node, note(fenceFor(run, node.name), null))));
+  }
+}
+
+/** What was seen is relied on for no longer: the process may have stood still since. */
+const lookHoldsMs = 1000;
+const heldForMs = 2000;
+/** A balancer that is always slower than that is believed all the same. */
+const looksMax = 3;
+
+const nodesOf = (servers: readonly ServerState[]): readonly NodeName[] => [
+  ...new Set(servers.map(({ node }) => node)),
+];
 
 const balancerOf = (ports: Ports, name: string): Balancer => {
   const balancer = ports.balancers.find((candidate) => candidate.name === name);
@@ -32,12 +58,16 @@ const balancerOf = (ports: Ports, name: string): Balancer => {
 /**
  * Waits until no request of `nodes` is left at any balancer: soft first where the balancer knows the difference (so
  * that sticky sessions may end), hard once a node is empty or half the time is over. What a balancer forgot, it is
- * told again. At the deadline the site's policy decides. Returns the nodes that did not drain; throws if interrupted.
+ * told again. A node's time counts from when nothing new was sent there; when it is over the site's policy decides.
+ * Returns the nodes that did not drain; throws if interrupted.
  */
 export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
   const { timeoutMs, onTimeout } = run.site.drain;
+  const { clock } = run.ports;
+  const left = new Map<NodeName, Moments>();
   return until(run, timeoutMs, run.signal, async (passedMs) => {
-    const servers = await serversOfRun(run, nodes);
+    const servers = (await readWhole(run.ports)).servers.filter(({ node }) => nodes.includes(node));
+    for (const node of nodes) noteMoments(run, left, servers, node);
     if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) {
       if (passedMs < timeoutMs + patienceMs) return null;
       return unheeded(servers.filter((server) => isOurs(run, server) && server.rotation !== 'out'));
@@ -45,9 +75,40 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
     const busy = nodes.filter(
       (node) => isSentTraffic(run, servers, node) || (!run.forced.has(node) && !isEmpty(servers, node)),
     );
-    if (busy.length === 0) return [];
-    return passedMs >= timeoutMs ? overdue(run, busy, servers, onTimeout) : null;
+    const hasTime = (node: NodeName): boolean => {
+      const { softAtMs, hardAtMs } = left.get(node) ?? { softAtMs: null, hardAtMs: null };
+      if (softAtMs === null || hardAtMs === null) return passedMs < timeoutMs;
+      return clock.nowMs() < Math.max(softAtMs + timeoutMs, hardAtMs + timeoutMs / 2);
+    };
+    if (busy.some(hasTime)) return null;
+    return busy.length === 0 ? [] : overdue(run, busy, servers, onTimeout);
   });
+}
+
+/** When a node was first seen to be out of rotation, and to be sent nothing any more, not even by sticky sessions. */
+interface Moments {
+  readonly softAtMs: number | null;
+  readonly hardAtMs: number | null;
+}
+
+function noteMoments(
+  run: Run,
+  left: Map<NodeName, Moments>,
+  servers: readonly ServerState[],
+  node: NodeName,
+): void {
+  const nowMs = run.ports.clock.nowMs();
+  const { softAtMs = null, hardAtMs = null } = left.get(node) ?? {};
+  if (servers.some((server) => server.node === node && server.rotation === 'in')) {
+    // What came in since has its whole time.
+    left.delete(node);
+    run.forced.delete(node);
+  } else {
+    left.set(node, {
+      softAtMs: softAtMs ?? nowMs,
+      hardAtMs: isSentTraffic(run, servers, node) ? null : (hardAtMs ?? nowMs),
+    });
+  }
 }
 
 /** What a balancer was told, to the end of all patience, and does not show. */
@@ -59,36 +120,41 @@ const unheeded = (servers: readonly ServerState[]): readonly NodeFailure[] =>
 
 /** Tells the balancers what they forgot, and the harder word where it is time. Says whether there was anything to tell. */
 async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: boolean): Promise<boolean> {
-  const ours = servers.filter((server) => isOurs(run, server));
-  const forgotten = ours.filter(({ rotation }) => rotation === 'in');
+  const forgotten = servers.filter((server) => isOurs(run, server) && server.rotation === 'in');
   if (forgotten.length > 0) {
-    // Balancers know no fence: a run that slept must not take out what its successor put back.
-    await holdsStill(run, forgotten);
-    await floorHolds(run, forgotten);
-    await changeRotation(run.ports, forgotten, softest(run.ports, forgotten));
+    // A node that was put back behind our back may be needed now.
+    await lookHeld(run, nodesOf(forgotten));
+    await changeRotation(run, forgotten, softest(run.ports, forgotten));
   }
-  const hardened = ours.filter(
+  // Also what an operator is draining, or a run that failed: it stays out, and sticky requests must not meet the change.
+  const hardened = servers.filter(
     (server) =>
       server.rotation === 'draining' &&
-      drainOf(run.ports, server) === 'both' &&
+      drainOf(run.ports, server) !== 'soft' &&
       (isEmpty(servers, server.node) || halfTime || run.forced.has(server.node)),
   );
-  if (hardened.length > 0) await changeRotation(run.ports, hardened, 'out');
+  if (hardened.length > 0) await changeRotation(run, hardened, 'out');
   return forgotten.length + hardened.length > 0;
 }
 
-/** Throws `FLOOR_AT_RISK`: a node that was put back behind our back may be needed now. */
-async function floorHolds(run: Run, servers: readonly ServerState[]): Promise<void> {
-  const view = await readWhole(run.ports);
-  const nodes = [...new Set(servers.map(({ node }) => node))];
-  guardFloor(nodes, run.site.servingMin, { ...run.observed, balancers: view.members, servers: view.servers });
-}
-
-/** Throws `LOCK_LOST` unless this run still holds the nodes of these servers. */
-async function holdsStill(run: Run, servers: readonly ServerState[]): Promise<void> {
-  const names = new Set(servers.map(({ node }) => node));
-  const nodes = run.site.nodes.filter(({ name }) => names.has(name));
-  await Promise.all(nodes.map((node) => onNode(run.ports, node, note(fenceFor(run, node.name), null))));
+/**
+ * A look at all balancers just before `nodes` leave rotation, by a run that holds them. Throws `FLOOR_AT_RISK` if too
+ * few would be left, and `LOCK_LOST`.
+ */
+async function lookHeld(
+  run: Run,
+  nodes: readonly NodeName[],
+  floor = run.site.servingMin,
+): Promise<BalancerView> {
+  const { clock } = run.ports;
+  for (let attempt = 1; ; attempt++) {
+    const startMs = clock.nowMs();
+    await stillHeld(run, nodes);
+    const view = await readWhole(run.ports);
+    if (clock.nowMs() - startMs > lookHoldsMs && attempt < looksMax) continue;
+    guardFloor(nodes, floor, { ...run.observed, balancers: view.members, servers: view.servers });
+    return view;
+  }
 }
 
 export interface Served {
@@ -103,9 +169,11 @@ export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promis
   const withinMs = run.site.drain.enableTimeoutMs;
   let backAtMs: number | null = null;
   const late = await until(run, withinMs, null, async (passedMs) => {
-    const servers = (await serversOfRun(run, nodes)).filter((server) => isOurs(run, server));
+    const servers = (await readWhole(run.ports)).servers.filter(
+      (server) => nodes.includes(server.node) && isOurs(run, server),
+    );
     const out = servers.filter(({ rotation }) => rotation !== 'in');
-    if (out.length > 0) await changeRotation(run.ports, out, 'in');
+    if (out.length > 0) await changeRotation(run, out, 'in');
     else backAtMs ??= clock.nowMs();
     const idle = servers.filter(
       ({ rotation, health }) => rotation !== 'in' || !['up', 'unchecked'].includes(health),
@@ -129,14 +197,24 @@ const stillIdle = (
       error: failure('ENABLE_TIMEOUT', { node, withinMs, seen: own.map(seen).join(', ') }),
     }));
 
-/** Takes servers out of rotation, as gently as their balancers know; one that restarts is given a moment. */
-export async function beginDrain(run: Run, servers: readonly ServerState[]): Promise<void> {
-  if (servers.length === 0) return;
-  await until(run, patienceMs, run.signal, async () => {
-    await changeRotation(run.ports, servers, softest(run.ports, servers));
-    return true;
-  });
+export interface Leaving {
+  readonly nodes: readonly NodeName[];
+  /** The fewest nodes that must go on serving. */
+  readonly servingMin: number;
+  /** Of what is seen, the servers that leave. */
+  readonly choose: (view: BalancerView) => readonly ServerState[];
 }
+
+/**
+ * Takes servers out of rotation, as gently as their balancers know. Each time it is looked first whether the floor
+ * holds: throws `FLOOR_AT_RISK`. A balancer that restarts is given a moment.
+ */
+export const beginDrain = (run: Run, { nodes, servingMin, choose }: Leaving): Promise<void> =>
+  until(run, patienceMs, run.signal, async () => {
+    const servers = choose(await lookHeld(run, nodes, servingMin));
+    if (servers.length > 0) await changeRotation(run, servers, softest(run.ports, servers));
+    return true;
+  }).then(() => undefined);
 
 /** All balancers, for one look: one that restarts is given a moment. */
 export const readAll = (run: Run): Promise<BalancerView> =>
@@ -176,17 +254,15 @@ async function until<T>(
 export const pauseAfter = (passedMs: number, maxMs = 500): number =>
   Math.min(maxMs, Math.max(10, passedMs / 20));
 
-async function serversOfRun(run: Run, nodes: readonly NodeName[]): Promise<readonly ServerState[]> {
-  const { servers } = await readWhole(run.ports);
-  return servers.filter(({ node }) => nodes.includes(node));
-}
-
-/** Throws `BALANCER_UNREACHABLE` if a member cannot be read: what it does is not known. */
+/** Throws `BALANCER_UNREACHABLE` if a member cannot be read: what it does is not known. Fresh when it returns. */
 async function readWhole(ports: Ports): Promise<BalancerView> {
-  const view = await readBalancers(ports);
-  const lost = view.members.find(({ unreachable }) => unreachable !== null);
-  if (lost) throw unreachableMember(lost);
-  return view;
+  for (let attempt = 1; ; attempt++) {
+    const startMs = ports.clock.nowMs();
+    const view = await readBalancers(ports);
+    const lost = view.members.find(({ unreachable }) => unreachable !== null);
+    if (lost) throw unreachableMember(lost);
+    if (ports.clock.nowMs() - startMs <= lookHoldsMs || attempt === looksMax) return view;
+  }
 }
 
 const isOurs = (run: Run, { node, server }: ServerState): boolean =>
@@ -197,8 +273,7 @@ const isSentTraffic = (run: Run, servers: readonly ServerState[], node: NodeName
   servers.some(
     (server) =>
       server.node === node &&
-      (server.rotation === 'in' ||
-        (server.rotation === 'draining' && isOurs(run, server) && drainOf(run.ports, server) === 'both')),
+      (server.rotation === 'in' || (server.rotation === 'draining' && drainOf(run.ports, server) !== 'soft')),
   );
 
 const isEmpty = (servers: readonly ServerState[], node: NodeName): boolean =>

@@ -104,6 +104,7 @@ function reboot(world: World, node: SimulatedNode): boolean {
   if (!node.isUp) return false;
   node.isUp = false;
   node.boots++;
+  node.isBusy = false;
   cutRequests(world, node);
   world.tell({ kind: 'fault', node: node.name, what: node.isGone ? 'is lost' : 'reboots' });
   world.clock.after(world.random.integer({ min: 3000, max: 20_000 }), () => boot(world, node));

@@ -35,7 +35,7 @@ export function workOf(running: Running): Work {
 const twins: { readonly [name: string]: (running: Running) => Work } = {
   inspect: instant(({ node, world }) => ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()))),
   'set-up': instant(() => ok()),
-  'acquire-lock': instant(acquire),
+  'acquire-lock': acquire,
   'break-lock': instant(breakLock),
   'read-history': instant(({ node: { disk } }) =>
     ok(
@@ -49,8 +49,8 @@ const twins: { readonly [name: string]: (running: Running) => Work } = {
   'release-lock': unlessFree(fenced(releaseLock)),
   note: fenced(note),
   receive: fenced(receive),
-  switch: fenced(switchTo),
-  'run-hook': fenced(runHook),
+  switch: alone(fenced(switchTo)),
+  'run-hook': alone(fenced(runHook)),
   'remove-releases': fenced(removeReleases),
 };
 
@@ -90,6 +90,27 @@ function fenced(work: (running: Running) => Work): (running: Running) => Work {
   };
 }
 
+/** `src/commands/fenced.ts`: the node is this command's until it ends, or the machine does. */
+function alone(work: (running: Running) => Work): (running: Running) => Work {
+  return function* (running) {
+    if (!holdsLock(running)) return lockLost;
+    if (!(yield* awaitTurn(running.node, 600_000))) return failed('the node is busy');
+    running.node.isBusy = true;
+    const result = yield* work(running);
+    running.node.isBusy = false;
+    return result;
+  };
+}
+
+/** False if another command still holds the node after all this time. */
+function* awaitTurn(node: SimulatedNode, msMax: number): Generator<number, boolean, void> {
+  for (let ms = 0; node.isBusy; ms += 1000) {
+    if (ms >= msMax) return false;
+    yield 1000;
+  }
+  return true;
+}
+
 /** A lock that is gone was given back before, and the reply was lost. */
 function unlessFree(work: (running: Running) => Work): (running: Running) => Work {
   return function* (running) {
@@ -102,22 +123,30 @@ const holdsLock = (running: Running): boolean => running.node.disk.lock?.run ===
 const changed = ({ world, node, by, command }: Running, what: string): void =>
   world.tell({ kind: 'effect', node, by, run: String(command.params.run), what });
 
-function acquire(running: Running): CommandResult {
+function* acquire(running: Running): Work {
   const { world, node, by } = running;
   const { disk } = node;
   const { lock, from } = paramsOf<{ lock: LockState; from: string | null }>(running);
   const { run, ...details } = lock;
   const mine = { run, details: JSON.stringify(details) };
+  const look = (busy: boolean, text: string): CommandResult => {
+    if (disk.lock?.run === run) disk.heartbeatSeconds = secondsOn(node, world.clock.nowMs());
+    world.tell({ kind: 'lock', node, by, what: text });
+    return ok(`${busy ? '= busy\n' : ''}${inspectionOf(node, world.site.deployTo, world.clock.nowMs())}`);
+  };
   if (disk.lock === null) disk.lock = mine;
-  else if (from !== null) {
+  else if (from !== null && disk.lock.run === from) {
+    if (!(yield* awaitTurn(node, busyMsMax))) return look(true, 'not taken, the node is busy');
     if (!disk.claims.has(from)) disk.claims.set(from, run);
-    if (disk.lock.run === from && disk.claims.get(from) === run) disk.lock = mine;
+    if (disk.lock?.run === from && disk.claims.get(from) === run) disk.lock = mine;
   }
-  const acquired = disk.lock.run === run;
-  if (acquired) disk.heartbeatSeconds = secondsOn(node, world.clock.nowMs());
-  world.tell({ kind: 'lock', node, by, what: acquired ? 'taken' : `refused (${disk.lock.run} has it)` });
-  return ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()));
+  if (disk.lock?.run !== run) return look(false, `refused (${disk.lock?.run} has it)`);
+  if (yield* awaitTurn(node, busyMsMax)) return look(false, 'taken');
+  if (disk.lock?.run === run) disk.lock = null;
+  return look(true, 'given back, the node is busy');
 }
+
+const busyMsMax = 20_000;
 
 function breakLock(running: Running): CommandResult {
   const { world, node, by } = running;
@@ -182,6 +211,7 @@ function* receive(running: Running): Work {
   if (world.clock.nowMs() < node.diskFullUntilMs) return failed('tar: write error: No space left on device');
   const got = running.digestOfInput();
   if (got !== digest) return ok(`digest ${got ?? 'e3b0c442'}\n`);
+  if (!(yield* awaitTurn(node, 600_000))) return failed('the node is busy');
   if (!holdsLock(running)) return lockLost;
   disk.releases.set(id, { revision, digest });
   changed(running, `${layout.release(id)} appears`);

@@ -16,6 +16,8 @@ export interface SimulatedNode {
   isGone: boolean;
   /** Counts boots: work that was begun before the last one never goes on. */
   boots: number;
+  /** A command that must be alone there is under way. */
+  isBusy: boolean;
   application: Application;
   /** When a run last changed what runs here; -Infinity: never. */
   changedAtMs: number;

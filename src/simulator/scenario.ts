@@ -166,6 +166,7 @@ export function drawNode(
     isUp: true,
     isGone: false,
     boots: 1,
+    isBusy: false,
     application: { release: live, readyAtMs: 0, stale: null },
     changedAtMs: Number.NEGATIVE_INFINITY,
     answers: new Map(),

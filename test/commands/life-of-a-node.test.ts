@@ -86,6 +86,45 @@ describe('the lock', () => {
     expect(folder.exists('.sluice/drained')).toBe(false);
   });
 
+  /** A switch that is under way: its activate command goes on for a second. */
+  const underWay = async (folder: Folder): Promise<void> => {
+    deliver(folder, 1);
+    const slow = { ...folder.site, activate: ['echo begun > ../../log; sleep 1; echo ended >> ../../log'] };
+    void folder.start(switchTo(folder.fence(), slow, release(1)));
+    while (!folder.exists('log')) await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+
+  test.each([
+    ['taken over', 'run-1'],
+    ['broken and taken anew', null],
+  ])('is not %s while a command of the run before is under way', async (_how, from) => {
+    const folder = locked();
+    await underWay(folder);
+    if (from === null) folder.run(breakLock(folder.dir, 'run-1', '{}'));
+    const { acquired, busy } = folder.run(acquireLock(web1, folder.site, lock('run-2'), from)).result;
+    expect({ acquired, busy }).toEqual({ acquired: true, busy: false });
+    expect(folder.read('log')).toBe('begun\nended\n');
+  });
+
+  test('does not let a switch begin before the one whose connection was lost has ended', async () => {
+    const folder = locked();
+    await underWay(folder);
+    const again = { ...folder.site, activate: ['echo again >> ../../log'] };
+    expect(folder.run(switchTo(folder.fence(), again, release(1))).status).toBe(0);
+    expect(folder.read('log')).toBe('begun\nended\nagain\n');
+  });
+
+  test('is not kept by a server that an activate command starts', () => {
+    const folder = locked();
+    deliver(folder, 1);
+    const site = { ...folder.site, activate: ['sleep 20 > /dev/null 2>&1 & echo $! > ../../server'] };
+    expect(folder.run(switchTo(folder.fence(), site, release(1))).status).toBe(0);
+    const startedMs = Date.now();
+    expect(folder.run(acquireLock(web1, folder.site, lock('run-2'), 'run-1')).result.acquired).toBe(true);
+    expect(Date.now() - startedMs).toBeLessThan(5000);
+    process.kill(Number(folder.read('server')));
+  });
+
   test('of a dead run is taken over by one run alone, and the dead one is fenced off', () => {
     const folder = locked();
     const over = (run: string, from: string) =>

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -60,6 +61,11 @@ export function nodeFolder(more: Partial<Site> = {}) {
           return command.parse(stdout);
         },
       };
+    },
+    /** Begins a command, and resolves to its exit status once it ends. */
+    async start(command: NodeCommand): Promise<number> {
+      const child = spawn('sh', ['-c', strictCommand(command.script, null)], { stdio: 'ignore' });
+      return (await once(child, 'exit'))[0];
     },
     write(file: string, text: string): void {
       mkdirSync(dirname(path(file)), { recursive: true });

@@ -11,7 +11,7 @@ import {
   eachNode,
   fenceFor,
   type NodeFailure,
-  onNode,
+  onHeld,
   type Run,
   stepFailed,
 } from '../run.ts';
@@ -62,7 +62,7 @@ async function switched(step: Activate, run: Run, { node, fence, attempt }: Atte
   const [busy] = attempt === 1 ? [] : await drainedOf(run, [node.name]);
   if (busy) throw busy.error;
   try {
-    await onNode(run.ports, node, switchTo(fence, run.site, step.release), { attemptsMax: 1 });
+    await onHeld(run, node, switchTo(fence, run.site, step.release), { attemptsMax: 1 });
     return true;
   } catch (error) {
     if (isDeployError(error, 'OUTCOME_UNKNOWN') && attempt < attemptsMax) return false;

@@ -4,7 +4,7 @@ import type { Node } from '../../core/node.ts';
 import type { Release } from '../../core/release.ts';
 import type { Check } from '../../core/site.ts';
 import type { HttpAnswer } from '../../ports.ts';
-import { eachNode, fenceFor, interruption, journalLine, onNode, type Run, writeLater } from '../run.ts';
+import { eachNode, fenceFor, interruption, journalLine, onHeld, type Run, writeLater } from '../run.ts';
 import { pauseAfter } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
@@ -41,7 +41,7 @@ async function settled(work: readonly Promise<void>[]): Promise<void> {
 async function markFailed(run: Run, node: Node, release: Release): Promise<void> {
   const fence = fenceFor(run, node.name);
   const marks = [...fence.marks, { release: release.id, mark: 'failed' } as const];
-  await Promise.allSettled([onNode(run.ports, node, note({ ...fence, marks }, null))]);
+  await Promise.allSettled([onHeld(run, node, note({ ...fence, marks }, null))]);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { removeReleases } from '../../commands/cleanup.ts';
-import { around, eachNode, fenceFor, onNode } from '../run.ts';
+import { around, eachNode, fenceFor, onHeld } from '../run.ts';
 import type { StepHandler } from './handler.ts';
 
 /** Old releases that cannot be deleted are warnings: the new release is live, and stays so. */
@@ -11,7 +11,7 @@ export const cleanup: StepHandler<'cleanup'> = {
         fenceFor(run, node.name, around(run, step)),
         step.remove[node.name] ?? [],
       );
-      const undeleted = await onNode(run.ports, node, command);
+      const undeleted = await onHeld(run, node, command);
       for (const { id, reason } of undeleted) {
         run.warnings.push(`${node.name}: release ${id} could not be deleted: ${reason}`);
       }

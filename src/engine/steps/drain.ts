@@ -1,4 +1,5 @@
 import { note } from '../../commands/note.ts';
+import type { NodeName } from '../../core/node.ts';
 import { isServing, nodeState, type Observation } from '../../core/observation.ts';
 import { drainedBy } from '../../core/predict.ts';
 import type { StepOf } from '../../core/step.ts';
@@ -9,7 +10,7 @@ import {
   journalLine,
   type NodeFailure,
   onEach,
-  onNode,
+  onHeld,
   type Run,
   stepFailed,
   writeLater,
@@ -32,18 +33,17 @@ export const drain: StepHandler<'drain'> = {
   async execute(step, run) {
     try {
       await run.ports.http.ready();
-      const failed = await recordIntent(step, run, await lookAgain(step, run));
+      const failed = await recordIntent(step, run, await lookFirst(step, run));
       const nodes = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
-      const able = { ...step, nodes };
-      // Writing may have taken a while: the floor is looked at once more, just before the balancers are told.
-      return [...failed, ...(await takeOut(able, run, await lookAgain(able, run)))];
+      return [...failed, ...(await takeOut({ ...step, nodes }, run))];
     } catch (error) {
       return stepFailed(run, error);
     }
   },
 };
 
-async function lookAgain({ nodes }: Drain, run: Run): Promise<Observation> {
+/** Nothing is written of nodes that may not leave. */
+async function lookFirst({ nodes }: Drain, run: Run): Promise<Observation> {
   const { members, servers } = await readAll(run);
   const observed = { ...run.observed, balancers: members, servers };
   guardFloor(nodes, run.site.servingMin, observed);
@@ -56,26 +56,36 @@ function recordIntent(step: Drain, run: Run, observed: Observation): Promise<rea
   return onEach(run, step, (node) => {
     const servers = drainedBy(observed, nodeState(observed, node.name));
     run.drained.set(node.name, servers);
-    return onNode(run.ports, node, note(fenceFor(run, node.name, { before }), servers));
+    return onHeld(run, node, note(fenceFor(run, node.name, { before }), servers));
   });
 }
 
-async function takeOut(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {
-  const leaving = observed.servers.filter(
-    ({ node, rotation, server }) =>
-      step.nodes.includes(node) && rotation === 'in' && run.drained.get(node)?.includes(server),
-  );
-  for (const node of step.nodes) run.forced.delete(node);
-  const leftAtMs = run.ports.clock.nowMs();
-  for (const node of step.nodes.filter((name) => isServing(observed, name))) {
-    run.rotation.set(node, { leftAtMs, outMs: run.rotation.get(node)?.outMs ?? 0 });
-  }
-  await beginDrain(run, leaving);
-  const late = new Map((await awaitDrained(run, step.nodes)).map(({ node, error }) => [node, error]));
+async function takeOut(step: Drain, run: Run): Promise<readonly NodeFailure[]> {
+  const { nodes } = step;
+  for (const node of nodes) run.forced.delete(node);
+  await beginDrain(run, {
+    nodes,
+    servingMin: run.site.servingMin,
+    choose: ({ members, servers }) => {
+      noteLeaving(run, nodes, { ...run.observed, balancers: members, servers });
+      return servers.filter(
+        ({ node, rotation, server }) =>
+          nodes.includes(node) && rotation === 'in' && run.drained.get(node)?.includes(server),
+      );
+    },
+  });
+  const late = new Map((await awaitDrained(run, nodes)).map(({ node, error }) => [node, error]));
   return eachNode(run, step, async ({ name }) => {
     const error = late.get(name);
     if (error) throw error;
     writeLater(run, name, journalLine(run, step, 'done'));
     return null;
   });
+}
+
+function noteLeaving(run: Run, nodes: readonly NodeName[], observed: Observation): void {
+  const leftAtMs = run.ports.clock.nowMs();
+  for (const node of nodes.filter((name) => isServing(observed, name))) {
+    run.rotation.set(node, { leftAtMs, outMs: run.rotation.get(node)?.outMs ?? 0 });
+  }
 }

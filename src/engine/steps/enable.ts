@@ -7,7 +7,7 @@ import {
   journalLine,
   type NodeFailure,
   onEach,
-  onNode,
+  onHeld,
   type Run,
   stepFailed,
 } from '../run.ts';
@@ -27,7 +27,7 @@ export const enable: StepHandler<'enable'> = {
   async execute(step, run) {
     const before = [journalLine(run, step, 'begin')];
     const failed = await onEach(run, step, (node) =>
-      onNode(run.ports, node, note(fenceFor(run, node.name, { before }), null)),
+      onHeld(run, node, note(fenceFor(run, node.name, { before }), null)),
     );
     const able = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
     return [...failed, ...(await putBack({ ...step, nodes: able }, run))];
@@ -60,7 +60,7 @@ async function backInRotation(step: Enable, run: Run, { node, backAtMs }: Back):
   const totalMs = leftAtMs === null ? outMs : outMs + backAtMs - leftAtMs;
   if (leftAtMs !== null) run.rotation.set(node.name, { leftAtMs: null, outMs: totalMs });
   const before = [journalLine(run, step, 'done')];
-  await onNode(run.ports, node, note(fenceFor(run, node.name, { before }), []));
+  await onHeld(run, node, note(fenceFor(run, node.name, { before }), []));
   run.drained.delete(node.name);
   return leftAtMs === null ? null : `out of rotation for ${(totalMs / 1000).toFixed(1)} s`;
 }

@@ -14,7 +14,7 @@ import {
   fenceFor,
   type NodeFailure,
   nodeOf,
-  onNode,
+  onHeld,
   type Run,
   stepFailed,
 } from '../run.ts';
@@ -62,8 +62,8 @@ const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<rea
     const { hook: name, point, once, onceAs, release } = step;
     const { command, timeoutMs } = action;
     const fence = fenceFor(run, node.name, around(run, step));
-    const result = await onNode(
-      run.ports,
+    const result = await onHeld(
+      run,
       node,
       runHook(fence, { hook: name, point, command, once, onceAs, release, timeoutMs }),
     ).catch((error: unknown) => {
@@ -185,5 +185,5 @@ async function runOn(step: HookStep, run: Run, node: NodeName, command: CommandL
     release,
     timeoutMs: 10 * 60_000,
   });
-  return (await onNode(run.ports, nodeOf(run.site, node), work)).output;
+  return (await onHeld(run, nodeOf(run.site, node), work)).output;
 }

@@ -1,7 +1,7 @@
 import { receive } from '../../commands/receive.ts';
 import { assert } from '../../core/assert.ts';
 import { failure } from '../../core/errors.ts';
-import { around, eachNode, emit, fenceFor, onNode } from '../run.ts';
+import { around, eachNode, emit, fenceFor, onHeld } from '../run.ts';
 import type { StepHandler } from './handler.ts';
 
 export const prepare: StepHandler<'prepare'> = {
@@ -21,7 +21,7 @@ export const prepare: StepHandler<'prepare'> = {
         step.release,
         artifact.digest,
       );
-      const { digest } = await onNode(run.ports, node, command, {
+      const { digest } = await onHeld(run, node, command, {
         stdin: () => artifact.read(),
         onSent: (done) => emit(run.ports, { type: 'bytes', node: node.name, done, total: artifact.bytes }),
         signal: run.signal,

@@ -1,4 +1,4 @@
-import { isRun, reportOf, type Session } from '../session.ts';
+import { isByHand, isRun, reportOf, type Session } from '../session.ts';
 import { nodeOf } from '../world.ts';
 import type { Checker } from './checker.ts';
 
@@ -9,9 +9,11 @@ export const nothingLeftDrained: Checker = {
     const out = new Map<string, Session>();
     return (event) => {
       if (event.kind === 'rotation') {
-        const { server, by } = event;
-        if (isRun(by) && server.rotation !== 'in') out.set(server.id, by);
-        else out.delete(server.id);
+        const { server, from, by } = event;
+        const isOut = isRun(by) && server.rotation !== 'in';
+        // One that was draining by other hands and is now out is still theirs.
+        if (isOut && (from === 'in' || !isByHand(out.get(server.id) ?? by))) out.set(server.id, by);
+        else if (!isOut) out.delete(server.id);
       }
       if (event.kind !== 'ended') return null;
       const { session } = event;
