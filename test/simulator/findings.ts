@@ -6,7 +6,8 @@ import type { Simulation } from '../../src/simulator/simulate.ts';
 /** A defect that the simulator found once, and lives that bring it out again, were it there. */
 export interface Finding {
   readonly found: string;
-  readonly life: Partial<Simulation>;
+  /** Null: all of it is drawn by the seed. */
+  readonly life: Partial<Simulation> | null;
   /** The first ones broke a promise when it was found; seeds move when scenarios change, so their neighbours live as well. */
   readonly seeds: readonly number[];
 }
@@ -144,5 +145,16 @@ export const findings: readonly Finding[] = [
     found: 'An abort was refused: it meant to drain nodes that had had nothing before, for nothing.',
     life: { faults: { joins: 0.6 }, goesOn: 'abort', doom: dies(46, true) },
     seeds: [40, 31, 116],
+  },
+  {
+    found:
+      'A switch that still waited for its turn, its reply lost, ran after the checks of the one that was repeated.',
+    life: null,
+    seeds: [7942],
+  },
+  {
+    found: 'A resume that had to build anew removed what a node had before the deploy that it went on for.',
+    life: null,
+    seeds: [5542],
   },
 ];

@@ -210,7 +210,7 @@ const mutants: { readonly [name: string]: Case } = {
         };
       },
     },
-    faults: { secondRuns: 3 },
+    faults: { secondRuns: 3, slow: 0.25, lostReply: 0.25 },
     caughtBy: ['single-lock'],
   },
   'the lock is never given back': {

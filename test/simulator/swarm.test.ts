@@ -11,7 +11,7 @@ const storiesShown = 3;
 
 /** A swarm that meets something less often proves too little of it. */
 const struckMin = 100;
-const metMin = 20;
+const metMin = 10;
 
 let lives: Swarm;
 

@@ -17,6 +17,8 @@ export const singleLock: Checker = {
       if (!isRun(by)) return null;
       const nowMs = world.clock.passedMs();
       const sinceMs = supersededAtMs.get(by) ?? nowMs;
+      // Whoever ends writes it down where the lock is still its own, and gives it back.
+      if (supersededAtMs.has(by) && kind === 'effect' && event.what === 'log') return null;
       const isOnItsWay = kind === 'rotation' && nowMs - sinceMs <= lookHoldsMs;
       if (supersededAtMs.has(by) && !isOnItsWay)
         return `${by.name} changed ${kind === 'rotation' ? event.server.id : event.node.name} after ${last?.name} had begun`;
