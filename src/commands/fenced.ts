@@ -15,11 +15,10 @@ export interface Fence {
   readonly after: readonly string[];
 }
 
-/** What checks showed of a release on this node. */
-export interface Mark {
-  readonly release: ReleaseId;
-  readonly mark: 'checked' | 'failed';
-}
+/** What checks showed of a release on this node; or work that ran once somewhere, and must not run again. */
+export type Mark =
+  | { readonly release: ReleaseId; readonly mark: 'checked' | 'failed' }
+  | { readonly release: ReleaseId; readonly mark: 'once'; readonly hook: string };
 
 /** The exit status and the word on stderr of a command that found another run's lock, or none. */
 export const fencedStatus = 75;
@@ -37,6 +36,21 @@ export const fenced = (fence: Fence, script: string): string =>
  */
 export const fencedAlone = (fence: Fence, script: string): string =>
   [`cd ${quote(fence.deployTo)}`, takeTurn(fence.run), guarded(fence, script)].join('\n');
+
+/**
+ * The same for work of which only the last attempt counts: one that still waits for its turn when the next one comes,
+ * for the connection of the first was lost, does nothing.
+ */
+export const fencedLatest = (fence: Fence, script: string): string =>
+  [
+    `cd ${quote(fence.deployTo)}`,
+    holdsLock(fence.run),
+    `echo $$ > ${layout.latest}`,
+    takeTurn(fence.run),
+    `read -r latest < ${layout.latest}`,
+    `[ "$latest" = $$ ] || { echo 'a later attempt does it' >&2; exit 1; }`,
+    guarded(fence, script),
+  ].join('\n');
 
 /** From here on the script is alone on the node, and holds the lock. Its children must not inherit that (`letGo`). */
 export const takeTurn = (run: string): string =>
@@ -62,7 +76,11 @@ export const letGo = '9>&-';
 const guarded = ({ run, marks, before, after }: Fence, script: string): string =>
   [
     holdsLock(run),
-    ...marks.map(({ release, mark }) => markRelease(release, mark)),
+    ...marks.map((mark) =>
+      mark.mark === 'once'
+        ? `: > ${layout.once(mark.release, mark.hook)}.done`
+        : markRelease(mark.release, mark.mark),
+    ),
     ...journal(run, before),
     script,
     ...journal(run, after),

@@ -18,6 +18,8 @@ export const layout = {
   held: '.sluice/held',
   /** Held by the kernel for a command that must be alone on the node, for as long as it runs. */
   busy: '.sluice/busy',
+  /** The process of the last attempt to switch. */
+  latest: '.sluice/latest',
   drained: '.sluice/drained',
   history: '.sluice/history',
   release: (id: ReleaseId): string => `releases/${id}`,

@@ -1,7 +1,7 @@
 import type { CommandLine, NodeCommand } from '../core/command.ts';
 import type { Release } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
-import { type Fence, fencedAlone, letGo } from './fenced.ts';
+import { type Fence, fencedLatest, letGo } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, userCommand, words } from './shell.ts';
 
@@ -19,7 +19,7 @@ export const switchTo = (
     name: 'switch',
     params: { ...fence, release, activate: site.activate },
     summary: `make ${release.id} current`,
-    script: fencedAlone(
+    script: fencedLatest(
       fence,
       [
         `[ -d ${layout.release(release.id)} ] || { echo ${quote(`release ${release.id} is not there`)} >&2; exit 1; }`,

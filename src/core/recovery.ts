@@ -33,7 +33,9 @@ export const recovery = ({ policy, before, servingMin }: RecoveryInput): Strateg
       ? putBackProved(observed, out)
       : putBack(observed, out, before);
     if (policy !== 'rollback') return;
-    const changed = target.nodes.filter((name) => !out.includes(name) && hasChanged(observed, name, before));
+    const changed = target.nodes.filter(
+      (name) => !out.includes(name) && before[name] !== null && hasChanged(observed, name, before),
+    );
     for (const batch of withinFloor(observed, changed, servingMin)) {
       yield drain(batch);
       yield* restore(batch, before);
@@ -50,9 +52,14 @@ const sentences: { readonly [P in OnFailure | 'interrupted']: string } = {
   interrupted: 'Bring the nodes that are out of rotation back to the release that they had.',
 };
 
-/** Nodes that did not change come back as they are; the others return to the release they had first. */
+/**
+ * Nodes that did not change come back as they are; the others return to the release they had first. One on which
+ * nothing was ever live has nothing to serve: it stays out, and noted, until something is.
+ */
 function* putBack(observed: Observation, out: readonly NodeName[], before: Before): Iterable<Step> {
-  const untouched = out.filter((name) => !hasChanged(observed, name, before));
+  const untouched = out.filter(
+    (name) => !hasChanged(observed, name, before) && liveRelease(nodeState(observed, name)) !== null,
+  );
   const changed = out.filter((name) => hasChanged(observed, name, before) && before[name] !== null);
   yield* proveUnproved(observed, untouched, before);
   if (untouched.length > 0) yield enable(untouched);

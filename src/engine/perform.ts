@@ -1,4 +1,4 @@
-import { type DeployError, failure, isDeployError } from '../core/errors.ts';
+import { type DeployError, failure, isDeployError, list } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
@@ -136,6 +136,9 @@ async function planUnderLock(run: Run, { proposal, aim, warnings }: Agreed): Pro
   } catch (error) {
     if (isDeployError(error) && !aim.takesOver) {
       warnings.push(...(await finishRun(run, { logLine: null, historyLine: null })));
+    } else if (isDeployError(error)) {
+      const nodes = list(run.site.nodes.map(({ name }) => name));
+      warnings.push(`What the run left that died is still to be done: the lock stays on ${nodes}.`);
     }
     throw error;
   }

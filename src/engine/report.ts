@@ -84,8 +84,9 @@ export function judge(
   return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
 }
 
-/** What this run took out and did not put back. */
+/** What this run took out and did not put back, though there is something to serve. */
 const leftOut = (run: Run, last: Observation, node: string): boolean =>
+  liveRelease(nodeState(last, node)) !== null &&
   serversOf(last, node).some(
     ({ server, rotation }) => rotation !== 'in' && (run.drained.get(node)?.includes(server) ?? false),
   );

@@ -38,8 +38,8 @@ export interface Run {
   renewedAtMs: number;
   /** When each node was last seen to be held by this run, by a command that began then. */
   readonly heldAtMs: Map<NodeName, number>;
-  /** Nodes whose requests are no longer waited for: their time is over. */
-  readonly forced: Set<NodeName>;
+  /** Nodes whose time is over: requests there that nobody can count are no longer waited for, or no requests at all. */
+  readonly forced: Map<NodeName, 'uncounted' | 'all'>;
   /** When a node left rotation, and how long it was out in all. */
   readonly rotation: Map<NodeName, { readonly leftAtMs: number | null; readonly outMs: number }>;
   /** What waits for the next command on a node to be written down there. */
@@ -61,7 +61,7 @@ export const newRun = (
   renewedAtMs: fixed.ports.clock.nowMs(),
   heldAtMs: new Map(),
   leftOut: new Map(),
-  forced: new Set(),
+  forced: new Map(),
   rotation: new Map(),
   unwritten: new Map(),
 });
@@ -162,10 +162,10 @@ export function fenceFor(
 }
 
 /** Writes a line, and what checks showed, with the next command on the node: it costs no round trip of its own. */
-export function writeLater(run: Run, node: NodeName, line: string, marks: readonly Mark[] = []): void {
+export function writeLater(run: Run, node: NodeName, line: string | null, marks: readonly Mark[] = []): void {
   const waiting = run.unwritten.get(node);
   run.unwritten.set(node, {
-    lines: [...(waiting?.lines ?? []), line],
+    lines: [...(waiting?.lines ?? []), ...(line === null ? [] : [line])],
     marks: [...(waiting?.marks ?? []), ...marks],
   });
 }

@@ -72,9 +72,7 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
       if (passedMs < timeoutMs + patienceMs) return null;
       return unheeded(servers.filter((server) => isOurs(run, server) && server.rotation !== 'out'));
     }
-    const busy = nodes.filter(
-      (node) => isSentTraffic(run, servers, node) || (!run.forced.has(node) && !isEmpty(servers, node)),
-    );
+    const busy = nodes.filter((node) => isSentTraffic(run, servers, node) || !isLetGo(run, servers, node));
     const hasTime = (node: NodeName): boolean => {
       const { softAtMs, hardAtMs } = left.get(node) ?? { softAtMs: null, hardAtMs: null };
       if (softAtMs === null || hardAtMs === null) return passedMs < timeoutMs;
@@ -279,6 +277,16 @@ const isSentTraffic = (run: Run, servers: readonly ServerState[], node: NodeName
 const isEmpty = (servers: readonly ServerState[], node: NodeName): boolean =>
   servers.every((server) => server.node !== node || server.sessions === 0);
 
+/** Empty, or no longer waited for. */
+function isLetGo(run: Run, servers: readonly ServerState[], node: NodeName): boolean {
+  const forced = run.forced.get(node);
+  if (forced === 'all') return true;
+  return isEmpty(
+    forced === 'uncounted' ? servers.filter(({ sessions }) => sessions !== null) : servers,
+    node,
+  );
+}
+
 /** The gentlest way out of rotation that all of these balancers know. */
 const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'out' =>
   servers.every((server) => drainOf(ports, server) !== 'hard') ? 'draining' : 'out';
@@ -303,7 +311,10 @@ function overdue(
     servers.filter(({ node, rotation }) => busy.includes(node) && rotation === 'in'),
   );
   const late = busy.filter((node) => sessionsOf(node) > 0 && !sentTraffic.some((one) => one.node === node));
-  for (const node of busy) if (onTimeout === 'force' || !late.includes(node)) run.forced.add(node);
+  for (const node of busy) {
+    if (onTimeout === 'force') run.forced.set(node, 'all');
+    else if (!late.includes(node)) run.forced.set(node, 'uncounted');
+  }
   if (onTimeout === 'force') {
     run.warnings.push(
       ...late.map(

@@ -49,6 +49,8 @@ export interface Server {
   weight: number;
   /** Since the member started. */
   answers: Answers;
+  /** When the last request ended. */
+  idleSinceMs: number;
   /** Since when it has its rotation. */
   sinceMs: number;
   /** When it was last taken out of `in`. */
@@ -70,6 +72,7 @@ export const newServer = (member: string, node: NodeName): Server => ({
   sessions: 0,
   weight: 100,
   answers: noAnswers,
+  idleSinceMs: Number.NEGATIVE_INFINITY,
   sinceMs: Number.NEGATIVE_INFINITY,
   leftAtMs: Number.NEGATIVE_INFINITY,
   isForgotten: false,

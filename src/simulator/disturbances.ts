@@ -1,5 +1,5 @@
 import { type Member, noAnswers } from './balancer.ts';
-import type { SimulatedNode } from './node.ts';
+import { newDisk, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
 import { cutRequests, endRequest, remember, rotate, type World } from './world.ts';
@@ -11,8 +11,7 @@ export function scheduleDisturbances(world: World, withinMs: number): void {
     for (let n = 0; n < times; n++) {
       clock.after(random.integer({ min: 0, max: withinMs }), () => {
         if (faults.isHealed) return;
-        faults.strike(name);
-        disturbances[name as keyof typeof disturbances](world);
+        if (disturbances[name as keyof typeof disturbances](world)) faults.strike(name);
       });
     }
   }
@@ -30,64 +29,90 @@ const timesOf = ({
   'operator acts': balancers.length === 0 ? 0 : mix.operatorActs,
   'branch moves': mix.branchMoves,
   pause: mix.pauses,
+  'clock jump': mix.clockJumps,
+  leave: mix.leaves,
 });
 
+/** Each says whether it struck: a machine that is down already does not reboot. */
 const disturbances = {
-  reboot: (world: World): void => reboot(world, anyNode(world)),
-  'balancer restart': (world: World): void => restartMember(world, world.random.pick(world.members)),
-  flap(world: World): void {
+  reboot: (world: World): boolean => reboot(world, anyNode(world)),
+  'balancer restart': (world: World): boolean => restartMember(world, world.random.pick(world.members)),
+  flap(world: World): boolean {
     const node = anyNode(world);
     node.flapsUntilMs = world.clock.passedMs() + world.random.integer({ min: 500, max: 8000 });
     world.tell({ kind: 'fault', node: node.name, what: 'flaps' });
+    return true;
   },
-  'cut off'(world: World): void {
+  'cut off'(world: World): boolean {
     const node = anyNode(world);
     node.cutOffUntilMs = world.clock.passedMs() + world.random.integer({ min: 500, max: 20_000 });
     world.tell({ kind: 'fault', node: node.name, what: 'is cut off' });
+    return true;
   },
-  'full disk'(world: World): void {
+  'full disk'(world: World): boolean {
     const node = anyNode(world);
     node.diskFullUntilMs = world.clock.nowMs() + world.random.integer({ min: 1000, max: 20_000 });
     world.tell({ kind: 'fault', node: node.name, what: 'has a full disk' });
+    return true;
   },
   /** By hand, at every balancer: takes out one that is in everywhere, or puts back one that a person took out. */
-  'operator acts'(world: World): void {
+  'operator acts'(world: World): boolean {
     const node = anyNode(world);
     const servers = world.members.map(({ servers }) => servers.get(node.name)!);
     const isIn = servers.every(({ rotation }) => rotation === 'in');
-    const isOut = servers.every(({ rotation }) => rotation === 'out');
-    if (!isIn && !(isOut && node.disk.drained.length === 0)) return;
+    const isOut = servers.every(({ rotation }) => rotation !== 'in');
+    if (!isIn && !(isOut && node.disk.drained.length === 0)) return false;
     for (const member of world.members) {
       if (member.isUp) rotate(world, member, node.name, isIn ? 'out' : 'in', 'operator');
     }
+    return true;
   },
-  pause(world: World): void {
+  pause(world: World): boolean {
     const session = world.sessions.findLast(isUnderWay);
-    if (!session) return;
+    if (!session) return false;
     session.frozenUntilMs = world.clock.passedMs() + world.random.integer({ min: 1000, max: 90_000 });
     world.tell({ kind: 'fault', node: null, what: `${session.name} stands still` });
+    return true;
   },
-  'branch moves'(world: World): void {
+  /** As when a time server is reached at last, or somebody sets the clock by hand. */
+  'clock jump'(world: World): boolean {
+    const node = anyNode(world);
+    const ms = world.random.integer({ min: 1000, max: 7_200_000 });
+    node.skewMs += world.random.chance(0.5) ? ms : -ms;
+    world.tell({ kind: 'fault', node: node.name, what: `has its clock set to ${node.skewMs} ms ahead` });
+    return true;
+  },
+  leave(world: World): boolean {
+    const node = anyNode(world);
+    const gone = [...world.nodes.values()].filter(({ isGone }) => isGone).length;
+    if (node.isGone || (gone + 1) * 2 >= world.nodes.size) return false;
+    node.isGone = true;
+    reboot(world, node);
+    return true;
+  },
+  'branch moves'(world: World): boolean {
     world.repository.head = revisionOf(world.random.integer({ min: 1000, max: 9999 }));
     world.tell({ kind: 'fault', node: null, what: `the branch moves to ${world.repository.head}` });
+    return true;
   },
 } as const;
 
 const anyNode = ({ random, nodes }: World): SimulatedNode => random.pick([...nodes.values()]);
 
-/** What runs is gone; what is on the disk stays; it comes back as `current` says. */
-function reboot(world: World, node: SimulatedNode): void {
-  if (!node.isUp) return;
+/** What runs is gone; what is on the disk stays; it comes back as `current` says, unless the machine is lost. */
+function reboot(world: World, node: SimulatedNode): boolean {
+  if (!node.isUp) return false;
   node.isUp = false;
   node.boots++;
   node.isBusy = false;
   cutRequests(world, node);
-  world.tell({ kind: 'fault', node: node.name, what: 'reboots' });
+  world.tell({ kind: 'fault', node: node.name, what: node.isGone ? 'is lost' : 'reboots' });
   world.clock.after(world.random.integer({ min: 3000, max: 20_000 }), () => boot(world, node));
+  return true;
 }
 
 export function boot(world: World, node: SimulatedNode): void {
-  if (node.isUp) return;
+  if (node.isUp || node.isGone) return;
   node.isUp = true;
   node.application = {
     release: node.disk.current,
@@ -97,9 +122,26 @@ export function boot(world: World, node: SimulatedNode): void {
   world.tell({ kind: 'fault', node: node.name, what: 'is back' });
 }
 
+/** A machine that was lost is found again; or an empty one is built in its place, and takes its name. */
+export function bringBack(world: World, node: SimulatedNode, how: 'found' | 'rebuilt'): void {
+  node.isGone = false;
+  if (how === 'rebuilt') {
+    node.disk = newDisk();
+    node.changedAtMs = Number.NEGATIVE_INFINITY;
+    node.answers.clear();
+    world.tell({ kind: 'fault', node: node.name, what: 'is rebuilt' });
+    // Whoever built it told the balancers; until something runs there their checks keep visitors away.
+    for (const member of world.members) {
+      rotate(world, member, node.name, 'in', 'operator');
+      member.servers.get(node.name)!.health = 'down';
+    }
+  }
+  boot(world, node);
+}
+
 /** It forgets what it was told at run time, and whoever spoke through it is cut off. */
-export function restartMember(world: World, member: Member): void {
-  if (!member.isUp) return;
+export function restartMember(world: World, member: Member): boolean {
+  if (!member.isUp) return false;
   member.isUp = false;
   world.tell({ kind: 'fault', node: null, what: `${member.name} restarts` });
   for (const request of [...world.requests])
@@ -115,4 +157,5 @@ export function restartMember(world: World, member: Member): void {
     remember(world, member);
     world.tell({ kind: 'fault', node: null, what: `${member.name} is back` });
   });
+  return true;
 }

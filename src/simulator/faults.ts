@@ -9,6 +9,8 @@ export interface FaultMix {
   /** The connection breaks while the command runs, or just after: it does its work, and nobody hears of it. */
   readonly lostReply: number;
   readonly slow: number;
+  /** It arrives twice, and both are at work at the same time. */
+  readonly duplicate: number;
   /** For each question to a balancer. */
   readonly balancerError: number;
   readonly staleRead: number;
@@ -29,6 +31,12 @@ export interface FaultMix {
   /** A process stands still for a while, and then goes on as if nothing had been. */
   readonly pauses: number;
   readonly brokenLocks: number;
+  /** The clock of a node is set, back or ahead. */
+  readonly clockJumps: number;
+  /** Machines that are lost for good; at most fewer than half. */
+  readonly leaves: number;
+  /** On which part of the nodes nothing was ever deployed. */
+  readonly joins: number;
   /** On which part of the nodes the new release fails its checks. */
   readonly brokenRelease: number;
   /** How long the old code may go on answering from a cache, in milliseconds. */
@@ -43,6 +51,7 @@ export const noFaults: FaultMix = {
   lostRequest: 0,
   lostReply: 0,
   slow: 0,
+  duplicate: 0,
   balancerError: 0,
   staleRead: 0,
   hookFails: 0,
@@ -58,6 +67,9 @@ export const noFaults: FaultMix = {
   secondRuns: 0,
   pauses: 0,
   brokenLocks: 0,
+  clockJumps: 0,
+  leaves: 0,
+  joins: 0,
   brokenRelease: 0,
   staleCodeMs: 0,
   killAtCall: null,
@@ -95,6 +107,10 @@ export function drawFaults(random: SeededRandom): FaultMix {
     staleCodeMs: sometimes(0, () => random.pick([300, 3000, 60_000])),
     killAtCall: call(),
     signalAtCall: call(),
+    duplicate: probability(),
+    clockJumps: times(),
+    leaves: sometimes(0, () => random.integer({ min: 1, max: 2 })),
+    joins: sometimes(0, () => random.pick([0.2, 0.6])),
   };
 }
 
@@ -105,8 +121,11 @@ export type Fate = 'arrives' | 'unreachable' | 'lost request' | 'lost reply' | '
 export interface Faults {
   readonly mix: FaultMix;
   readonly isHealed: boolean;
-  heal(): void;
+  /** When it was; null: not yet. */
+  readonly healedAtMs: number | null;
+  heal(atMs: number): void;
   fate(): Fate;
+  arrivesTwice(): boolean;
   hookFails(node: SimulatedNode): boolean;
   activateFails(node: SimulatedNode): boolean;
   sourceFails(): boolean;
@@ -120,12 +139,12 @@ export interface Faults {
 
 export function faultsOf(mix: FaultMix, random: SeededRandom): Faults {
   const struck = new Map<string, number>();
-  let isHealed = false;
+  let healedAtMs: number | null = null;
   const strike = (what: string): void => {
     struck.set(what, (struck.get(what) ?? 0) + 1);
   };
   const strikes = (what: string, probability: number): boolean => {
-    if (isHealed || probability === 0 || !random.chance(probability)) return false;
+    if (healedAtMs !== null || probability === 0 || !random.chance(probability)) return false;
     strike(what);
     return true;
   };
@@ -134,10 +153,13 @@ export function faultsOf(mix: FaultMix, random: SeededRandom): Faults {
     struck,
     strike,
     get isHealed() {
-      return isHealed;
+      return healedAtMs !== null;
     },
-    heal() {
-      isHealed = true;
+    get healedAtMs() {
+      return healedAtMs;
+    },
+    heal(atMs) {
+      healedAtMs = atMs;
     },
     fate() {
       if (strikes('unreachable', mix.unreachable)) return 'unreachable';
@@ -145,6 +167,7 @@ export function faultsOf(mix: FaultMix, random: SeededRandom): Faults {
       if (strikes('lost reply', mix.lostReply)) return 'lost reply';
       return strikes('slow', mix.slow) ? 'slow' : 'arrives';
     },
+    arrivesTwice: () => strikes('duplicate', mix.duplicate),
     hookFails: () => strikes('hook fails', mix.hookFails),
     activateFails: () => strikes('activate fails', mix.activateFails),
     sourceFails: () => strikes('source fails', mix.sourceFails),

@@ -7,12 +7,12 @@ import type { Held, LockState } from '../core/observation.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import { holdMark } from '../core/step.ts';
 import { inspectionOf, storageOf } from './inspection.ts';
-import { markRelease, type SimulatedNode, secondsOn } from './node.ts';
+import { markRelease, pruneJournals, type SimulatedNode, secondsOn, writeJournal } from './node.ts';
 import { isByHand, type Session } from './session.ts';
 import type { World } from './world.ts';
 
 /** A command that runs on a node. Each number that it yields is the time until it goes on, in milliseconds. */
-export type Work = Generator<number, CommandResult, void>;
+export type Work = Generator<number, CommandResult & { readonly isEarly?: true }, void>;
 
 export interface Running {
   readonly world: World;
@@ -60,13 +60,16 @@ const twins: { readonly [name: string]: (running: Running) => Work } = {
   'hold-lock': fenced(holdLock),
   'pass-hold': fenced(passHold),
   receive: fenced(receive),
-  switch: alone(fenced(switchTo)),
+  switch: latest(fenced(switchTo)),
   'run-hook': alone(fenced(runHook)),
   'remove-releases': fenced(removeReleases),
 };
 
 const ok = (stdout = ''): CommandResult => ({ status: 0, stdout, stderr: '' });
 const failed = (stderr: string, status = 1): CommandResult => ({ status, stdout: '', stderr: `${stderr}\n` });
+
+/** As `exit 0` in the midst of a script: what stands after it is not done. */
+const early = (stdout = ''): CommandResult & { readonly isEarly: true } => ({ ...ok(stdout), isEarly: true });
 
 const lockLost = failed('fenced', fencedStatus);
 
@@ -81,15 +84,21 @@ function instant(work: (running: Running) => CommandResult): (running: Running) 
   };
 }
 
-/** `src/commands/fenced.ts`: nothing unless the lock names the run, and the marks before the work. */
+/** `src/commands/fenced.ts`: nothing unless the lock names the run; marks and journal lines before the work. */
 function fenced(work: (running: Running) => Work): (running: Running) => Work {
   return function* (running) {
     if (!holdsLock(running)) return lockLost;
-    for (const { release, mark } of paramsOf<Fence>(running).marks) {
-      markRelease(running.node.disk, release, mark, { make: false });
-      changed(running, `${release} ${mark}`);
+    const { disk } = running.node;
+    const { run, marks, before, after } = paramsOf<Fence>(running);
+    for (const mark of marks) {
+      if (mark.mark === 'once') disk.once.add(`${mark.release}.${encodeURIComponent(mark.hook)}.done`);
+      else markRelease(disk, mark.release, mark.mark, { make: false });
+      changed(running, `${mark.release} ${mark.mark}`);
     }
-    return yield* work(running);
+    writeJournal(disk, run, before);
+    const result = yield* work(running);
+    if (result.status === 0 && !result.isEarly) writeJournal(disk, run, after);
+    return result;
   };
 }
 
@@ -103,6 +112,21 @@ function alone(work: (running: Running) => Work): (running: Running) => Work {
     running.node.isBusy = false;
     return result;
   };
+}
+
+/** The same; and nothing if a later attempt came while it waited. */
+function latest(work: (running: Running) => Work): (running: Running) => Work {
+  return function* (running) {
+    if (!holdsLock(running)) return lockLost;
+    running.node.latest = running;
+    const { node } = running;
+    return yield* alone((now) => (node.latest === running ? work(now) : refuse()))(running);
+  };
+}
+
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* refuse(): Work {
+  return failed('a later attempt does it');
 }
 
 /** False if another command still holds the node after all this time. */
@@ -180,6 +204,7 @@ function* releaseLock(running: Running): Work {
   if (logLine !== null) node.disk.revisionsLog.push(logLine);
   if (historyLine !== null) node.disk.history.push(historyLine);
   if (logLine !== null || historyLine !== null) changed(running, 'log');
+  pruneJournals(node.disk);
   free(node);
   world.tell({ kind: 'lock', node, by, what: 'given back' });
   return ok();
@@ -262,8 +287,8 @@ function* runHook(running: Running): Work {
   const { once: marks } = node.disk;
   const { hook, command, once, onceAs, release } = paramsOf<HookRun>(running);
   const mark = `${onceAs}.${encodeURIComponent(hook)}`;
-  if (once && marks.has(`${mark}.done`)) return ok();
-  if (once && marks.has(`${mark}.begun`)) return ok('= cut off\n');
+  if (once && marks.has(`${mark}.done`)) return early();
+  if (once && marks.has(`${mark}.begun`)) return early('= cut off\n');
   if (once) marks.add(`${mark}.begun`);
   const tell = (state: 'began' | 'done' | 'failed'): void =>
     world.tell({ kind: 'hook', node, by, hook, once, release: release.id, state });

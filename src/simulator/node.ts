@@ -6,16 +6,20 @@ export interface SimulatedNode {
   readonly name: NodeName;
   readonly node: Node;
   /** How far its clock is ahead of the operator's; negative: behind. */
-  readonly skewMs: number;
+  skewMs: number;
   /** How long the application takes from a restart to its first answer. */
   readonly startMs: number;
-  readonly disk: Disk;
+  disk: Disk;
   /** False while the machine boots: nothing on it answers, and what ran there is gone. */
   isUp: boolean;
+  /** The machine is lost: it does not come back by itself. */
+  isGone: boolean;
   /** Counts boots: work that was begun before the last one never goes on. */
   boots: number;
   /** A command that must be alone there is under way. */
   isBusy: boolean;
+  /** The last attempt to switch that came. */
+  latest: object | null;
   application: Application;
   /** When a run last changed what runs here; -Infinity: never. */
   changedAtMs: number;
@@ -42,6 +46,8 @@ export interface Disk {
   heartbeatSeconds: number;
   /** File names, such as `20260114093000.migrate.done`. */
   readonly once: Set<string>;
+  /** For each run what it wrote there of its steps, a line of JSON each. */
+  readonly journals: Map<string, string[]>;
   readonly history: string[];
   readonly revisionsLog: string[];
 }
@@ -76,6 +82,7 @@ export const newDisk = (): Disk => ({
   held: null,
   heartbeatSeconds: 0,
   once: new Set(),
+  journals: new Map(),
   history: [],
   revisionsLog: [],
 });
@@ -102,3 +109,15 @@ export function markRelease(
   if (record) record.push(mark);
   else if (make) records.set(release, [mark]);
 }
+
+export function writeJournal({ journals }: Disk, run: string, lines: readonly string[]): void {
+  if (lines.length > 0) journals.set(run, [...(journals.get(run) ?? []), ...lines]);
+}
+
+/** As `releaseLock` does: the newest are kept. */
+export function pruneJournals({ journals }: Disk): void {
+  const runs = [...journals.keys()].sort();
+  for (const run of runs.slice(0, Math.max(0, runs.length - journalsKept))) journals.delete(run);
+}
+
+const journalsKept = 20;

@@ -41,12 +41,10 @@ function hear({ world, session }: Wire, event: Event): void {
       session.run = event.run;
       return;
     case 'planned':
+    case 'recovering':
       session.plan = event.plan;
       session.release = event.plan.target.release;
-      world.tell({ kind: 'call', session, text: `plans: ${event.plan.summary}` });
-      return;
-    case 'recovering':
-      world.tell({ kind: 'call', session, text: `plans: ${event.plan.summary}` });
+      world.tell({ kind: 'planned', session, plan: event.plan, goesBack: event.type === 'recovering' });
       return;
     case 'left-out':
       for (const node of event.nodes) session.leftOut.add(node);
@@ -56,13 +54,13 @@ function hear({ world, session }: Wire, event: Event): void {
       return;
     case 'step-started':
       session.step = event.step;
-      world.tell({
-        kind: 'call',
-        session,
-        text: `step ${event.step.kind} ${event.step.nodes.join(' ')}`,
-      });
+      world.tell({ kind: 'step', session, step: event.step, state: 'begins' });
+      return;
+    case 'step-done':
+      world.tell({ kind: 'step', session, step: event.step, state: 'done' });
       return;
     case 'step-failed':
+      world.tell({ kind: 'step', session, step: event.step, state: 'fails' });
       world.tell({ kind: 'call', session, text: `step fails: ${event.failure.message}` });
       return;
     default:

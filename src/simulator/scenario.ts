@@ -139,12 +139,18 @@ export interface Past {
   readonly releases: readonly Release[];
   /** Without checks nobody waits for the application. */
   readonly startsAtOnce: boolean;
+  /** The part of the nodes that are new. */
+  readonly joins: number;
 }
 
 /** A node as earlier deploys left it; now and then one that is behind, or new. */
-export function drawNode(random: SeededRandom, node: Node, { releases, startsAtOnce }: Past): SimulatedNode {
+export function drawNode(
+  random: SeededRandom,
+  node: Node,
+  { releases, startsAtOnce, joins }: Past,
+): SimulatedNode {
   const disk = newDisk();
-  const isNew = random.chance(0.03);
+  const isNew = random.chance(joins);
   const behind = random.chance(0.1) ? 1 : 0;
   const had = isNew ? [] : releases.slice(0, Math.max(1, releases.length - behind));
   for (const { id, revision } of had) {
@@ -162,8 +168,10 @@ export function drawNode(random: SeededRandom, node: Node, { releases, startsAtO
     startMs: startsAtOnce ? 0 : random.pick([0, 50, 400, 2000]),
     disk,
     isUp: true,
+    isGone: false,
     boots: 1,
     isBusy: false,
+    latest: null,
     application: { release: live, readyAtMs: 0, stale: null },
     changedAtMs: Number.NEGATIVE_INFINITY,
     answers: new Map(),
@@ -180,7 +188,7 @@ export const drawBalancers = (random: SeededRandom, site: Site): readonly Simula
     return {
       name,
       capabilities: {
-        drain: random.pick(['both', 'both', 'hard']),
+        drain: random.pick(['both', 'both', 'hard', 'soft']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
         weights: 'server',
         counters: true,

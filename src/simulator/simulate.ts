@@ -1,5 +1,6 @@
 import { isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
+import type { NodeName } from '../core/node.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
 import { abort, deploy, promote, resume, rollback } from '../engine/deploy.ts';
@@ -10,8 +11,10 @@ import type { Ports } from '../ports.ts';
 import { notConverged } from './checkers/converges.ts';
 import { type Broken, type Watcher, watch } from './checkers/index.ts';
 import { somethingDone } from './checkers/nothing-to-do.ts';
+import { leftBehind } from './checkers/others-go-on.ts';
 import { type NextTurn, virtualClock } from './clock.ts';
-import { boot, scheduleDisturbances } from './disturbances.ts';
+import { type Coverage, countTraits, newCoverage } from './coverage.ts';
+import { boot, bringBack, scheduleDisturbances } from './disturbances.ts';
 import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
 import { portsOf } from './ports.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
@@ -63,6 +66,8 @@ export interface Simulated {
   /** How each call of the engine ended, such as `deploy: done`. */
   readonly ends: readonly string[];
   readonly struck: ReadonlyMap<string, number>;
+  /** What was met: kinds of steps, and commands in each state of the site, such as `abort, empty node`. */
+  readonly covered: ReadonlySet<string>;
   /** Calls of ports that the first run made. */
   readonly calls: number;
 }
@@ -82,6 +87,7 @@ export async function simulate(simulation: Simulation): Promise<Simulated> {
     trace: world.trace,
     ends: world.sessions.map(endOf),
     struck: world.faults.struck,
+    covered: stage.coverage.marks,
     calls: first.calls,
   };
 }
@@ -90,6 +96,7 @@ interface Stage {
   readonly simulation: Simulation;
   readonly world: World;
   readonly watcher: Watcher;
+  readonly coverage: Coverage;
   readonly random: SeededRandom;
   readonly strategy: Strategy;
   readonly batchMax: number;
@@ -107,10 +114,12 @@ function setStage(simulation: Simulation): Stage {
   const past = {
     releases: drawReleases(random.fork('releases')),
     startsAtOnce: site.checks.length === 0,
+    joins: mix.joins,
   };
   const disks = random.fork('disks');
   const watcher = watch();
-  const world = newWorld(
+  const coverage = newCoverage();
+  const world: World = newWorld(
     {
       site,
       clock: virtualClock(startMs, simulation.nextTurn),
@@ -118,10 +127,14 @@ function setStage(simulation: Simulation): Stage {
       faults: faultsOf(mix, random.fork('faults')),
       nodes: new Map(site.nodes.map((node) => [node.name, drawNode(disks, node, past)])),
       balancers: drawBalancers(random.fork('balancers'), site),
+      batchMax,
       isTraced: simulation.isTraced ?? true,
       repository: { head: revisionOf(100), brokenOn: new Map() },
     },
-    (event) => watcher.see(event),
+    (event) => {
+      watcher.see(event);
+      coverage.see(world, event);
+    },
   );
   const broken = random.fork('broken');
   world.repository.brokenOn.set(
@@ -133,8 +146,9 @@ function setStage(simulation: Simulation): Stage {
     for (const member of world.members) member.servers.get(node.name)!.health = 'down';
   }
   watcher.begin(world);
+  countTraits(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
-  return { simulation, world, watcher, random, strategy, batchMax, expected: 0 };
+  return { simulation, world, watcher, coverage, random, strategy, batchMax, expected: 0 };
 }
 
 /** The first phase: anything may happen, and every promise holds. */
@@ -156,6 +170,7 @@ async function underFaults(stage: Stage): Promise<Session> {
     stage.expected++;
     world.clock.wakeAfter(drawn.integer({ min: 0, max: 60_000 }), () => {
       stage.expected--;
+      if (command !== 'unlock') world.faults.strike('second run');
       start(stage, command, noDoom);
     });
   };
@@ -198,6 +213,7 @@ async function healed(stage: Stage): Promise<void> {
   await pass(stage, 30_000);
   heal(stage, drawn);
   await pass(stage, 40_000);
+  await withoutTheLost(stage, drawn);
   await freeLocks(stage, drawn);
   await pass(stage, 10_000);
   if (watcher.broken.length > 0) return;
@@ -213,8 +229,22 @@ async function healed(stage: Stage): Promise<void> {
   if (done !== null) watcher.complain('nothing-to-do', done);
 }
 
-async function startAndWait(stage: Stage, command: SessionCommand): Promise<Session> {
-  const session = start(stage, command, noDoom);
+/** Machines that are lost do not keep the others from being left well; then they are found, or built anew. */
+async function withoutTheLost(stage: Stage, drawn: SeededRandom): Promise<void> {
+  const { world, watcher } = stage;
+  const lost = [...world.nodes.values()].filter(({ isGone }) => isGone);
+  if (lost.length === 0 || watcher.broken.length > 0) return;
+  if (isLocked(world)) await startAndWait(stage, 'unlock');
+  for (const node of leftBehind(world)) {
+    if (watcher.broken.length === 0) await startAndWait(stage, 'enable', node);
+  }
+  for (const name of leftBehind(world)) watcher.complain('others-go-on', `${name} does not serve`);
+  for (const node of lost) bringBack(world, node, drawn.pick(['found', 'rebuilt']));
+  await pass(stage, 40_000);
+}
+
+async function startAndWait(stage: Stage, command: SessionCommand, node?: NodeName): Promise<Session> {
+  const session = start(stage, command, noDoom, node);
   await untilAllEnded(stage);
   return session;
 }
@@ -238,15 +268,20 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
       continue;
     }
     const refusal = reportOf(session)?.failure?.code;
+    // What the lock says is of no use any more: of work by hand, of a machine that was built anew, or of another time.
     if (refusal === 'NOT_RESUMABLE') command = 'unlock';
     // Whoever held it left it to a person, who has seen the heartbeats stop.
     else if (refusal === 'HELD' || reportOf(session)?.outcome === 'held')
       command = drawn.pick(['promote', 'abort']);
+    else if (refusal === 'HOLDER_ALIVE' && struck(stage, 'clock jump')) command = 'unlock';
+    else if (refusal === 'PLAN_UNSAFE' && command === 'abort' && struck(stage, 'leave')) command = 'unlock';
     // To go on with a release that does not work would take too many nodes: there is the way back.
     else if (refusal === 'PLAN_UNSAFE' && command === 'resume') command = 'abort';
     else if (isLocked(world)) watcher.complain('converges', `a lock is left: ${endOf(session)}`);
   }
 }
+
+const struck = ({ world: { faults } }: Stage, fault: string): boolean => faults.struck.has(fault);
 
 const isLocked = ({ nodes }: World): boolean => [...nodes.values()].some(({ disk }) => disk.lock !== null);
 
@@ -257,7 +292,7 @@ async function pass({ world, watcher }: Stage, ms: number): Promise<void> {
 
 /** Machines are well, the branch is good, and persons put back what the floor needs. */
 function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
-  world.faults.heal();
+  world.faults.heal(world.clock.passedMs());
   world.repository.head = revisionOf(200);
   for (const node of world.nodes.values()) {
     boot(world, node);
@@ -277,7 +312,7 @@ function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
 }
 
 /** Starts a call of the engine. It ends by itself, or by its doom. */
-function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
+function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: NodeName): Session {
   const { simulation, world, random } = stage;
   const { mutant = {} } = simulation;
   const name = `run${world.sessions.length + 1}`;
@@ -320,7 +355,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom): Session {
       return true;
     },
   };
-  const node = chance.pick(site.nodes).name;
+  const node = byHandOn ?? chance.pick(site.nodes).name;
   const byHand = { nodes: [node], force: false, signal: session.stop.signal };
   const calls: { readonly [C in SessionCommand]: () => Promise<Report | unknown> } = {
     deploy: () => deploy({ ...request, ref: 'main' }, ports),

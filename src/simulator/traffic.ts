@@ -34,9 +34,10 @@ function send(world: World): void {
 
 /** Sends one request through the member, if it is up; the node that it goes to, or null. */
 export function sendThrough(world: World, member: Member): NodeName | null {
-  const { random, clock } = world;
+  const { random, clock, faults } = world;
   if (!member.isUp) return null;
-  const sticky = random.chance(0.1);
+  // Through a soft drain they may keep coming for ever, which is for a deadline to end, until the world is healed.
+  const sticky = random.chance(faults.isHealed ? 0 : 0.1);
   const fit = [...member.servers.values()].filter(
     (server) =>
       takesRequests(server) || (sticky && rotationOf(server) === 'draining' && server.health === 'up'),

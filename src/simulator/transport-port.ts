@@ -3,7 +3,7 @@ import { type DeployError, failure } from '../core/errors.ts';
 import type { Host, RunOptions, Transport } from '../ports.ts';
 import type { Fate } from './faults.ts';
 import type { SimulatedNode } from './node.ts';
-import { workOf } from './node-commands.ts';
+import { type Running, workOf } from './node-commands.ts';
 import { digestOf } from './source-port.ts';
 import { exchange, latencyMs, type Reply, type Wire } from './wire.ts';
 import { nodeOf, type World } from './world.ts';
@@ -107,24 +107,41 @@ function begin(
   const { world, session } = wire;
   const input = options.stdin?.();
   const digest = input === undefined ? null : digestOf(input);
-  const work = workOf({
-    world,
-    node,
-    by: session,
-    command,
-    sentAtMs,
-    digestOfInput: () => (line.isWhole && !session.isDead ? digest : null),
-  });
+  const digestOfInput = (): string | null => (line.isWhole && !session.isDead ? digest : null);
+  const running: Running = { world, node, by: session, command, sentAtMs, digestOfInput };
+  let atWork = 0;
+  const ended = (result: CommandResult): void => {
+    // Nobody hears of a command that arrived twice before both are done.
+    if (--atWork > 0) return;
+    if (isCutOff(world, node)) reply.fail(lost(host, command), 15_000);
+    else if (line.answers) reply.ok(result, latencyMs(world));
+  };
+  const goOn = (): void => {
+    atWork++;
+    work(running, { ended, lost: () => reply.fail(lost(host, command), 1000) });
+  };
+  goOn();
+  if (world.faults.arrivesTwice()) goOn();
+}
+
+interface Ends {
+  readonly ended: (result: CommandResult) => void;
+  /** The machine went down meanwhile. */
+  readonly lost: () => void;
+}
+
+function work(running: Running, { ended, lost }: Ends): void {
+  const { world, node } = running;
+  const steps = workOf(running);
   const { boots } = node;
   const goOn = (): void => {
     if (!node.isUp || node.boots !== boots) {
-      reply.fail(lost(host, command), 1000);
+      lost();
       return;
     }
-    const { done, value } = work.next();
-    if (!done) world.clock.after(value, goOn);
-    else if (isCutOff(world, node)) reply.fail(lost(host, command), 15_000);
-    else if (line.answers) reply.ok(value, latencyMs(world));
+    const { done, value } = steps.next();
+    if (done) ended(value);
+    else world.clock.after(value, goOn);
   };
   goOn();
 }

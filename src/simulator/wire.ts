@@ -90,12 +90,14 @@ export function whenAwake(wire: Wire, work: () => void): void {
 export function die(world: World, session: Session): void {
   if (session.isDead || session.end !== null) return;
   session.isDead = true;
+  world.faults.strike('kill');
   world.tell({ kind: 'died', session });
 }
 
 /** Ctrl-C, or the end of a CI job. */
 export function stop(world: World, session: Session, name: 'SIGINT' | 'SIGTERM'): void {
   if (session.isDead || session.end !== null) return;
+  world.faults.strike(name);
   world.tell({ kind: 'fault', node: null, what: `${name} to ${session.name}` });
   session.stop.abort(name);
   world.clock.woken();

@@ -1,6 +1,8 @@
 import type { NodeName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
+import type { Plan } from '../core/plan.ts';
 import type { ReleaseId } from '../core/release.ts';
+import type { Step } from '../core/step.ts';
 import type { Member, Server } from './balancer.ts';
 import type { SimulatedNode } from './node.ts';
 import { type Actor, nameOf, type Session } from './session.ts';
@@ -12,6 +14,20 @@ export type WorldEvent =
   | { readonly kind: 'died'; readonly session: Session }
   /** A call of a port went out, or was answered. */
   | { readonly kind: 'call'; readonly session: Session; readonly text: string }
+  /** What the run will do from here. */
+  | {
+      readonly kind: 'planned';
+      readonly session: Session;
+      readonly plan: Plan;
+      /** After a failure or a signal. */
+      readonly goesBack: boolean;
+    }
+  | {
+      readonly kind: 'step';
+      readonly session: Session;
+      readonly step: Step;
+      readonly state: 'begins' | 'done' | 'fails';
+    }
   /** Where a balancer sends requests from now on. */
   | {
       readonly kind: 'rotation';
@@ -91,6 +107,8 @@ const texts: Texts = {
   ended: ({ session }) => `${session.name} ends: ${endText(session)}`,
   died: ({ session }) => `${session.name} dies`,
   call: ({ session, text }) => `${session.name} ${text}`,
+  planned: ({ session, plan }) => `${session.name} plans: ${plan.summary}`,
+  step: ({ session, step, state }) => `${session.name} step ${step.kind} ${step.nodes.join(' ')} ${state}`,
   rotation: ({ server, from, by }) => `${server.id}: ${from} -> ${server.rotation} by ${nameOf(by)}`,
   weight: ({ server, by }) => `${server.id}: weight ${server.weight} % by ${nameOf(by)}`,
   health: ({ server }) => `${server.id} is ${server.health}`,

@@ -30,6 +30,8 @@ export interface World {
   readonly repository: Repository;
   readonly requests: Set<Request>;
   readonly sessions: Session[];
+  /** The most nodes that the strategy takes out at once. */
+  readonly batchMax: number;
   readonly isTraced: boolean;
   /** One line for everything that happened, each with its time. */
   readonly trace: string[];
@@ -64,6 +66,7 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
     disturbedAtMs: 0,
     tell(event) {
       if (event.kind === 'fault') world.disturbedAtMs = world.clock.passedMs();
+      if (event.kind === 'lock' && event.what === 'broken') world.faults.strike('broken lock');
       if (
         (event.kind === 'effect' || event.kind === 'rotation' || event.kind === 'weight') &&
         isRun(event.by)
@@ -84,6 +87,7 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
           : null;
       application.release = change.release;
       application.readyAtMs = nowMs + node.startMs;
+      if (application.stale) world.faults.strike('stale code');
       node.changedAtMs = world.clock.passedMs();
       world.tell({ kind: 'switched', node, ...change, cut: cutRequests(world, node) });
     },
@@ -107,6 +111,7 @@ export function endRequest(
   if (!requests.delete(request)) return;
   const { server, startedAtMs, isFailing } = request;
   server.sessions--;
+  server.idleSinceMs = clock.passedMs();
   countRequest(server, { isError: isCut || isFailing, ms: clock.passedMs() - startedAtMs });
 }
 
@@ -129,10 +134,13 @@ export function rotate(
   by: Actor,
 ): void {
   const server = member.servers.get(node)!;
-  if (server.rotation === to) return;
+  const { capabilities } = balancerOf(world, member);
+  // One that only drains softly has no other way out.
+  const reached = to === 'out' && capabilities.drain === 'soft' ? 'draining' : to;
+  if (server.rotation === reached) return;
   remember(world, member);
   const from = server.rotation;
-  server.rotation = to;
+  server.rotation = reached;
   server.sinceMs = world.clock.passedMs();
   // What a balancer forgets does not give requests more time.
   if (from === 'in' && !server.isForgotten) server.leftAtMs = server.sinceMs;
@@ -154,11 +162,14 @@ export function weigh(world: World, member: Member, node: NodeName, percent: num
   world.tell({ kind: 'weight', member, server, by });
 }
 
+export const balancerOf = ({ balancers }: World, { balancer }: Member): SimulatedBalancer =>
+  balancers.find(({ name }) => name === balancer)!;
+
 const pastKept = 12;
 
 /** What could be read until now may be read a while longer. */
 export function remember(world: World, member: Member): void {
-  const { capabilities } = world.balancers.find(({ name }) => name === member.balancer)!;
+  const { capabilities } = balancerOf(world, member);
   member.past.push({
     atMs: world.clock.passedMs(),
     servers: viewOf(member, capabilities.sessions),

@@ -60,6 +60,7 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
           trace: ['1 web1: drained'],
           ends: [],
           struck: new Map(),
+          covered: new Set(),
           calls: 0,
         };
       },

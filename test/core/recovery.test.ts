@@ -31,11 +31,12 @@ const steps = (
   policy: OnFailure | 'interrupted',
   observed: Observation,
   servingMin = 3,
+  had: Before = {},
 ): readonly string[] => {
   const count = Object.keys(observed.nodes).length;
   return makePlan({
     site: site(count, { servingMin }),
-    strategy: recovery({ policy, before: before(count), servingMin }),
+    strategy: recovery({ policy, before: { ...before(count), ...had }, servingMin }),
     purpose: 'recovery',
     observed,
     target: { release: release(2), nodes: names(count) },
@@ -109,6 +110,24 @@ test('nodes that had different releases return each to its own', () => {
     step.kind === 'activate' ? [`${step.nodes} ${step.release.id}`] : [],
   );
   expect(activated).toEqual([`web2 ${releaseId(3)}`, `web1 ${releaseId(1)}`]);
+});
+
+describe('a node on which nothing was live before', () => {
+  const had: Before = { web1: null };
+
+  test('stays out of rotation while it has nothing to serve', () => {
+    const empty = { current: { kind: 'absent' }, releases: [], proved: null } as const;
+    expect(steps('rollback', failedAt(4, 0, empty), 3, had)).toEqual([]);
+  });
+
+  test('keeps what it was given, and is not drained for nothing', () => {
+    const observed = withNode(fleet(3), 'web1', {
+      current: { kind: 'release', id: releaseId(2) },
+      releases: [good(2)],
+      proved: releaseId(2),
+    });
+    expect(steps('rollback', observed, 3, had)).toEqual([]);
+  });
 });
 
 test('without a balancer a failed batch comes back too', () => {

@@ -44,7 +44,7 @@ describe("the simulator's balancer", () => {
 function worldOf(nodes: readonly string[]): World {
   const random = seededRandom(1);
   const site = drawSite(random, { nodes: nodes.length, batchMax: 1 });
-  const past = { releases: drawReleases(random), startsAtOnce: true };
+  const past = { releases: drawReleases(random), startsAtOnce: true, joins: 0 };
   const member = (name: string): Member => ({
     balancer: 'lb',
     name,
@@ -70,6 +70,7 @@ function worldOf(nodes: readonly string[]): World {
       nodes: new Map(site.nodes.map((node) => [node.name, drawNode(random, node, past)])),
       balancers: [balancer],
       isTraced: false,
+      batchMax: 1,
       repository: { head: past.releases.at(-1)!.revision, brokenOn: new Map() },
     },
     () => {},

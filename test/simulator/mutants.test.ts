@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
-import type { ServerState } from '../../src/core/observation.ts';
+import { nodeState, type ServerState } from '../../src/core/observation.ts';
 import type { Release } from '../../src/core/release.ts';
 import type { Site } from '../../src/core/site.ts';
-import { activate } from '../../src/core/step.ts';
+import { activate, check, drain, enable, prepare, type Step } from '../../src/core/step.ts';
+import type { Strategy } from '../../src/core/strategy.ts';
+import type { Target } from '../../src/core/target.ts';
 import type { Balancer, BalancerView, HttpAnswer, Ports } from '../../src/ports.ts';
-import { checkers } from '../../src/simulator/checkers/index.ts';
+import { checkers, lastPromises } from '../../src/simulator/checkers/index.ts';
 import type { FaultMix } from '../../src/simulator/faults.ts';
 import type { Mutant } from '../../src/simulator/simulate.ts';
 import { run } from './seeds.ts';
@@ -85,6 +87,33 @@ const withParams = (command: NodeCommand, params: Record<string, unknown>): Node
   ...command,
   params: { ...command.params, ...params },
 });
+
+/** What commands answer, by a liar. */
+const rewritten =
+  (rewrite: (stdout: string) => string): PortsMutant =>
+  (ports) => ({
+    ...ports,
+    transport: {
+      ...ports.transport,
+      async run(host, command, options) {
+        const result = await ports.transport.run(host, command, options);
+        return { ...result, stdout: rewrite(result.stdout) };
+      },
+    },
+  });
+
+/** Other steps than the strategy's, for a target that is not reached yet; `before`: what the first node has. */
+const instead =
+  (steps: (target: Target, before: Target) => Iterable<Step>) =>
+  (strategy: Strategy): Strategy => ({
+    ...strategy,
+    *steps({ observed, target }) {
+      const { current, releases } = nodeState(observed, target.nodes[0]!);
+      if (current.kind !== 'release' || current.id === target.release.id) return;
+      const revision = releases.find(({ id }) => id === current.id)!.revision!;
+      yield* steps(target, { ...target, release: { id: current.id, revision } });
+    },
+  });
 
 const mutants: { readonly [name: string]: Case } = {
   'nothing is drained, though it is said to be': {
@@ -178,7 +207,7 @@ const mutants: { readonly [name: string]: Case } = {
         return { ...own, transport: { ...own.transport, run: blind } };
       },
     },
-    faults: { secondRuns: 3 },
+    faults: { secondRuns: 3, slow: 0.25, lostReply: 0.25 },
     caughtBy: ['single-lock'],
   },
   'the lock is never given back': {
@@ -270,8 +299,99 @@ const mutants: { readonly [name: string]: Case } = {
     mutant: {
       ports: swapped(named('note', (command) => withParams(command, { drained: null }))),
     },
+    caughtBy: ['journal-first'],
+  },
+  'the journal is written when a step is done, not before': {
+    mutant: { ports: swapped((command) => withParams(command, { before: [] })) },
+    site: { balancers: [] },
+    caughtBy: ['journal-first'],
+  },
+  'what a dead run had out of rotation is not read': {
+    mutant: { ports: rewritten((stdout) => stdout.replace(/^= drained .*\n/gm, '')) },
     faults: { killAtCall: 40 },
     caughtBy: ['converges'],
+  },
+  'twice as many nodes leave as the strategy says': {
+    mutant: {
+      strategy: instead(function* (target) {
+        yield prepare(target.nodes, target);
+        yield drain(target.nodes);
+        yield activate(target.nodes, target);
+        yield check(target.nodes, target);
+        yield enable(target.nodes);
+      }),
+    },
+    site: { servingMin: 0 },
+    caughtBy: ['out-at-once'],
+  },
+  'a node goes back and forth between two releases': {
+    mutant: {
+      strategy: instead(function* (target, before) {
+        yield prepare(target.nodes, target);
+        const first = target.nodes.slice(0, 1);
+        for (const to of [target, before, target]) {
+          yield drain(first);
+          yield activate(first, to);
+          yield check(first, to);
+          yield enable(first);
+        }
+      }),
+    },
+    site: { servingMin: 0 },
+    caughtBy: ['one-way-back'],
+  },
+  'new nodes are put into rotation with the others': {
+    mutant: {
+      ports: (ports, world) =>
+        everyBalancer((balancer) => ({
+          change: (changes, signal) =>
+            balancer.change(
+              changes.flatMap((change) =>
+                [...world.nodes.values()]
+                  .filter(({ name, disk }) => name === change.node || (change.to === 'in' && !disk.current))
+                  .map(({ name }) => ({ ...change, node: name, server: null })),
+              ),
+              signal,
+            ),
+        }))(ports, world, world.sessions[0]!),
+    },
+    faults: { joins: 0.6, brokenRelease: 0.3 },
+    site: { servingMin: 0, onFailure: 'rollback-batch' },
+    caughtBy: ['allowed-release'],
+  },
+  'a command waits before it begins': {
+    mutant: {
+      ports: (ports) => ({
+        ...ports,
+        source: {
+          ...ports.source,
+          async resolve(ref, signal) {
+            await ports.clock.sleep(60_000, signal);
+            return ports.source.resolve(ref, signal);
+          },
+        },
+      }),
+    },
+    caughtBy: ['in-time'],
+  },
+  'a request is seen where there is none, so every drain takes its whole time': {
+    mutant: {
+      ports: everyBalancer((balancer) =>
+        seen(balancer, (server) => ({ ...server, sessions: (server.sessions ?? 0) + 1 })),
+      ),
+    },
+    site: { drain: { timeoutMs: 10_000, onTimeout: 'force', enableTimeoutMs: 10_000 } },
+    caughtBy: ['drain-in-time'],
+  },
+  'nothing is enabled by hand where a machine is lost': {
+    mutant: {
+      ports: (ports, world, session) =>
+        session.command === 'enable' && [...world.nodes.values()].some(({ isGone }) => isGone)
+          ? everyBalancer(() => ({ change: async () => {} }))(ports, world, session)
+          : ports,
+    },
+    faults: { leaves: 2, killAtCall: 45 },
+    caughtBy: ['others-go-on'],
   },
   'a run that failed says that it is done': {
     mutant: { report: (report) => ({ ...report, exit: 0, outcome: 'done' }) },
@@ -335,7 +455,7 @@ describe('a bug in the engine is found', () => {
 
   test('by each checker', () => {
     const proved = new Set(Object.values(mutants).flatMap(({ caughtBy }) => caughtBy));
-    const all = [...checkers.map(({ name }) => name), 'converges', 'nothing-to-do'];
+    const all = [...checkers.map(({ name }) => name), ...lastPromises];
     expect(all.filter((name) => !proved.has(name))).toEqual([]);
   });
 });

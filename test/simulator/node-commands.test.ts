@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { removeReleases } from '../../src/commands/cleanup.ts';
 import type { Fence } from '../../src/commands/fenced.ts';
 import { inspect } from '../../src/commands/inspect.ts';
+import { layout } from '../../src/commands/layout.ts';
 import { acquireLock, breakLock, releaseLock, renewLock } from '../../src/commands/lock.ts';
 import { note } from '../../src/commands/note.ts';
 import { readHistory } from '../../src/commands/read-history.ts';
@@ -28,7 +29,7 @@ import { nextTurn } from './seeds.ts';
 function newTwin(site: Site): { readonly world: World; readonly node: SimulatedNode } {
   const random = seededRandom(1);
   const node = {
-    ...drawNode(random, site.nodes[0]!, { releases: [], startsAtOnce: true }),
+    ...drawNode(random, site.nodes[0]!, { releases: [], startsAtOnce: true, joins: 0 }),
     skewMs: 0,
   };
   const world = newWorld(
@@ -39,6 +40,7 @@ function newTwin(site: Site): { readonly world: World; readonly node: SimulatedN
       faults: faultsOf(noFaults, random),
       nodes: new Map([[node.name, node]]),
       balancers: [],
+      batchMax: 1,
       isTraced: false,
       repository: { head: revisionOf(1), brokenOn: new Map() },
     },
@@ -72,8 +74,8 @@ function drawCommand(random: SeededRandom, site: Site): NodeCommand {
     deployTo: site.deployTo,
     run,
     marks: random.chance(0.3) ? [{ release: one.id, mark: random.pick(['checked', 'failed']) }] : [],
-    before: [],
-    after: [],
+    before: random.chance(0.3) ? ['{"state":"begin"}'] : [],
+    after: random.chance(0.3) ? ['{"state":"done"}', '{"it\'s":"so"}'] : [],
   };
   const lock = {
     run,
@@ -133,6 +135,7 @@ describe('a simulated node does what a real shell does', () => {
       expect(look(folder.site, runOnTwin(twin, inspect(node, folder.site), null).stdout), of).toEqual(
         look(folder.site, folder.run(inspect(node, folder.site)).stdout),
       );
+      expect(Object.fromEntries(twin.node.disk.journals), of).toEqual(journalsIn(folder));
     }
   });
 });
@@ -148,6 +151,13 @@ test('the storage of a simulated site is what the site asks for', () => {
   const mark = markStorage(site, ['uploads'], { act: 'see', marker: 'ab' });
   expect(mark.parse(runOnTwin(twin, mark, null).stdout)).toEqual([{ dir: 'uploads', failure: null }]);
 });
+
+const journalsIn = (folder: ReturnType<typeof nodeFolder>): Readonly<Record<string, readonly string[]>> =>
+  Object.fromEntries(
+    folder
+      .list('.sluice/journal')
+      .map((run) => [run, folder.read(layout.journal(run)).trimEnd().split('\n')]),
+  );
 
 const look = (site: Site, stdout: string): unknown => plain(inspect(site.nodes[0]!, site).parse(stdout));
 

@@ -17,6 +17,7 @@ import {
   onHeld,
   type Run,
   stepFailed,
+  writeLater,
 } from '../run.ts';
 import type { StepHandler } from './handler.ts';
 
@@ -78,11 +79,18 @@ const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<rea
         'an earlier attempt was cut off, and it is not known how it ended; it runs once, so it was not run again',
       );
     }
+    if (once) tellOthers(step, run, node.name);
     for (const text of result.output.split('\n').filter((line) => line !== '')) {
       emit(run.ports, { type: 'line', from: `${name} on ${node.name}`, text });
     }
     return null;
   });
+
+/** The machine that it ran on may be lost: whoever goes on then reads it from another. */
+function tellOthers({ hook: name, onceAs }: HookStep, run: Run, ranOn: NodeName): void {
+  for (const { name: node } of run.site.nodes.filter((other) => other.name !== ranOn))
+    writeLater(run, node, null, [{ release: onceAs, mark: 'once', hook: name }]);
+}
 
 async function onOperator(
   step: HookStep,

@@ -1,37 +1,52 @@
 import type { World } from '../world.ts';
 import type { WorldEvent } from '../world-event.ts';
+import { allowedRelease } from './allowed-release.ts';
 import { alwaysEnds } from './always-ends.ts';
 import { blastRadius } from './blast-radius.ts';
 import type { Checker } from './checker.ts';
+import { drainInTime } from './drain-in-time.ts';
 import { endIsTrue } from './end-is-true.ts';
 import { fencing } from './fencing.ts';
 import { floor } from './floor.ts';
+import { inTime } from './in-time.ts';
+import { journalFirst } from './journal-first.ts';
 import { lockFreed } from './lock-freed.ts';
 import { noSpilledRequest } from './no-spilled-request.ts';
 import { nothingLeftDrained } from './nothing-left-drained.ts';
 import { once } from './once.ts';
 import { oneRevision } from './one-revision.ts';
+import { oneWayBack } from './one-way-back.ts';
 import { oursOnly } from './ours-only.ts';
+import { outAtOnce } from './out-at-once.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
 import { singleLock } from './single-lock.ts';
 import { wayBack } from './way-back.ts';
 
 export const checkers: readonly Checker[] = [
   floor,
+  outAtOnce,
   noSpilledRequest,
+  drainInTime,
   proofBeforeTraffic,
+  allowedRelease,
   blastRadius,
   wayBack,
+  oneWayBack,
   oursOnly,
   once,
   oneRevision,
+  journalFirst,
   fencing,
   singleLock,
   lockFreed,
   nothingLeftDrained,
   endIsTrue,
   alwaysEnds,
+  inTime,
 ];
+
+/** What is looked at once the world is healed. */
+export const lastPromises = ['others-go-on', 'converges', 'nothing-to-do'] as const;
 
 /** A promise that did not hold. */
 export interface Broken {

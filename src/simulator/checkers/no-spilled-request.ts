@@ -1,6 +1,7 @@
+import type { ServerState } from '../../core/observation.ts';
 import type { Member, Server } from '../balancer.ts';
 import type { Session } from '../session.ts';
-import type { World } from '../world.ts';
+import { balancerOf, type World } from '../world.ts';
 import type { Request, WorldEvent } from '../world-event.ts';
 import type { Checker } from './checker.ts';
 import { lookHoldsMs } from './floor.ts';
@@ -18,32 +19,43 @@ export const noSpilledRequest: Checker = {
     const { node, by } = event;
     for (const member of world.members) {
       const server = member.servers.get(node.name)!;
-      if (!member.isUp || server.rotation === 'out' || isUnseen(event, member, server)) continue;
+      if (!member.isUp || server.rotation === leftOf(world, member) || isUnseen(event, member, server))
+        continue;
       return `${by.name} changed ${node.name} while ${member.name} had it ${server.rotation}`;
     }
     const spilled = event.cut.filter(
-      (request) => !isOverdue(world, request) && !isUnseenRequest(event, request),
+      (request) => !isOverdue(world, request) && !isUnseenRequest(world, event, request),
     );
     if (spilled.length === 0) return null;
     return `${by.name} changed ${node.name} and cut ${spilled.length} requests that had time left`;
   },
 };
 
-/** It came in after the last look, which was fresh when the command left. */
-const isUnseen = ({ by, sentAtMs }: Switched, { name }: Member, { sinceMs }: Server): boolean => {
-  const look = lookOf(by, name);
-  return sinceMs > look && sentAtMs - look <= lookHoldsMs;
-};
+/** As far out of rotation as the balancer can have a server: through a soft drain, sticky sessions always come. */
+const leftOf = (world: World, member: Member): ServerState['rotation'] =>
+  isSoft(world, member) ? 'draining' : 'out';
 
-const isUnseenRequest = (event: Switched, { member, server, startedAtMs }: Request): boolean =>
-  startedAtMs > lookOf(event.by, member.name) && isUnseen(event, member, server);
+const isSoft = (world: World, member: Member): boolean =>
+  balancerOf(world, member).capabilities.drain === 'soft';
+
+/** It came in after the last look, which was fresh when the command left. */
+const isUnseen = (event: Switched, member: Member, { sinceMs }: Server): boolean =>
+  sinceMs > lookOf(event.by, member.name) && isFresh(event, member);
+
+const isFresh = ({ by, sentAtMs }: Switched, { name }: Member): boolean =>
+  sentAtMs - lookOf(by, name) <= lookHoldsMs;
+
+const isUnseenRequest = (world: World, event: Switched, { member, server, startedAtMs }: Request): boolean =>
+  startedAtMs > lookOf(event.by, member.name) &&
+  (isUnseen(event, member, server) || (isSoft(world, member) && isFresh(event, member)));
 
 const lookOf = (session: Session, member: string): number =>
   session.looks.get(member) ?? Number.NEGATIVE_INFINITY;
 
 /** The node left rotation so long ago that the site lets it be cut; so also where the balancer cannot count. */
-function isOverdue({ clock, site, balancers }: World, { member, server }: Request): boolean {
-  const { capabilities } = balancers.find(({ name }) => name === member.balancer)!;
+function isOverdue(world: World, { member, server }: Request): boolean {
+  const { clock, site } = world;
+  const { capabilities } = balancerOf(world, member);
   const mayCut = site.drain.onTimeout === 'force' || capabilities.sessions === 'none';
   return mayCut && clock.passedMs() - server.leftAtMs >= site.drain.timeoutMs;
 }

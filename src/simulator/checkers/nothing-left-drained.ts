@@ -1,7 +1,8 @@
 import { isByHand, isRun, reportOf, type Session } from '../session.ts';
+import { nodeOf } from '../world.ts';
 import type { Checker } from './checker.ts';
 
-/** A run that says that all is well, or as it was, has nothing out of rotation any more. */
+/** A run that says that all is well, or as it was, has nothing out of rotation any more that has a release to serve. */
 export const nothingLeftDrained: Checker = {
   name: 'nothing-left-drained',
   watch(world) {
@@ -19,7 +20,11 @@ export const nothingLeftDrained: Checker = {
       const report = reportOf(session);
       if (!report || ![0, 1, 130, 143].includes(report.exit) || session.effects === 0) return null;
       const left = world.members.flatMap(({ isUp, servers }) =>
-        [...servers.values()].filter(({ id }) => isUp && out.get(id) === session).map(({ id }) => id),
+        [...servers.values()]
+          .filter(
+            ({ id, node }) => isUp && out.get(id) === session && nodeOf(world, node).disk.current !== null,
+          )
+          .map(({ id }) => id),
       );
       if (left.length === 0) return null;
       return `${session.name} ended (${report.outcome}) and left ${left.join(', ')} out of rotation`;

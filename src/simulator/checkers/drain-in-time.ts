@@ -1,0 +1,47 @@
+import type { Server } from '../balancer.ts';
+import type { Session } from '../session.ts';
+import type { World } from '../world.ts';
+import type { Checker } from './checker.ts';
+
+/**
+ * A drain is over a moment after the last request ended, or the site's time is: it never waits for nothing. Said of
+ * drains during which nothing else went wrong, by balancers that can count.
+ */
+export const drainInTime: Checker = {
+  name: 'drain-in-time',
+  watch(world) {
+    const begun = new Map<Session, Begun>();
+    return (event) => {
+      if (event.kind !== 'step' || event.step.kind !== 'drain') return null;
+      const { session, step, state } = event;
+      if (state === 'begins') {
+        begun.set(session, { atMs: world.clock.passedMs(), strikes: strikes(world) });
+        return null;
+      }
+      const { atMs, strikes: before } = begun.get(session)!;
+      if (strikes(world) > before || !canCount(world)) return null;
+      const servers = step.nodes.flatMap((node) => world.members.map(({ servers }) => servers.get(node)!));
+      const idleSinceMs = Math.max(atMs, ...servers.map(quietSinceMs));
+      const idleMs = world.clock.passedMs() - Math.min(idleSinceMs, atMs + world.site.drain.timeoutMs);
+      if (idleMs <= slackMs) return null;
+      return `${session.name} drained ${step.nodes.join(', ')} for ${idleMs} ms longer than it had to`;
+    };
+  },
+};
+
+interface Begun {
+  readonly atMs: number;
+  /** Faults that had struck by then. */
+  readonly strikes: number;
+}
+
+/** Round trips to nodes and balancers, a balancer's own delay, the last pause between two looks, and notes. */
+const slackMs = 4000;
+
+const strikes = ({ faults }: World): number => [...faults.struck.values()].reduce((sum, n) => sum + n, 0);
+
+const canCount = ({ balancers }: World): boolean =>
+  balancers.every(({ capabilities }) => capabilities.sessions === 'exact');
+
+const quietSinceMs = ({ sessions, idleSinceMs, leftAtMs }: Server): number =>
+  sessions > 0 ? Number.POSITIVE_INFINITY : Math.max(idleSinceMs, leftAtMs);
