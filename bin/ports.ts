@@ -9,6 +9,7 @@ import { systemRandom } from '../src/adapters/random.ts';
 import { redacted, redactor } from '../src/adapters/redact.ts';
 import { gitSource } from '../src/adapters/sources/git.ts';
 import { remoteOf } from '../src/adapters/sources/remote.ts';
+import { fileSpool } from '../src/adapters/spool.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
@@ -31,6 +32,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     random: systemRandom,
     transport,
     balancers,
+    spool: fileSpool,
     source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
     http: gotHttp(transport),
     operator: discreet(systemOperator(env), redact),

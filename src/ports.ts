@@ -14,6 +14,7 @@ export interface Ports {
   readonly transport: Transport;
   readonly balancers: readonly Balancer[];
   readonly source: Source;
+  readonly spool: Spool;
   readonly http: Http;
   readonly operator: Operator;
   /** Takes each event in order. Never throws, never waits. */
@@ -53,6 +54,8 @@ export interface Transport {
 export interface RunOptions {
   /** Sent to the command's standard input, which is then closed. Made anew by each call. */
   readonly stdin?: () => AsyncIterable<Uint8Array>;
+  /** Takes standard output as it comes; the result's is empty then, and may be of any length. */
+  readonly onStdout?: (chunk: Uint8Array) => void;
   /** The bytes of stdin that the connection took so far. */
   readonly onSent?: (bytes: number) => void;
   readonly signal?: AbortSignal;
@@ -68,6 +71,8 @@ export type StreamTarget =
  */
 export interface Balancer {
   readonly name: BalancerName;
+  /** Its machines that are reached over the transport: they vote on who holds the lock. */
+  readonly hosts: readonly Host[];
   readonly capabilities: BalancerCapabilities;
   /**
    * Reads all members. A member that cannot be read is an entry with `unreachable` set, not a rejection.
@@ -158,6 +163,19 @@ export interface Artifact {
   /** SHA-256 of the packed bytes, hexadecimal. */
   readonly digest: string;
   read(): AsyncIterable<Uint8Array>;
+  discard(): Promise<void>;
+}
+
+/** Keeps bytes on the operator's machine for as long as a run needs them. */
+export interface Spool {
+  begin(): Promise<Spooling>;
+}
+
+/** `write` throws `SPOOL_FAILED` if the disk is full, say. */
+export interface Spooling {
+  write(chunk: Uint8Array): void;
+  /** What was written, as an artifact; its `discard` deletes it. */
+  end(): Promise<Artifact>;
   discard(): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
   ]);
-  const { abort, deploy, promote, propose, proposeRollback, resume, rollback } = run;
+  const { abort, deploy, promote, propose, proposeRollback, resume, rollback, sync } = run;
   const { preflight, setup } = checking;
   return {
     deploy,
@@ -19,6 +19,7 @@ export async function loadEngine(): Promise<Engine> {
     resume,
     abort,
     promote,
+    sync,
     propose,
     proposeRollback,
     observe: observing.observe,

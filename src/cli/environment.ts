@@ -4,7 +4,16 @@ import type { Event } from '../core/event.ts';
 import type { JsonSchema } from '../core/field.ts';
 import type { Site, StrategySettings } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import type { abort, deploy, promote, propose, proposeRollback, resume, rollback } from '../engine/deploy.ts';
+import type {
+  abort,
+  deploy,
+  promote,
+  propose,
+  proposeRollback,
+  resume,
+  rollback,
+  sync,
+} from '../engine/deploy.ts';
 import type { history } from '../engine/history.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
@@ -55,6 +64,7 @@ export interface Engine {
   readonly resume: typeof resume;
   readonly abort: typeof abort;
   readonly promote: typeof promote;
+  readonly sync: typeof sync;
   readonly propose: typeof propose;
   readonly proposeRollback: typeof proposeRollback;
   readonly observe: typeof observe;

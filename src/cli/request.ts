@@ -19,5 +19,7 @@ export const requestOf = async (
         ),
   strategy: await environment.config.strategy(site.strategy),
   signal: environment.signal,
+  skipUnreachable: flags.skipUnreachable ?? false,
+  withoutQuorum: flags.withoutQuorum ?? false,
   ...questions,
 });

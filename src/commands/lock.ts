@@ -17,7 +17,7 @@ export interface Acquired {
 
 /**
  * Takes the node's lock and looks at the node, in one round trip. link(2) makes the lock appear whole or not at all,
- * and fails if it is there. Taking it twice in one run is taking it once. `from` names a dead run whose lock is taken
+ * and fails if it is there. Taking it twice in one run is taking it once. `from` names dead runs whose lock is taken
  * over: of several that try, the first whose claim is linked gets it, and the dead run, were it alive, is fenced off. A
  * command that an earlier run left under way is waited for: nothing of it happens under the new lock.
  */
@@ -25,14 +25,14 @@ export const acquireLock = (
   node: Node,
   site: Site,
   lock: Omit<LockState, 'silentMs' | 'held'>,
-  from: string | null,
+  from: readonly string[],
 ): NodeCommand<Acquired> => {
   const { run, ...details } = lock;
   const mine = `${layout.lock}.${run}`;
   return {
     name: 'acquire-lock',
     params: { deployTo: site.deployTo, lock, from },
-    summary: from === null ? 'take the lock' : `take the lock over from run ${from}`,
+    summary: from.length === 0 ? 'take the lock' : `take the lock over from run ${from.join(', ')}`,
     script: [
       words('mkdir', '-p', ...ownDirectories.map((dir) => `${site.deployTo}/${dir}`)),
       `cd ${quote(site.deployTo)}`,
@@ -40,7 +40,7 @@ export const acquireLock = (
       `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
       openTurn,
       `turn() { ${awaitTurn(busySecondsMax)} || { echo '= busy'; return 1; }; }`,
-      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then ${beat}; ${from === null ? '' : takeOver(mine, run, from)}fi`,
+      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then ${beat}; ${from.length === 0 ? '' : takeOver(mine, run, from)}fi`,
       words('rm', '-f', mine),
       `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
       `[ "$holder" != ${quote(run)} ] || if turn; then ${beat}; else rm -f ${layout.lock}; fi`,
@@ -59,18 +59,18 @@ const busySecondsMax = 20;
 const beat = `date +%s > ${layout.heartbeat}`;
 
 /** The claim is a link named for the dead run, so that only one run can ever take its lock over. */
-const takeOver = (mine: string, run: string, from: string): string => {
-  const claim = quote(layout.claim(from));
-  return [
+const takeOver = (mine: string, run: string, from: readonly string[]): string =>
+  [
     'else',
     `  holder=; read -r holder < ${layout.lock} || :`,
-    `  if [ "$holder" = ${quote(from)} ] && turn; then`,
-    `    ln ${quote(mine)} ${claim} 2>/dev/null || :`,
-    `    claimant=; read -r claimant 2>/dev/null < ${claim} || :`,
-    `    [ "$claimant" != ${quote(run)} ] || mv -f ${quote(mine)} ${layout.lock}`,
-    '  fi\n',
+    `  case "$holder" in (${from.map(quote).join('|')})`,
+    `    if turn; then`,
+    `      ln ${quote(mine)} ${layout.claim('"$holder"')} 2>/dev/null || :`,
+    `      claimant=; read -r claimant 2>/dev/null < ${layout.claim('"$holder"')} || :`,
+    `      [ "$claimant" != ${quote(run)} ] || mv -f ${quote(mine)} ${layout.lock}`,
+    '    fi',
+    '  esac\n',
   ].join('\n');
-};
 
 /** Shows that the run lives. */
 export const renewLock = (fence: Fence): NodeCommand<void> => ({

@@ -34,7 +34,7 @@ import type { StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
-import { nodeList } from './node-list.ts';
+import { nodeList, nodeListOrNone } from './node-list.ts';
 import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
 
 /** What a config may name, passed in by whoever starts the program. */
@@ -82,6 +82,11 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     defaultsTo(integer(2, 1000), 5),
   ),
   nodes: describe('The machines that serve the site, each a host name or an object.', nodeList),
+  witnesses: describe(
+    'Machines that hold a copy of the lock, in deployTo, and nothing else: with one, two nodes of which one is dead can ' +
+      'still be deployed to.',
+    defaultsTo(nodeListOrNone, []),
+  ),
   balancers: describe(
     'The load balancers in front of the nodes, by name; all are told, and all must agree.',
     defaultsTo(mapOf(variantOf('kind', balancers), word), {}),

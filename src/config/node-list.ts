@@ -50,10 +50,10 @@ const nodeEntry: field.Field<readonly Node[]> = {
   },
 };
 
-export const nodeList: field.Field<NodeList> = {
-  ...field.listOf(nodeEntry, 1),
-  expected: "a list of host names such as 'web[01:20].example.org', or of objects",
-};
+const listExpected = "a list of host names such as 'web[01:20].example.org', or of objects";
+
+export const nodeList: field.Field<NodeList> = { ...field.listOf(nodeEntry, 1), expected: listExpected };
+export const nodeListOrNone: field.Field<NodeList> = { ...field.listOf(nodeEntry), expected: listExpected };
 
 function nodesOf({ name, address, ...settings }: NodeSettings, path: string): field.Parsed<readonly Node[]> {
   if (name === null && address === null)

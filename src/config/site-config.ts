@@ -37,6 +37,11 @@ export interface StageConfig {
   readonly keepReleases?: number;
   /** The machines that serve the site, each a host name or an object. */
   readonly nodes?: readonly (string | NodeConfig)[];
+  /**
+   * Machines that hold a copy of the lock, in deployTo, and nothing else: with one, two nodes of which one is dead can
+   * still be deployed to.
+   */
+  readonly witnesses?: readonly (string | NodeConfig)[];
   /** The load balancers in front of the nodes, by name; all are told, and all must agree. */
   readonly balancers?: Readonly<Record<string, BalancerConfig>>;
   /** The order in which nodes change: the name of a strategy, or an object of its name and options. */

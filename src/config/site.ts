@@ -87,6 +87,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   assets: settings.assets,
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
+  witnesses: settings.witnesses.flat(),
   balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),
   strategy: settings.strategy,
   servingMin: countOf(settings.servingMin, settings.nodes.flat().length, 'up'),

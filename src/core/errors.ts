@@ -193,6 +193,25 @@ const catalogue = {
     message: (d: { node: string }) => `Another run took the lock on ${d.node} at the same moment.`,
     hint: () => 'wait for it to end.',
   },
+  NO_QUORUM: {
+    message: (d: { held: number; voters: number; missing: readonly string[] }) =>
+      `Only ${d.held} of ${d.voters} machines could be locked, and more than half must be: ${list(d.missing)} could not.`,
+    hint: (d: { flag: string }) =>
+      `${d.flag} goes on all the same, and is written to the history: be sure that no other run is under way. Witnesses in the config prevent this.`,
+  },
+  TOO_MANY_UNREACHABLE: {
+    message: (d: { nodes: readonly string[]; failuresMax: number; reasons: readonly string[] }) =>
+      [
+        `${list(d.nodes)} cannot be reached, and failuresMax lets ${count(d.failuresMax, 'node')} be left out:`,
+        ...d.reasons.map((reason) => `  ${reason}`),
+      ].join('\n'),
+    hint: (d: { nodes: readonly string[] }) => `mend them first, or say --failures-max ${d.nodes.length}.`,
+  },
+  FLEET_MIXED: {
+    message: (d: { releases: readonly string[] }) =>
+      `There is no one live release to bring others to: as many nodes run ${list(d.releases)}.`,
+    hint: () => 'say which: sluice sync --to RELEASE; or bring all to one by a deploy or a rollback.',
+  },
   NODE_BUSY: {
     message: (d: { node: string }) =>
       `A command that an earlier run began is still under way on ${d.node}, and must end first.`,
@@ -258,6 +277,11 @@ const catalogue = {
     message: (d: { node: string; expected: string; got: string }) =>
       `${d.node} received other bytes than were sent: digest ${d.got}, expected ${d.expected}.`,
     hint: () => 'the half-made release was removed there.',
+  },
+  SPOOL_FAILED: {
+    message: (d: { file: string; reason: string }) =>
+      `${d.file} on this machine could not be written: ${d.reason}`,
+    hint: () => null,
   },
   RELEASE_ABSENT: {
     message: (d: { release: string; nodes: readonly string[] }) =>

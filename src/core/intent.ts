@@ -7,7 +7,7 @@ import { isReleaseId, isRevision, type Release, type ReleaseId } from './release
  * on or go back, from any machine.
  */
 export interface RunIntent {
-  readonly purpose: 'deploy' | 'rollback';
+  readonly purpose: 'deploy' | 'rollback' | 'sync';
   /** What was asked for, such as a branch. */
   readonly wanted: string;
   readonly release: Release;
@@ -26,7 +26,7 @@ export function parseIntent(value: unknown): RunIntent | null {
   const { purpose, wanted, nodes, onceAs } = value;
   const release = parseRelease(value.release);
   const before = parseBefore(value.before);
-  if (purpose !== 'deploy' && purpose !== 'rollback') return null;
+  if (purpose !== 'deploy' && purpose !== 'rollback' && purpose !== 'sync') return null;
   if (typeof wanted !== 'string' || !release || !before || !isTextList(nodes)) return null;
   if (typeof onceAs !== 'string' || !isReleaseId(onceAs)) return null;
   return { purpose, wanted, release, nodes, before, onceAs };

@@ -6,9 +6,18 @@ import type { BalancerName } from './site.ts';
 /** What was read of a site at one moment: from each node, and from each balancer. Plain data. */
 export interface Observation {
   readonly nodes: Readonly<Record<NodeName, NodeState>>;
+  readonly witnesses: readonly WitnessState[];
   readonly balancers: readonly BalancerState[];
   /** One entry for each server that a balancer has for a node: a node may have several, or none. */
   readonly servers: readonly ServerState[];
+}
+
+/** A machine that only votes on who holds the lock. */
+export interface WitnessState {
+  readonly name: string;
+  /** Null if it answered. */
+  readonly unreachable: string | null;
+  readonly lock: LockState | null;
 }
 
 export interface NodeState {
@@ -113,6 +122,13 @@ export const nodeState = (observed: Observation, node: NodeName): NodeState => {
   if (!state) throw new RangeError(`no node ${node} was observed`);
   return state;
 };
+
+/** Every lock that was read, with the machine that it stands on: a node, or a witness. */
+export const locksIn = ({
+  nodes,
+  witnesses,
+}: Observation): readonly { readonly node: NodeName; readonly lock: LockState }[] =>
+  [...Object.values(nodes), ...witnesses].flatMap(({ name, lock }) => (lock ? [{ node: name, lock }] : []));
 
 export const liveRelease = (state: NodeState): ReleaseId | null =>
   state.current.kind === 'release' ? state.current.id : null;

@@ -1,4 +1,4 @@
-import type { HookPhase, HookPoint, HookSpec } from './hook.ts';
+import { type HookPhase, type HookPoint, type HookSpec, hookPhases } from './hook.ts';
 import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
 import {
@@ -14,6 +14,7 @@ import { prove } from './proof.ts';
 import type { Site } from './site.ts';
 import { holdMark, type Step, type StepKind, type StepOf } from './step.ts';
 import type { Strategy } from './strategy.ts';
+import { holderOf } from './sync.ts';
 import type { Target } from './target.ts';
 
 /** All that a run will do, in order: made, proved and shown before anything is touched. Plain data. */
@@ -36,7 +37,7 @@ export interface PlannedStep {
 }
 
 /** Why a plan is made: it decides which hooks stand around it, and whether old releases are removed at the end. */
-export type Purpose = 'deploy' | 'rollback' | 'recovery';
+export type Purpose = 'deploy' | 'rollback' | 'sync' | 'recovery';
 
 export interface PlanInput {
   readonly site: Site;
@@ -95,17 +96,28 @@ const isOver = (observed: Observation, { name, onceAs }: StepOf<'hold'>): boolea
 
 function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const { purpose, target } = input;
-  const { release, nodes } = target;
+  const { nodes } = target;
   const prepares = chosen.some(({ kind }) => kind === 'prepare');
-  const builds: readonly Step[] = prepares ? [{ kind: 'build', nodes, release }] : [];
+  const builds = prepares ? artifactSteps(input) : [];
   const removes = purpose === 'deploy' ? cleanup(input) : [];
   const hooks = hookPlaces(input);
   // A run that died between preparing and its hooks left them to the one that goes on.
   const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
-    step.kind === 'hook' || step.kind === 'hold' ? [step] : hooks.around(step.kind, step.nodes, [step]),
+    isHookPhase(step.kind) ? hooks.around(step.kind, step.nodes, [step]) : [step],
   );
-  return purpose === 'recovery' ? steps : hooks.around(purpose, nodes, [...missed, ...steps]);
+  return purpose === 'deploy' || purpose === 'rollback'
+    ? hooks.around(purpose, nodes, [...missed, ...steps])
+    : steps;
+}
+
+const isHookPhase = (kind: StepKind): kind is StepKind & HookPhase =>
+  (hookPhases as readonly string[]).includes(kind);
+
+/** A release is built once for the fleet: nodes that come later get the bytes of one that has it. */
+function artifactSteps({ purpose, observed, target: { release, nodes } }: PlanInput): readonly Step[] {
+  const from = purpose === 'sync' ? holderOf(observed, release.id) : null;
+  return [from === null ? { kind: 'build', nodes, release } : { kind: 'fetch', nodes, from, release }];
 }
 
 /**
@@ -146,7 +158,7 @@ interface HookPlaces {
 
 /**
  * A hook that runs once stands at the first place of its point in the whole plan, and not at all once it is done for
- * the release, or on the way back. One that was cut off stands where it began, to say so.
+ * the release, on the way back, or for nodes that come later. One that was cut off stands where it began, to say so.
  */
 function hookPlaces({ site, purpose, observed, target }: PlanInput): HookPlaces {
   const { release, onceAs = release.id } = target;
@@ -156,7 +168,7 @@ function hookPlaces({ site, purpose, observed, target }: PlanInput): HookPlaces 
   const seen = new Set(marks.filter(({ state }) => state === 'done').map(({ hook }) => hook));
   const nodesOf = (hook: HookSpec, nodes: readonly NodeName[]): readonly NodeName[] => {
     if (!runsOnce(hook)) return hookNodes(site, hook, nodes);
-    if (seen.has(hook.name) || purpose === 'recovery') return [];
+    if (seen.has(hook.name) || !['deploy', 'rollback'].includes(purpose)) return [];
     const begun = marks.find((mark) => mark.hook === hook.name)?.node;
     return begun ? [begun] : hookNodes(site, hook, nodes);
   };

@@ -9,6 +9,7 @@ export const predict = (observed: Observation, step: Step): Observation =>
 
 const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<K>) => Observation } = {
   build: (observed) => observed,
+  fetch: (observed) => observed,
   hook: (observed) => observed,
   hold: (observed) => observed,
   prepare: (observed, { nodes, release }) => withNodes(observed, nodes, (node) => withRelease(node, release)),

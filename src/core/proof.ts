@@ -167,10 +167,16 @@ const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
     ? [`it would bring the assets of release ${step.release.id} after a node serves its pages`]
     : [];
 
+const wholeBeforeFetched: Promise = (step, { before }) =>
+  step.kind === 'fetch' && !hasComplete(nodeState(before, step.from), step.release.id)
+    ? [`${step.from} does not have release ${step.release.id}, whole`]
+    : [];
+
 const promises: readonly Promise[] = [
   floor,
   noSpilledRequest,
   wholeBeforeLive,
+  wholeBeforeFetched,
   proofBeforeTraffic,
   blastRadius,
   wayBack,

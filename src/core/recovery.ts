@@ -116,7 +116,7 @@ const isOut = (observed: Observation, name: NodeName, before: Before): boolean =
 };
 
 /** As many nodes at a time as may leave without going below the floor; at least one, which the proof then judges. */
-function withinFloor(
+export function withinFloor(
   observed: Observation,
   names: readonly NodeName[],
   servingMin: number,

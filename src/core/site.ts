@@ -26,6 +26,8 @@ export interface Site {
   /** Complete releases kept on each node, the live one and the one before among them; at least 2. */
   readonly keepReleases: number;
   readonly nodes: readonly Node[];
+  /** Machines that only vote on who holds the lock. */
+  readonly witnesses: readonly Node[];
   readonly balancers: readonly BalancerSettings[];
   readonly strategy: StrategySettings;
   /** The capacity floor, resolved to a count of nodes. */

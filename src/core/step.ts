@@ -6,6 +6,13 @@ import type { Target } from './target.ts';
 /** One act of a plan: plain data, the same after JSON. Each kind may run twice without harm. */
 export type Step =
   | { readonly kind: 'build'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  | {
+      readonly kind: 'fetch';
+      readonly nodes: readonly NodeName[];
+      /** The node that packs it. */
+      readonly from: NodeName;
+      readonly release: Release;
+    }
   | { readonly kind: 'prepare'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'drain'; readonly nodes: readonly NodeName[] }
   | { readonly kind: 'activate'; readonly nodes: readonly NodeName[]; readonly release: Release }

@@ -12,7 +12,16 @@ import { type Coping, type Decision, executeRecovery, type Stop } from './execut
 import { renewLocks } from './lock.ts';
 import { observe } from './observe.ts';
 import type { RunRequest } from './propose.ts';
-import { emit, expected, fenceFor, type NodeFailure, onNode, type Run, withoutLocks } from './run.ts';
+import {
+  emit,
+  expected,
+  fenceFor,
+  type NodeFailure,
+  onNode,
+  presentNodes,
+  type Run,
+  withoutLocks,
+} from './run.ts';
 import { patienceMs } from './settle.ts';
 import { executeStep } from './steps/index.ts';
 
@@ -49,8 +58,8 @@ const neverMended: readonly ErrorCode[] = [
 const isOfSomeNodes = (step: Step, failures: readonly NodeFailure[]): boolean =>
   failures.every(({ node }) => node !== null) && !(step.kind === 'hook' && step.once);
 
-const isWithinBudget = ({ leftOut, site }: Run, failures: readonly NodeFailure[]): boolean =>
-  leftOut.size + failures.length <= site.failuresMax;
+const isWithinBudget = ({ leftOut, skipped, site }: Run, failures: readonly NodeFailure[]): boolean =>
+  skipped.length + leftOut.size + failures.length <= site.failuresMax;
 
 /** A release that is not yet shown to work anywhere is not put on other nodes while it is what may have failed. */
 function isReleaseShown(
@@ -110,7 +119,7 @@ export async function comeBack(
 const policyAfter = ({ left, policy }: Stop, { site }: Run): OnFailure =>
   left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
 
-const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook', 'hold'].includes(kind);
+const changesNodes = ({ kind }: Step): boolean => !['fetch', 'cleanup', 'hook', 'hold'].includes(kind);
 
 /** Returns the nodes that did not come back; all of them if there is no way. */
 async function recover(
@@ -138,11 +147,12 @@ async function recover(
 }
 
 /** What cannot be read is looked at again for a moment: it may just restart. */
-export async function observePatiently({ site, ports }: Run): Promise<Observation> {
+export async function observePatiently({ site, ports, skipped }: Run): Promise<Observation> {
   const deadlineMs = ports.clock.nowMs() + patienceMs;
   for (;;) {
     const observed = await observe(site, ports);
-    const all = [...Object.values(observed.nodes), ...observed.balancers];
+    const nodes = Object.values(observed.nodes).filter(({ name }) => !skipped.includes(name));
+    const all = [...nodes, ...observed.balancers];
     const isWhole = all.every(({ unreachable }) => unreachable === null);
     if (isWhole || ports.clock.nowMs() >= deadlineMs) return observed;
     await ports.clock.sleep(250);
@@ -160,7 +170,7 @@ async function writeDown(run: Run): Promise<void> {
 
 /** Notices of a failure go out whatever happens, once what can be is put back; one that fails as well is a warning. */
 async function failedHooks(run: Run): Promise<void> {
-  const all = run.site.nodes.map((node) => node.name);
+  const all = presentNodes(run).map((node) => node.name);
   for (const hook of run.site.hooks.filter(({ point }) => point === 'failed')) {
     const nodes = hookNodes(run.site, hook, all);
     const { name, point } = hook;

@@ -1,9 +1,11 @@
 import type { Report } from '../core/event.ts';
 import type { RunIntent } from '../core/intent.ts';
+import type { NodeName } from '../core/node.ts';
 import { hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { recovery } from '../core/recovery.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
-import { deployTarget, namedNodes, newTarget, rollbackTarget, type Target } from '../core/target.ts';
+import { bringingUp, syncTarget } from '../core/sync.ts';
+import { deployTarget, newTarget, rollbackTarget, type Target } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
 import {
@@ -15,6 +17,7 @@ import {
   type Proposal,
   proposeFrom,
   type RunRequest,
+  type Seen,
   type TakenOver,
 } from './propose.ts';
 
@@ -30,6 +33,10 @@ export const deploy = (request: DeployRequest, ports: Ports): Promise<Report> =>
 /** Brings an earlier release live again: `to`, or the newest good one before the live one. */
 export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...rollingBack(request, ports) }, ports);
+
+/** Brings nodes that are behind, new or built anew to the live release of the others, or to `to`. */
+export const sync = (request: RollbackRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...syncing(request, ports) }, ports);
 
 /** Finishes what a run that died had begun. What is done is not done again. */
 export const resume = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
@@ -53,8 +60,7 @@ export const proposeRollback = async (request: RollbackRequest, ports: Ports): P
 const deploying = (request: DeployRequest, ports: Ports): Intent => ({
   command: 'deploy',
   resolve: () => ports.source.resolve(request.ref, request.signal),
-  aim: (observed, revision) => {
-    const nodes = namedNodes(request.site.nodes, request.nodes);
+  aim: ({ observed, nodes, revision }) => {
     // The revision is what this intent's own `resolve` gave.
     const target = deployTarget(observed, nodes, revision as Revision, ports.clock.nowMs());
     return forward(request, ports, { purpose: 'deploy', wanted: request.ref, target });
@@ -64,8 +70,8 @@ const deploying = (request: DeployRequest, ports: Ports): Intent => ({
 const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
   command: 'rollback',
   resolve: noRevision,
-  aim: (observed) => {
-    const target = rollbackTarget(observed, namedNodes(request.site.nodes, request.nodes), request.to);
+  aim: ({ observed, nodes }) => {
+    const target = rollbackTarget(observed, nodes, request.to);
     return forward(request, ports, {
       purpose: 'rollback',
       wanted: request.to ?? 'to the release before',
@@ -74,18 +80,28 @@ const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
   },
 });
 
+const syncing = (request: RollbackRequest, ports: Ports): Intent => ({
+  command: 'sync',
+  resolve: noRevision,
+  aim: ({ observed, nodes }) => {
+    const target = syncTarget(observed, nodes, request.to);
+    const wanted = `to ${target.release.id}`;
+    return forward(request, ports, { purpose: 'sync', wanted, target });
+  },
+});
+
 const resuming = (request: TakeOverRequest, ports: Ports): Intent => ({
   command: 'resume',
   resolve: noRevision,
-  aim: (observed) => goingOn(request, ports, { observed, takesOver: deadRun(observed, request.force) }),
+  aim: (seen) => goingOn(request, ports, { ...seen, takesOver: deadRun(seen.observed, request.force) }),
 });
 
 const promoting = (request: RunRequest, ports: Ports): Intent => ({
   command: 'promote',
   resolve: noRevision,
-  aim: (observed) => {
-    const { held, ...takesOver } = heldRun(observed);
-    return { ...goingOn(request, ports, { observed, takesOver }), promotes: held.hold };
+  aim: (seen) => {
+    const { held, ...takesOver } = heldRun(seen.observed);
+    return { ...goingOn(request, ports, { ...seen, takesOver }), promotes: held.hold };
   },
 });
 
@@ -93,9 +109,9 @@ const promoting = (request: RunRequest, ports: Ports): Intent => ({
 function goingOn(
   request: RunRequest,
   ports: Ports,
-  { observed, takesOver }: { readonly observed: Observation; readonly takesOver: TakenOver },
+  { observed, nodes, takesOver }: Seen & { readonly takesOver: TakenOver },
 ): Aim {
-  const { intent } = takesOver;
+  const intent = on(nodes, takesOver.intent);
   const { purpose, wanted, before } = intent;
   const target = resumeTarget(observed, intent, ports);
   return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
@@ -104,9 +120,9 @@ function goingOn(
 const aborting = ({ site, force }: TakeOverRequest): Intent => ({
   command: 'abort',
   resolve: noRevision,
-  aim: (observed) => {
+  aim: ({ observed, nodes: present }) => {
     const takesOver = abandonedRun(observed, force);
-    const { wanted, release, nodes, before } = takesOver.intent;
+    const { wanted, release, nodes, before } = on(present, takesOver.intent);
     return {
       purpose: 'recovery',
       wanted,
@@ -118,6 +134,12 @@ const aborting = ({ site, force }: TakeOverRequest): Intent => ({
       logLine: null,
     };
   },
+});
+
+/** The part of it that can be reached. */
+const on = (present: readonly NodeName[], intent: RunIntent): RunIntent => ({
+  ...intent,
+  nodes: intent.nodes.filter((name) => present.includes(name)),
 });
 
 const noRevision = (): Promise<null> => Promise.resolve(null);
@@ -132,25 +154,30 @@ function resumeTarget(
   ports: Ports,
 ): Target {
   const whole = nodes.every((name) => hasComplete(nodeState(observed, name), release.id));
-  if (whole || purpose === 'rollback') return { release, nodes, onceAs };
+  if (whole || purpose !== 'deploy') return { release, nodes, onceAs };
   return { ...newTarget(observed, nodes, release.revision, ports.clock.nowMs()), onceAs };
 }
 
 const logLines: {
-  readonly [P in RunIntent['purpose']]: (aim: Pick<Aim, 'wanted' | 'target'>, operator: string) => string;
+  readonly [P in RunIntent['purpose']]: (
+    aim: Pick<Aim, 'wanted' | 'target'>,
+    operator: string,
+  ) => string | null;
 } = {
   deploy: ({ wanted, target: { release } }, operator) =>
     `Branch ${wanted} (at ${release.revision}) deployed as release ${release.id} by ${operator}`,
   rollback: ({ target: { release } }, operator) => `${operator} rolled back to release ${release.id}`,
+  // What the others' logs say was live is so already.
+  sync: () => null,
 };
 
 const forward = (
-  { strategy }: RunRequest,
+  { strategy, site }: RunRequest,
   { operator }: Ports,
   aim: Pick<Aim, 'wanted' | 'target'> & { readonly purpose: RunIntent['purpose'] },
 ): Aim => ({
   ...aim,
-  strategy,
+  strategy: aim.purpose === 'sync' ? bringingUp(site.servingMin) : strategy,
   before: null,
   takesOver: null,
   promotes: null,

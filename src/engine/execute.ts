@@ -5,7 +5,7 @@ import { predict } from '../core/predict.ts';
 import type { OnFailure } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
 import { lossAfterSleep } from './lock.ts';
-import { emit, interruption, type NodeFailure, type Run, textOf, together } from './run.ts';
+import { emit, interruption, type NodeFailure, presentNodes, type Run, textOf, together } from './run.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Why a plan ended before its last step. */
@@ -96,7 +96,9 @@ function nodesFor(step: Step, run: Run): readonly NodeName[] {
   const nodes = step.nodes.filter((node) => !run.leftOut.has(node));
   if (nodes.length > 0 || step.kind !== 'hook' || !step.once) return nodes;
   const hook = run.site.hooks.find(({ name }) => name === step.hook);
-  const others = run.site.nodes.map(({ name }) => name).filter((name) => !run.leftOut.has(name));
+  const others = presentNodes(run)
+    .map(({ name }) => name)
+    .filter((name) => !run.leftOut.has(name));
   const standIn = hook ? hookNodes(run.site, hook, others) : [];
   return standIn.length > 0 ? standIn : step.nodes;
 }

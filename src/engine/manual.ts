@@ -13,7 +13,17 @@ import { guardFloor } from './floor.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
-import { emit, expected, fenceFor, newRun, newRunId, onHeld, type Run, together } from './run.ts';
+import {
+  emit,
+  expected,
+  fenceFor,
+  newRun,
+  newRunId,
+  onHeld,
+  presentNodes,
+  type Run,
+  together,
+} from './run.ts';
 import { awaitDrained, beginDrain } from './settle.ts';
 
 export interface ManualRequest {
@@ -34,19 +44,33 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
   const first = await observe(site, ports, request.signal);
   refuseLocked(first);
   if (request.to === 'in') refuseUnfit(site, only(first, nodes));
-  const voters = reachablePart(site, first, request.force);
+  const present = site.nodes.filter(({ name }) => nodeState(first, name).unreachable === null);
+  if (present.length === 0) refuseUnfit(site, first);
   const unknown = nodes.filter((node) => serversOf(first, node).length === 0);
   if (unknown.length > 0) throw failure('NODE_UNBALANCED', { nodes: unknown });
   if (request.to === 'out' && !request.force) guardFloor(nodes, site.servingMin, first);
   const id = newRunId(ports);
   const reason = `${request.to === 'in' ? 'enable' : 'drain'} ${nodes.join(', ')} by hand`;
   const warn = (text: string): void => emit(ports, { type: 'note', level: 'warning', text });
-  const locked = await takeLock({ site: voters, ports, run: id, reason, intent: null, from: {}, warn });
-  const read = assemble(locked, await observeBalancers(ports));
+  const { states, voters, minority } = await takeLock({
+    site,
+    ports,
+    run: id,
+    reason,
+    intent: null,
+    nodes: present,
+    from: [],
+    withoutQuorum: request.force,
+    quorumFlag: '--force',
+    warn,
+  });
+  if (minority) warn(`The lock was held by ${minority} of those that vote, by the operator's word.`);
+  const read = assemble(states, await observeBalancers(ports));
   const observed = { ...read, nodes: { ...first.nodes, ...read.nodes } };
   const lost = new AbortController();
   const signal = AbortSignal.any([request.signal, lost.signal]);
-  const run = newRun({ id, site: voters, ports, release: noRelease, signal, observed });
+  const skipped = site.nodes.filter((node) => !present.includes(node)).map(({ name }) => name);
+  const run = newRun({ id, site, ports, voters, skipped, release: noRelease, signal, observed });
   const keeping = keepLock(run, (error) => lost.abort(error));
   try {
     const error = await rotate(run, nodes, request);
@@ -75,7 +99,7 @@ async function rotate(
 
 /** What an earlier run had out is from now on the operator's. A node that is ill keeps its record. */
 async function handOver(run: Run, nodes: readonly NodeName[]): Promise<void> {
-  const able = run.site.nodes.filter(({ name }) => nodes.includes(name));
+  const able = presentNodes(run).filter(({ name }) => nodes.includes(name));
   await Promise.allSettled(able.map((node) => onHeld(run, node, note(fenceFor(run, node.name), []))));
 }
 
@@ -84,16 +108,6 @@ const only = (observed: Observation, nodes: readonly NodeName[]): Observation =>
   ...observed,
   nodes: Object.fromEntries(Object.entries(observed.nodes).filter(([name]) => nodes.includes(name))),
 });
-
-/** The nodes whose lock can be taken: more than half of them, so that no other run can have it too. */
-function reachablePart(site: Site, observed: Observation, force: boolean): Site {
-  const nodes = site.nodes.filter(({ name }) => nodeState(observed, name).unreachable === null);
-  if (nodes.length * 2 > site.nodes.length || force) return { ...site, nodes };
-  const problems = Object.values(observed.nodes).flatMap(({ unreachable }) => unreachable ?? []);
-  throw failure('PREFLIGHT', {
-    problems: [...problems, 'Most nodes cannot be locked; --force goes on all the same.'],
-  });
-}
 
 /** Work by hand brings no release. */
 const noRelease = { id: '', revision: '' } as unknown as Release;

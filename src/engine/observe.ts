@@ -5,14 +5,18 @@ import type { BalancerState, NodeState, Observation } from '../core/observation.
 import type { Site } from '../core/site.ts';
 import type { Balancer, BalancerView, Ports } from '../ports.ts';
 import { onNode } from './run.ts';
+import { witnessesOf } from './witnesses.ts';
 
 /** Reads the whole site, all nodes and balancers at the same time. What cannot be read says why; it never rejects for that. */
 export async function observe(site: Site, ports: Ports, signal?: AbortSignal): Promise<Observation> {
-  const [nodes, view] = await Promise.all([
-    Promise.all(site.nodes.map((node) => readNode(site, ports, node, signal))),
+  const read = (nodes: readonly Node[]): Promise<readonly NodeState[]> =>
+    Promise.all(nodes.map((node) => readNode(site, ports, node, signal)));
+  const [nodes, witnesses, view] = await Promise.all([
+    read(site.nodes),
+    read(witnessesOf(site, ports)),
     observeBalancers(ports, signal),
   ]);
-  return assemble(nodes, view);
+  return { ...assemble(nodes, view), witnesses };
 }
 
 /** What happened and what to do next, where only one sentence is kept. */
@@ -20,6 +24,7 @@ const inFull = ({ message, hint }: DeployError): string => (hint === null ? mess
 
 export const assemble = (nodes: readonly NodeState[], view: BalancerView): Observation => ({
   nodes: Object.fromEntries(nodes.map((node) => [node.name, { ...node, drained: stillOut(node, view) }])),
+  witnesses: [],
   balancers: view.members,
   servers: view.servers,
 });

@@ -2,7 +2,7 @@ import { type DeployError, failure, isDeployError, list } from '../core/errors.t
 import type { Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
-import { type Held, liveRelease, type Observation, releaseOn } from '../core/observation.ts';
+import { type Held, liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Ports } from '../ports.ts';
@@ -12,8 +12,8 @@ import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
-import { type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
-import { emit, expected, newRun, newRunId, type Run, textOf, together } from './run.ts';
+import { behindOf, type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
+import { emit, expected, newRun, newRunId, presentNodes, type Run, textOf, together } from './run.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
 export async function perform(request: RunRequest & Intent, ports: Ports): Promise<Report> {
@@ -56,6 +56,12 @@ async function agree(request: RunRequest & Intent, ports: Ports): Promise<Propos
     const proposed = await proposeFrom(request, ports);
     const { plan } = proposed.proposal;
     emit(ports, { type: 'planned', plan });
+    for (const node of proposed.skipped)
+      emit(ports, {
+        type: 'note',
+        level: 'warning',
+        text: `${node} cannot be reached: it is left out, and stays behind.`,
+      });
     for (const text of plan.warnings) emit(ports, { type: 'note', level: 'warning', text });
     if (plan.steps.length === 0 && !proposed.aim.takesOver) return proposed;
     return (await request.confirm(proposed.proposal)) ? proposed : 'refused';
@@ -79,19 +85,39 @@ interface Agreed extends Proposed {
 
 async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agreed): Promise<Ended> {
   const { site } = request;
-  const { id, proposal, aim, warnings } = agreed;
+  const { id, proposal, aim, skipped, warnings } = agreed;
   const { release } = aim.target;
   const before = aim.before ?? releasesOn(proposal.observed);
   const reason = `${request.command} ${aim.wanted} as ${release.id}`;
   const intent = intentOf(aim, before);
-  const from = aim.takesOver?.runs ?? {};
+  const from = aim.takesOver?.runs ?? [];
   const warn = (text: string): void => void warnings.push(text);
-  const nodes = await takeLock({ site, ports, run: id, reason, intent, from, warn });
-  emit(ports, { type: 'locked', nodes: nodes.map(({ name }) => name) });
+  const nodes = presentNodes({ site, skipped });
+  const { withoutQuorum } = request;
+  const locking = { site, ports, run: id, reason, intent, nodes, from, withoutQuorum, warn };
+  const { states, voters, minority } = await takeLock({ ...locking, quorumFlag: '--without-quorum' });
+  emit(ports, { type: 'locked', nodes: states.map(({ name }) => name) });
   const lost = new AbortController();
-  const observed = assemble(nodes, await observeBalancers(ports));
+  const nodeStates = site.nodes.map(
+    ({ name }) => states.find((state) => state.name === name) ?? nodeState(proposal.observed, name),
+  );
+  const observed = assemble(nodeStates, await observeBalancers(ports));
   const signal = AbortSignal.any([request.signal, lost.signal]);
-  const run = newRun({ id, site, ports, release, observed, signal, promotes: aim.promotes });
+  const run = newRun({
+    id,
+    site,
+    ports,
+    voters,
+    minority,
+    skipped,
+    release,
+    observed,
+    signal,
+    promotes: aim.promotes,
+  });
+  run.warnings.push(...warnings.splice(0));
+  if (minority)
+    run.warnings.push(`The lock was held by ${minority} of those that vote, by the operator's word.`);
   const keeping = keepLock(run, (error) => lost.abort(error));
   try {
     const plan = await planUnderLock(run, agreed);
@@ -128,9 +154,11 @@ const releasesOn = (observed: Observation): Before =>
  */
 async function planUnderLock(run: Run, { proposal, aim, warnings }: Agreed): Promise<Plan> {
   try {
-    refuseUnfit(run.site, run.observed);
+    refuseUnfit(run.site, run.observed, { skipped: run.skipped });
     const plan = planFor(run.site, run.observed, aim);
-    const same = JSON.stringify(plan.steps) === JSON.stringify(proposal.plan.steps);
+    const same =
+      JSON.stringify(plan.steps) === JSON.stringify(proposal.plan.steps) &&
+      JSON.stringify(releasesOn(run.observed)) === JSON.stringify(releasesOn(proposal.observed));
     if (!same && !aim.takesOver) throw failure('SITE_CHANGED', {});
     return plan;
   } catch (error) {
@@ -171,7 +199,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     ...verdict,
     failure: stop && textOf(stop.error),
     warnings: [...run.warnings, ...lockWarnings],
-    behind: [...run.leftOut.keys()],
+    behind: behindOf(run),
     nodes: reportNodes(request.site, last, run),
   };
 }

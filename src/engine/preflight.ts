@@ -1,7 +1,7 @@
 import { setUp } from '../commands/setup.ts';
 import { failure } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
-import { isServing, type LockState, liveRelease, type Observation, serversOf } from '../core/observation.ts';
+import { isServing, liveRelease, locksIn, type Observation, serversOf } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
 import { onNode } from './run.ts';
@@ -14,8 +14,8 @@ export interface Preflight {
 }
 
 /** What an observation says against changing the site. Pure. */
-export function preflight(site: Site, observed: Observation): Preflight {
-  const nodes = Object.values(observed.nodes);
+export function preflight(site: Site, observed: Observation, skipped: readonly NodeName[] = []): Preflight {
+  const nodes = Object.values(observed.nodes).filter(({ name }) => !skipped.includes(name));
   const unserved =
     observed.balancers.length === 0
       ? []
@@ -38,28 +38,28 @@ const rotationText = (observed: Observation, node: NodeName): string =>
     .map(({ server, rotation, health }) => `${server} is ${rotation} and ${health}`)
     .join(', ') || 'no balancer has it';
 
-/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. `takesOver` names runs whose locks are no obstacle. */
-export function refuseUnfit(site: Site, observed: Observation, takesOver: readonly string[] = []): void {
+export interface Excused {
+  /** Runs whose locks are no obstacle. */
+  readonly takesOver?: readonly string[];
+  /** Nodes that are left out. */
+  readonly skipped?: readonly NodeName[];
+}
+
+/** Throws `LOCKED` or `PREFLIGHT` if the site must not be changed now. */
+export function refuseUnfit(
+  site: Site,
+  observed: Observation,
+  { takesOver = [], skipped = [] }: Excused = {},
+): void {
   refuseLocked(observed, takesOver);
-  const { problems } = preflight(site, observed);
+  const { problems } = preflight(site, observed, skipped);
   if (problems.length > 0) throw failure('PREFLIGHT', { problems });
 }
 
 /** Throws `LOCKED` if a run that is not among `takesOver` holds a node. */
 export function refuseLocked(observed: Observation, takesOver: readonly string[] = []): void {
-  const held = heldLock(observed, takesOver);
+  const held = locksIn(observed).find(({ lock }) => !takesOver.includes(lock.run));
   if (held) throw failure('LOCKED', held);
-}
-
-/** A lock on some node that none of the `allowed` runs holds. */
-function heldLock(
-  observed: Observation,
-  allowed: readonly string[],
-): { readonly node: NodeName; readonly lock: LockState } | null {
-  for (const { name, lock } of Object.values(observed.nodes)) {
-    if (lock && !allowed.includes(lock.run)) return { node: name, lock };
-  }
-  return null;
 }
 
 /** Makes the directories of an empty `deployTo` on every node. What is there stays as it is. */

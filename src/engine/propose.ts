@@ -4,8 +4,8 @@ import type { Before, RunIntent } from '../core/intent.ts';
 import type { NodeName } from '../core/node.ts';
 import {
   type Held,
-  type LockState,
   liveRelease,
+  locksIn,
   nodeState,
   type Observation,
   releaseOn,
@@ -14,7 +14,7 @@ import { makePlan, type Plan, type Purpose } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import type { Target } from '../core/target.ts';
+import { namedNodes, type Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
@@ -27,6 +27,10 @@ export interface RunRequest {
   readonly strategy: Strategy;
   /** The nodes that change; null: all. Lock and floor are the whole stage's in any case. */
   readonly nodes: readonly NodeName[] | null;
+  /** Leaves nodes out that cannot be reached, as many as `failuresMax` lets. */
+  readonly skipUnreachable: boolean;
+  /** Goes on although most of those that vote on the lock cannot be reached. */
+  readonly withoutQuorum: boolean;
   /** Aborted with the reason `SIGINT` or `SIGTERM`. */
   readonly signal: AbortSignal;
   /** Asked once the plan is proved, before anything is touched. False: the run ends as refused. */
@@ -50,8 +54,15 @@ export interface Intent {
   readonly command: RunCommand;
   /** Begins at once, beside the observation. Rejects with `REF_UNKNOWN` or `SOURCE_UNREACHABLE`. */
   readonly resolve: () => Promise<Revision | null>;
-  /** Where the run leads from here. Throws if there is no way. */
-  readonly aim: (observed: Observation, revision: Revision | null) => Aim;
+  /** Where the run leads from here, on the nodes that were asked for. Throws if there is no way. */
+  readonly aim: (seen: Seen) => Aim;
+}
+
+export interface Seen {
+  readonly observed: Observation;
+  /** Those that were asked for and can be reached. */
+  readonly nodes: readonly NodeName[];
+  readonly revision: Revision | null;
 }
 
 /** Where a run leads, and how it is told. */
@@ -74,13 +85,15 @@ export interface Aim {
 /** What a run that died left: it may have been taking over from another that died. */
 export interface TakenOver {
   readonly intent: RunIntent;
-  /** For each node that is locked, the run that holds it. */
-  readonly runs: Readonly<Record<NodeName, string>>;
+  /** All that hold a lock. */
+  readonly runs: readonly string[];
 }
 
 export interface Proposed {
   readonly proposal: Proposal;
   readonly aim: Aim;
+  /** Nodes that cannot be reached, and are left out. */
+  readonly skipped: readonly NodeName[];
 }
 
 /** Observes the site and resolves the revision at the same time, then plans and proves. Touches nothing. */
@@ -89,14 +102,26 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
     observe(request.site, ports, request.signal),
     request.resolve(),
   );
-  const aim = request.aim(observed, revision);
-  refuseUnfit(request.site, observed, Object.values(aim.takesOver?.runs ?? {}));
+  const { site } = request;
+  const skipped = request.skipUnreachable ? unreachableNodes(site, observed) : [];
+  const present = site.nodes.filter(({ name }) => !skipped.includes(name));
+  const aim = request.aim({ observed, nodes: namedNodes(present, request.nodes), revision });
+  refuseUnfit(site, observed, { takesOver: aim.takesOver?.runs ?? [], skipped });
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
-  if (aim.purpose === 'deploy') await refuseUnfitStorage(request.site, ports, request.signal);
-  const plan = planFor(request.site, observed, aim);
+  if (aim.purpose === 'deploy') await refuseUnfitStorage({ ...site, nodes: present }, ports, request.signal);
+  const plan = planFor(site, observed, aim);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
-  const commands = plan.steps.map(({ step }) => describeStep(step, ports, request.site));
-  return { proposal: { plan, observed, comparison, commands }, aim };
+  const commands = plan.steps.map(({ step }) => describeStep(step, ports, site));
+  return { proposal: { plan, observed, comparison, commands }, aim, skipped };
+}
+
+/** Throws `TOO_MANY_UNREACHABLE` if the site does not let so many be left out. */
+function unreachableNodes({ failuresMax }: Site, observed: Observation): readonly NodeName[] {
+  const lost = Object.values(observed.nodes).filter(({ unreachable }) => unreachable !== null);
+  const nodes = lost.map(({ name }) => name);
+  if (nodes.length <= failuresMax) return nodes;
+  const reasons = lost.map(({ unreachable }) => unreachable ?? '');
+  throw failure('TOO_MANY_UNREACHABLE', { nodes, failuresMax, reasons });
 }
 
 /** Both end before the first failure is thrown: no question goes on behind the caller's back. */
@@ -146,7 +171,7 @@ function newestLive(observed: Observation, nodes: readonly NodeName[]): Revision
  * fresh and not `force`, or `NOT_RESUMABLE`.
  */
 export function abandonedRun(observed: Observation, force: boolean): TakenOver {
-  const locked = lockedNodes(observed);
+  const locked = byLife(observed);
   const [freshest] = locked;
   if (!freshest) throw failure('NOTHING_TO_RESUME', {});
   const { lock } = freshest;
@@ -154,7 +179,7 @@ export function abandonedRun(observed: Observation, force: boolean): TakenOver {
   if (!held && lock.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock });
   const { intent } = lock;
   if (!intent) throw failure('NOT_RESUMABLE', { lock });
-  return { intent, runs: Object.fromEntries(locked.map(({ name, lock }) => [name, lock.run])) };
+  return { intent, runs: [...new Set(locked.map(({ lock }) => lock.run))] };
 }
 
 /** The same of a run that died. Throws also `HELD`: it is for a person to say how that goes on. */
@@ -167,18 +192,14 @@ export function deadRun(observed: Observation, force: boolean): TakenOver {
 /** The same of a run that is held. Throws `NOT_HELD`. */
 export function heldRun(observed: Observation): TakenOver & { readonly held: Held } {
   const held = heldOf(observed);
-  if (!held) throw failure('NOT_HELD', { lock: lockedNodes(observed)[0]?.lock ?? null });
+  if (!held) throw failure('NOT_HELD', { lock: byLife(observed)[0]?.lock ?? null });
   return { ...abandonedRun(observed, false), held };
 }
 
 /** The one that showed last that it lives comes first. */
-const lockedNodes = (
-  observed: Observation,
-): readonly { readonly name: NodeName; readonly lock: LockState }[] =>
-  Object.values(observed.nodes)
-    .flatMap(({ name, lock }) => (lock ? [{ name, lock }] : []))
-    .toSorted((a, b) => a.lock.silentMs - b.lock.silentMs);
+const byLife = (observed: Observation): ReturnType<typeof locksIn> =>
+  locksIn(observed).toSorted((a, b) => a.lock.silentMs - b.lock.silentMs);
 
 /** A node that did not hear of it has the run's lock all the same. */
 const heldOf = (observed: Observation): Held | null =>
-  lockedNodes(observed).find(({ lock }) => lock.held)?.lock.held ?? null;
+  byLife(observed).find(({ lock }) => lock.held)?.lock.held ?? null;

@@ -2,6 +2,7 @@ import type { DeployError, ExitStatus } from '../core/errors.ts';
 import type { NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before } from '../core/intent.ts';
+import type { NodeName } from '../core/node.ts';
 import {
   isHeldOut,
   isServing,
@@ -58,7 +59,7 @@ export function judge(
   { aim, before, stop, recovered, held, first, last, signal }: Facts,
 ): { readonly outcome: Report['outcome']; readonly exit: ExitStatus } {
   const person = { outcome: 'needs a person', exit: 3 } as const;
-  const unread = unreadAtEnd(last);
+  const unread = unreadAtEnd(run, last);
   const reached = aim.target.nodes.filter((node) => !run.leftOut.has(node));
   const missing = Object.keys(first.nodes).filter((node) => isServing(first, node) && !isServing(last, node));
   const left = aim.target.nodes.filter((node) => leftOut(run, last, node));
@@ -75,13 +76,13 @@ export function judge(
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
         ]),
   );
-  const untouched = left.length === 0 && isAs(before, last);
+  const untouched = left.length === 0 && isAs(before, last, run.skipped);
   if (held && (stop?.error.code === 'HELD' || !untouched)) return { outcome: 'held', exit: 4 };
   if (unread.length + left.length + missing.length + wrong.length > 0 || !recovered) return person;
   if (!stop)
-    return run.leftOut.size > 0 ? { outcome: 'done in part', exit: 6 } : { outcome: 'done', exit: 0 };
+    return behindOf(run).length > 0 ? { outcome: 'done in part', exit: 6 } : { outcome: 'done', exit: 0 };
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
-  return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
+  return isAs(before, last, run.skipped) ? { outcome: 'rolled back', exit: 1 } : person;
 }
 
 /** What this run took out and did not put back, though there is something to serve. */
@@ -92,30 +93,43 @@ const leftOut = (run: Run, last: Observation, node: string): boolean =>
   );
 
 /** What nobody knows of the end. */
-const unreadAtEnd = ({ nodes, balancers }: Observation): readonly string[] =>
-  [...Object.values(nodes), ...balancers].flatMap(({ unreachable }) =>
-    unreachable === null ? [] : [`At the end it could not be read: ${unreachable}`],
+const unreadAtEnd = ({ skipped }: Run, { nodes, balancers }: Observation): readonly string[] =>
+  [...Object.values(nodes).filter(({ name }) => !skipped.includes(name)), ...balancers].flatMap(
+    ({ unreachable }) => (unreachable === null ? [] : [`At the end it could not be read: ${unreachable}`]),
   );
 
 /** A run that goes back wants on each node what that had before. */
 const wantedOn = ({ purpose, target }: Aim, before: Before, node: string): ReleaseId | null =>
   purpose === 'recovery' ? (before[node]?.id ?? null) : target.release.id;
 
-const isAs = (before: Before, last: Observation): boolean =>
-  Object.values(last.nodes).every((node) => liveRelease(node) === (before[node.name]?.id ?? null));
+const isAs = (before: Before, last: Observation, skipped: readonly string[]): boolean =>
+  Object.values(last.nodes).every(
+    (node) => skipped.includes(node.name) || liveRelease(node) === (before[node.name]?.id ?? null),
+  );
 
 const signalStatus = (signal: AbortSignal): 130 | 143 => (signal.reason === 'SIGTERM' ? 143 : 130);
 
 /** One line of JSON for `sluice history`. */
 export const historyLine = (
-  { id, release, ports }: Run,
+  run: Run,
   { command, wanted, outcome }: Pick<Intent, 'command'> & Pick<Aim, 'wanted'> & Pick<Report, 'outcome'>,
-): string =>
-  JSON.stringify({
+): string => {
+  const { id, release, ports, minority } = run;
+  const behind = behindOf(run);
+  const remarks = [
+    ...(behind.length > 0 ? [`behind: ${behind.join(' ')}`] : []),
+    ...(minority ? [`without a quorum (${minority})`] : []),
+  ];
+  const what = `${command} ${wanted} (${release.revision.slice(0, 7)}) as ${release.id}`;
+  return JSON.stringify({
     at: isoTime(ports.clock.nowMs()),
     run: id,
-    text: `${command} ${wanted} (${release.revision.slice(0, 7)}) as ${release.id} by ${ports.operator.name}: ${outcome}`,
+    text: [`${what} by ${ports.operator.name}: ${outcome}`, ...remarks].join(', '),
   });
+};
+
+/** Nodes that do not have what the others have, by this run. */
+export const behindOf = ({ skipped, leftOut }: Run): readonly NodeName[] => [...skipped, ...leftOut.keys()];
 
 /** What is so on each node; with a run, also how long that had it out of rotation. */
 export const reportNodes = (site: Site, observed: Observation, run: Run | null): readonly NodeReport[] =>

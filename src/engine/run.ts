@@ -18,6 +18,12 @@ export interface Run {
   readonly id: string;
   readonly site: Site;
   readonly ports: Ports;
+  /** The machines whose lock this run holds: nodes, and witnesses. */
+  readonly voters: readonly Node[];
+  /** Nodes that could not be reached from the beginning: the run does not touch them. */
+  readonly skipped: readonly NodeName[];
+  /** `1 of 2` if no majority of those that vote holds its lock, by the operator's word; else null. */
+  readonly minority: string | null;
   /** The release that the run brings live. */
   readonly release: Release;
   /** Aborted by a signal of the operator (`SIGINT`, `SIGTERM`) or by the loss of the lock (a `DeployError`). */
@@ -47,11 +53,12 @@ export interface Run {
 }
 
 export const newRun = (
-  fixed: Pick<Run, 'id' | 'site' | 'ports' | 'release' | 'signal' | 'observed'> & {
-    readonly promotes?: string | null;
-  },
+  fixed: Pick<Run, 'id' | 'site' | 'ports' | 'voters' | 'release' | 'signal' | 'observed'> &
+    Partial<Pick<Run, 'promotes' | 'skipped' | 'minority'>>,
 ): Run => ({
   promotes: null,
+  minority: null,
+  skipped: [],
   ...fixed,
   observed: withoutLocks(fixed.observed),
   artifact: null,
@@ -65,6 +72,10 @@ export const newRun = (
   rotation: new Map(),
   unwritten: new Map(),
 });
+
+/** The nodes of the site that the run can work with. */
+export const presentNodes = ({ site, skipped }: Pick<Run, 'site' | 'skipped'>): readonly Node[] =>
+  site.nodes.filter(({ name }) => !skipped.includes(name));
 
 /** Its time comes first, so that names of runs sort as the runs do. */
 export const newRunId = ({ clock, random }: Ports): string =>

@@ -1,11 +1,12 @@
 import { breakLock } from '../commands/lock.ts';
 import { isDeployError } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
-import type { NodeName } from '../core/node.ts';
+import type { Node, NodeName } from '../core/node.ts';
 import type { LockState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
 import { nodeOf, onNode } from './run.ts';
+import { witnessesOf } from './witnesses.ts';
 
 export interface HeldLock {
   readonly node: NodeName;
@@ -31,7 +32,7 @@ export async function unlock(
     locks.map(({ node, lock }) => {
       const text = `lock of ${lock.holder} (${lock.reason}) broken by ${ports.operator.name}: ${reason}`;
       const line = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: lock.run, text });
-      return onNode(ports, nodeOf(site, node), breakLock(site.deployTo, lock.run, line));
+      return onNode(ports, machineOf(site, ports, node), breakLock(site.deployTo, lock.run, line));
     }),
   );
   const failed = results.flatMap((result, index) => {
@@ -45,3 +46,6 @@ export async function unlock(
   });
   return { broken, failed };
 }
+
+const machineOf = (site: Site, ports: Ports, name: NodeName): Node =>
+  witnessesOf(site, ports).find((witness) => witness.name === name) ?? nodeOf(site, name);

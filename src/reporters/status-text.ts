@@ -5,6 +5,7 @@ import {
   isServing,
   type LockState,
   liveRelease,
+  locksIn,
   type NodeState,
   nodeState,
   type Observation,
@@ -90,20 +91,21 @@ const liveRevision = (node: NodeState): string | null => {
 const remarksOf = (view: StatusView): readonly string[] => [
   ...(mostLive(view.observed) === null ? ['No node has a live release yet.'] : []),
   ...lockRemarks(view),
+  ...view.observed.witnesses.flatMap(({ unreachable }) => unreachable ?? []),
   ...balancerRemarks(view.observed),
   ...Object.keys(view.observed.nodes).flatMap((node) => nodeRemarks(view, node)),
 ];
 
 /** One line a run: its lock stands on many nodes. */
 function lockRemarks({ observed, wanted }: StatusView): readonly string[] {
-  const locked = Object.values(observed.nodes).flatMap(({ name, lock }) => (lock ? [{ name, lock }] : []));
+  const locked = locksIn(observed);
   const runs = [...new Set(locked.map(({ lock }) => lock.run))];
   return runs.map((run) => {
     const of = locked.filter(({ lock }) => lock.run === run);
     const freshest = of
       .map(({ lock }) => lock)
       .sort((a, b) => Number(b.held !== null) - Number(a.held !== null) || a.silentMs - b.silentMs)[0]!;
-    return `${lockText(freshest)}, on ${list(of.map(({ name }) => name))}.${waysOn(freshest, wanted)}`;
+    return `${lockText(freshest)}, on ${list(of.map(({ node }) => node))}.${waysOn(freshest, wanted)}`;
   });
 }
 

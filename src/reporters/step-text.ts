@@ -13,6 +13,7 @@ export const stepText = (step: Step, namesMax?: number): string =>
 
 const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => string } = {
   build: ({ release }) => releaseText(release),
+  fetch: ({ release, from }) => `${releaseText(release)} from ${from}`,
   prepare: ({ release }, on) => `${releaseText(release)} on ${on}`,
   drain: (_, on) => on,
   activate: ({ release }, on) => `${releaseText(release)} on ${on}`,

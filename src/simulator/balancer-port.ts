@@ -9,6 +9,7 @@ import { rotate, type World, weigh } from './world.ts';
 /** A balancer's driver: it reads and writes members, each of which may be down, slow, or behind. */
 export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
   name: balancer.name,
+  hosts: [],
   capabilities: balancer.capabilities,
   async observe(signal) {
     const views = await Promise.all(

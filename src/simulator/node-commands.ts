@@ -36,6 +36,7 @@ export function workOf(running: Running): Work {
 const twins: { readonly [name: string]: (running: Running) => Work } = {
   inspect: instant(({ node, world }) => ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()))),
   'set-up': instant(() => ok()),
+  'pack-release': pack,
   'look-at-storage': instant((running) => ok(storageOf(running.world.site, paramsOf(running)))),
   'mark-storage': instant((running) =>
     ok(
@@ -153,7 +154,7 @@ const changed = ({ world, node, by, command }: Running, what: string): void =>
 function* acquire(running: Running): Work {
   const { world, node, by } = running;
   const { disk } = node;
-  const { lock, from } = paramsOf<{ lock: LockState; from: string | null }>(running);
+  const { lock, from } = paramsOf<{ lock: LockState; from: readonly string[] }>(running);
   const { run, ...details } = lock;
   const mine = { run, details: JSON.stringify(details) };
   const look = (busy: boolean, text: string): CommandResult => {
@@ -162,10 +163,11 @@ function* acquire(running: Running): Work {
     return ok(`${busy ? '= busy\n' : ''}${inspectionOf(node, world.site.deployTo, world.clock.nowMs())}`);
   };
   if (disk.lock === null) disk.lock = mine;
-  else if (from !== null && disk.lock.run === from) {
+  else if (from.includes(disk.lock.run)) {
+    const holder = disk.lock.run;
     if (!(yield* awaitTurn(node, busyMsMax))) return look(true, 'not taken, the node is busy');
-    if (!disk.claims.has(from)) disk.claims.set(from, run);
-    if (disk.lock?.run === from && disk.claims.get(from) === run) disk.lock = mine;
+    if (!disk.claims.has(holder)) disk.claims.set(holder, run);
+    if (disk.lock?.run === holder && disk.claims.get(holder) === run) disk.lock = mine;
   }
   if (disk.lock?.run !== run) return look(false, `refused (${disk.lock?.run} has it)`);
   if (yield* awaitTurn(node, busyMsMax)) return look(false, 'taken');
@@ -174,6 +176,14 @@ function* acquire(running: Running): Work {
 }
 
 const busyMsMax = 20_000;
+
+function* pack({ node, world, command }: Running): Work {
+  const { id } = command.params as { id: ReleaseId };
+  const release = node.disk.releases.get(id);
+  if (!release) return failed(`release ${id} is not there`);
+  yield world.random.integer({ min: 20, max: 400 });
+  return ok(release.digest);
+}
 
 function breakLock(running: Running): CommandResult {
   const { world, node, by } = running;

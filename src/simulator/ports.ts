@@ -4,7 +4,7 @@ import { balancerTwin } from './balancer-port.ts';
 import { httpTwin } from './http-port.ts';
 import type { SeededRandom } from './random.ts';
 import type { Session } from './session.ts';
-import { operatorTwin, sourceTwin } from './source-port.ts';
+import { operatorTwin, sourceTwin, spoolTwin } from './source-port.ts';
 import { transportTwin } from './transport-port.ts';
 import { type Wire, whenAwake } from './wire.ts';
 import { currentOf, type World } from './world.ts';
@@ -28,6 +28,7 @@ export function portsOf(world: World, session: Session, random: SeededRandom): P
     transport: transportTwin(wire),
     balancers: world.balancers.map((balancer) => balancerTwin(wire, balancer)),
     source: sourceTwin(wire),
+    spool: spoolTwin,
     http: httpTwin(wire),
     operator: operatorTwin(wire),
     emit: (event) => hear(wire, event),

@@ -41,6 +41,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     assets: [],
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, random.chance(0.5) ? ['db'] : [])),
+    witnesses: [],
     balancers: Array.from({ length: balancers }, (_, i) => ({
       name: `lb${i + 1}`,
       kind: 'simulated',

@@ -53,6 +53,7 @@ export type SessionCommand =
   | 'resume'
   | 'abort'
   | 'promote'
+  | 'sync'
   | 'unlock'
   | 'drain'
   | 'enable';

@@ -1,9 +1,10 @@
 import { isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { NodeName } from '../core/node.ts';
+import { locksIn } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import { abort, deploy, promote, resume, rollback } from '../engine/deploy.ts';
+import { abort, deploy, promote, resume, rollback, sync } from '../engine/deploy.ts';
 import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
 import { unlock } from '../engine/unlock.ts';
@@ -189,6 +190,7 @@ const secondCommands: readonly SessionCommand[] = [
   'resume',
   'abort',
   'promote',
+  'sync',
 ];
 
 /** A run that takes longer is said never to end. */
@@ -305,11 +307,15 @@ function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
   const spare = world.nodes.size - batchMax - world.site.servingMin;
   let held = 0;
   for (const node of world.nodes.values()) {
-    if (serves(world, node.name) || node.disk.drained.length > 0) continue;
+    if (serves(world, node.name) || (node.disk.drained.length > 0 && !isHeldSomewhere(world, node.name)))
+      continue;
     if (held < spare && drawn.chance(0.5)) held++;
     else for (const member of world.members) rotate(world, member, node.name, 'in', 'operator');
   }
 }
+
+const isHeldSomewhere = ({ members }: World, node: NodeName): boolean =>
+  members.some(({ servers }) => servers.get(node)!.isHeld);
 
 /** Starts a call of the engine. It ends by itself, or by its doom. */
 function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: NodeName): Session {
@@ -348,6 +354,8 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     site,
     strategy: mutant.strategy?.(stage.strategy) ?? stage.strategy,
     nodes: null,
+    skipUnreachable: chance.chance(0.3),
+    withoutQuorum: false,
     decide: null,
     signal: session.stop.signal,
     confirm: async () => {
@@ -363,6 +371,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     resume: () => resume({ ...request, force: false }, ports),
     abort: () => abort({ ...request, force: false }, ports),
     promote: () => promote(request, ports),
+    sync: () => sync({ ...request, to: null }, ports),
     unlock: () => unlockAll(site, ports),
     drain: () => setRotation(site, ports, { ...byHand, to: 'out' }),
     enable: () => setRotation(site, ports, { ...byHand, to: 'in' }),
@@ -386,8 +395,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
 
 /** As `sluice unlock` does: whatever is seen to be locked is freed. */
 async function unlockAll(site: Site, ports: Ports): Promise<unknown> {
-  const { nodes } = await observe(site, ports);
-  const locks = Object.values(nodes).flatMap(({ name, lock }) => (lock ? [{ node: name, lock }] : []));
+  const locks = locksIn(await observe(site, ports));
   return unlock(site, ports, { locks, reason: 'it hangs' });
 }
 

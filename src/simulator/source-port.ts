@@ -1,6 +1,6 @@
 import { failure } from '../core/errors.ts';
 import type { Release, Revision } from '../core/release.ts';
-import type { Artifact, Operator, Source } from '../ports.ts';
+import type { Artifact, Operator, Source, Spool } from '../ports.ts';
 import { exchange, latencyMs, type Wire } from './wire.ts';
 
 /** A branch that may move at any time, and builds whose bytes follow from their revision and name. */
@@ -30,7 +30,7 @@ export const sourceTwin = (wire: Wire): Source => {
         { text: `builds ${release.id}`, signal, onAbort: reasonOf, timeout: null },
         (reply) => {
           const ms = world.random.integer({ min: 50, max: 4000 });
-          if (!faults.sourceFails()) reply.ok(artifactOf(release), ms);
+          if (!faults.sourceFails()) reply.ok(artifactOf(digestOfBuild(release)), ms);
           else
             reply.fail(
               () => failure('BUILD_FAILED', { command: 'make', status: 'status 2', output: '' }),
@@ -44,8 +44,22 @@ export const sourceTwin = (wire: Wire): Source => {
 
 const reasonOf = (signal: AbortSignal): unknown => signal.reason;
 
-function artifactOf(release: Release): Artifact {
-  const digest = digestOfBuild(release);
+/** What a node packs is known by the digest that it had first. */
+export const spoolTwin: Spool = {
+  async begin() {
+    const decoder = new TextDecoder();
+    let digest = '';
+    return {
+      write(chunk) {
+        digest += decoder.decode(chunk);
+      },
+      end: async () => artifactOf(digest),
+      async discard() {},
+    };
+  },
+};
+
+function artifactOf(digest: string): Artifact {
   return {
     bytes: 1,
     digest,

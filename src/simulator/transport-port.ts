@@ -114,7 +114,7 @@ function begin(
     // Nobody hears of a command that arrived twice before both are done.
     if (--atWork > 0) return;
     if (isCutOff(world, node)) reply.fail(lost(host, command), 15_000);
-    else if (line.answers) reply.ok(result, latencyMs(world));
+    else if (line.answers) reply.ok(passed(result, options), latencyMs(world));
   };
   const goOn = (): void => {
     atWork++;
@@ -144,6 +144,13 @@ function work(running: Running, { ended, lost }: Ends): void {
     else world.clock.after(value, goOn);
   };
   goOn();
+}
+
+/** Bytes go to whoever takes them, and not into the result. */
+function passed(result: CommandResult, { onStdout }: RunOptions): CommandResult {
+  if (!onStdout) return result;
+  onStdout(new TextEncoder().encode(result.stdout));
+  return { ...result, stdout: '' };
 }
 
 const isCutOff = ({ clock }: World, { isUp, cutOffUntilMs }: SimulatedNode): boolean =>

@@ -23,7 +23,16 @@ const recorded =
     }
   };
 
-const recording = ({ clock, transport, balancers, source, http, operator, ...rest }: Ports): Ports => ({
+const recording = ({
+  clock,
+  transport,
+  balancers,
+  source,
+  spool,
+  http,
+  operator,
+  ...rest
+}: Ports): Ports => ({
   ...rest,
   clock: {
     nowMs: () => clock.nowMs(),
@@ -42,6 +51,7 @@ const recording = ({ clock, transport, balancers, source, http, operator, ...res
   },
   balancers: balancers.map((balancer) => ({
     name: balancer.name,
+    hosts: balancer.hosts,
     capabilities: balancer.capabilities,
     observe: recorded((signal) => balancer.observe(signal)),
     change: recorded((changes, signal) => balancer.change(changes, signal)),
@@ -50,6 +60,7 @@ const recording = ({ clock, transport, balancers, source, http, operator, ...res
     describe: (change) => balancer.describe(change),
     close: () => balancer.close(),
   })),
+  spool,
   source: {
     resolve: recorded((ref, signal) => source.resolve(ref, signal)),
     compare: recorded((from, to) => source.compare(from, to)),
@@ -80,6 +91,8 @@ const report = await deploy(
     signal: new AbortController().signal,
     confirm: async () => true,
     decide: null,
+    skipUnreachable: false,
+    withoutQuorum: false,
     ref: site.source.ref,
   },
   recording(ports),

@@ -140,6 +140,10 @@ function fakeEngine(calls: [string, unknown][]): Engine {
       note('promote', {});
       return carryOut(confirm);
     },
+    sync: async ({ to, nodes, confirm }) => {
+      note('sync', { to, nodes });
+      return carryOut(confirm);
+    },
     propose: async ({ ref, nodes }) => {
       note('propose', { ref, nodes });
       return proposal;

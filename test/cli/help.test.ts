@@ -57,8 +57,10 @@ test('what help prints, word for word', async () => {
       --batch <sizes>         nodes at a time: a count, a part, or a list of them such as 1,30%,100%
       --on-failure <policy>   rollback, rollback-batch, halt or hold
       --failures-max <count>  nodes that may fail and are left out: a count, or a part such as 10%
-      -y, --yes               do not ask; implied by CI=true
+      --skip-unreachable      leave nodes out that cannot be reached, as many as failuresMax lets
       --dry-run               print the whole plan, and change nothing
+      --without-quorum        although most machines cannot be locked; written to the history
+      -y, --yes               do not ask; implied by CI=true
       --json                  for programs: JSON on standard output
       -v, --verbose           every detail of every node, and all output of builds and hooks
       -h, --help              print this

@@ -14,7 +14,7 @@ const dir = 'public/build it';
 function assetNode() {
   const folder = nodeFolder({ assets: [dir] });
   const lock = { run: 'run-1', holder: 'a', host: 'b', reason: 'c', startedAt: 'd', intent: null };
-  folder.run(acquireLock(node('web1'), folder.site, lock, null));
+  folder.run(acquireLock(node('web1'), folder.site, lock, []));
   const inDir = (files: Readonly<Record<string, string>>) =>
     Object.fromEntries(Object.entries(files).map(([name, text]) => [`${dir}/${name}`, text]));
   return {

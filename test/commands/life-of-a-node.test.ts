@@ -30,7 +30,7 @@ const look = (folder: Folder): NodeState => folder.run(inspect(web1, folder.site
 
 const locked = (more: Parameters<typeof nodeFolder>[0] = {}): Folder => {
   const folder = nodeFolder(more);
-  expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), null)).result.acquired).toBe(true);
+  expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), [])).result.acquired).toBe(true);
   return folder;
 };
 
@@ -50,14 +50,14 @@ const goLive = (folder: Folder, n: number): void => {
 describe('the lock', () => {
   test('is held by one run alone, which is named to the others', () => {
     const folder = locked();
-    const second = folder.run(acquireLock(web1, folder.site, lock('run-2'), null)).result;
+    const second = folder.run(acquireLock(web1, folder.site, lock('run-2'), [])).result;
     expect(second.acquired).toBe(false);
     expect(second.state.lock).toMatchObject({ run: 'run-1', holder: 'ada@desk', reason: "it's a test" });
   });
 
   test('taken twice by one run is taken once', () => {
     const folder = locked();
-    expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), null)).result.acquired).toBe(true);
+    expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), [])).result.acquired).toBe(true);
     expect(folder.list('.sluice').filter((name) => name.startsWith('lock'))).toEqual(['lock']);
   });
 
@@ -95,12 +95,12 @@ describe('the lock', () => {
   };
 
   test.each([
-    ['taken over', 'run-1'],
-    ['broken and taken anew', null],
+    ['taken over', ['run-1']],
+    ['broken and taken anew', []],
   ])('is not %s while a command of the run before is under way', async (_how, from) => {
     const folder = locked();
     await underWay(folder);
-    if (from === null) folder.run(breakLock(folder.dir, 'run-1', '{}'));
+    if (from.length === 0) folder.run(breakLock(folder.dir, 'run-1', '{}'));
     const { acquired, busy } = folder.run(acquireLock(web1, folder.site, lock('run-2'), from)).result;
     expect({ acquired, busy }).toEqual({ acquired: true, busy: false });
     expect(folder.read('log')).toBe('begun\nended\n');
@@ -120,7 +120,9 @@ describe('the lock', () => {
     const site = { ...folder.site, activate: ['sleep 20 > /dev/null 2>&1 & echo $! > ../../server'] };
     expect(folder.run(switchTo(folder.fence(), site, release(1))).status).toBe(0);
     const startedMs = Date.now();
-    expect(folder.run(acquireLock(web1, folder.site, lock('run-2'), 'run-1')).result.acquired).toBe(true);
+    expect(
+      folder.run(acquireLock(web1, folder.site, lock('run-2'), ['run-0', 'run-1'])).result.acquired,
+    ).toBe(true);
     expect(Date.now() - startedMs).toBeLessThan(5000);
     process.kill(Number(folder.read('server')));
   });
@@ -128,7 +130,7 @@ describe('the lock', () => {
   test('of a dead run is taken over by one run alone, and the dead one is fenced off', () => {
     const folder = locked();
     const over = (run: string, from: string) =>
-      folder.run(acquireLock(web1, folder.site, lock(run), from)).result.acquired;
+      folder.run(acquireLock(web1, folder.site, lock(run), [from])).result.acquired;
     expect(over('run-2', 'run-0'), 'another than the one that is dead').toBe(false);
     expect(over('run-2', 'run-1')).toBe(true);
     expect(over('run-3', 'run-1'), 'a second that tries').toBe(false);
@@ -149,7 +151,7 @@ describe('the lock', () => {
       onceAs: releaseId(2),
     } as const;
     const folder = nodeFolder();
-    const { state } = folder.run(acquireLock(web1, folder.site, { ...lock('run-1'), intent }, null)).result;
+    const { state } = folder.run(acquireLock(web1, folder.site, { ...lock('run-1'), intent }, [])).result;
     expect(state.lock?.intent).toEqual(intent);
   });
 
@@ -440,7 +442,7 @@ describe('a hook', () => {
       timeoutMs: 1000,
     });
     expect(command.parse(`Welcome\n${stdout}`).state).toBe('unknown');
-    const again = acquireLock(web1, folder.site, lock('run-1'), null);
+    const again = acquireLock(web1, folder.site, lock('run-1'), []);
     expect(again.parse(`Welcome\n${folder.run(again).stdout}`).acquired).toBe(true);
   });
 

@@ -99,7 +99,7 @@ test('a release links to the storage, and neither receiving nor deleting it touc
   place.run(setUp(place.site));
   expect(place.list('shared')).toEqual(['log']);
   const lock = { run: 'run-1', holder: 'a', host: 'b', reason: 'c', startedAt: 'd', intent: null };
-  place.run(acquireLock(web1, place.site, lock, null));
+  place.run(acquireLock(web1, place.site, lock, []));
   mkdirSync(join(path, 'uploads'));
   writeFileSync(join(path, 'uploads/cat.jpg'), 'a cat');
   const before = statSync(join(path, 'uploads')).mtimeMs;

@@ -50,6 +50,7 @@ describe('defaults', () => {
       },
       onFailure: 'rollback',
       failuresMax: 0,
+      witnesses: [],
     });
   });
 

@@ -55,6 +55,7 @@ export const names = (count: number): readonly NodeName[] =>
 
 /** A fleet behind one balancer, all serving release `live`. */
 export const fleet = (count: number, live: number | null = 1): Observation => ({
+  witnesses: [],
   nodes: Object.fromEntries(names(count).map((name) => [name, nodeState(name, live)])),
   balancers: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1' }],
   servers: names(count).map((name) => server(name, live === null ? { health: 'down' } : {})),
@@ -134,6 +135,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   },
   onFailure: 'rollback',
   failuresMax: 0,
+  witnesses: [],
   ...more,
 });
 

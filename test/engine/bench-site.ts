@@ -10,8 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { fileSpool } from '../../src/adapters/spool.ts';
 import { strictCommand } from '../../src/commands/shell.ts';
 import type { NodeCommand } from '../../src/core/command.ts';
 import { failure } from '../../src/core/errors.ts';
@@ -42,14 +43,15 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   });
   const folder = (name: NodeName, ...parts: readonly string[]): string =>
     join(root, name, 'srv/shop', ...parts);
-  for (const name of names(count)) mkdirSync(join(root, name, 'srv'), { recursive: true });
+  for (const { name } of [...site.nodes, ...site.witnesses])
+    mkdirSync(join(root, name, 'srv'), { recursive: true });
   const events: Event[] = [];
   const servers = new Map<NodeName, Pick<ServerState, 'rotation' | 'health' | 'sessions' | 'weight'>>(
     names(count).map((name) => [name, { rotation: 'in', health: 'up', sessions: 0, weight: 100 }]),
   );
   const broken = new Set<NodeName>();
   const faults: {
-    run: (name: NodeName, command: NodeCommand) => 'lost before' | 'lost after' | null;
+    run: (name: NodeName, command: NodeCommand) => 'lost before' | 'lost after' | 'unreachable' | null;
     balancer: () => void;
     operator: Operator['run'];
   } = { run: () => null, balancer: () => {}, operator: async () => ({ status: 0, stdout: '', stderr: '' }) };
@@ -62,16 +64,26 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
         command: command.summary,
         reason: 'connection reset',
       });
+      if (fault === 'unreachable')
+        throw failure('NODE_UNREACHABLE', { node: name, address: name, reason: 'no route to host' });
       if (fault === 'lost before') throw lost;
       const chunks: Uint8Array[] = [];
       for await (const chunk of options.stdin?.() ?? []) chunks.push(chunk);
       const script = strictCommand(command.script, null).replaceAll('/srv/', `${root}/${name}/srv/`);
       const { status, stdout, stderr } = spawnSync('sh', ['-c', script], {
         input: Buffer.concat(chunks),
-        encoding: 'utf8',
-      });
+        encoding: options.onStdout ? 'buffer' : 'utf8',
+      }) as { status: number | null; stdout: Buffer | string; stderr: Buffer | string };
       if (fault === 'lost after') throw lost;
-      return { status: status ?? -1, stdout: stdout.replaceAll(`${root}/${name}/srv/`, '/srv/'), stderr };
+      if (options.onStdout) {
+        options.onStdout(stdout as Buffer);
+        return { status: status ?? -1, stdout: '', stderr: String(stderr) };
+      }
+      return {
+        status: status ?? -1,
+        stdout: String(stdout).replaceAll(`${root}/${name}/srv/`, '/srv/'),
+        stderr: String(stderr),
+      };
     },
     connect: () => Promise.reject(new Error('not used here')),
     close: () => Promise.resolve(),
@@ -79,6 +91,7 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   };
   const balancer: Balancer = {
     name: 'lb',
+    hosts: [],
     capabilities: { drain: 'hard', sessions: 'exact', weights: 'none', counters: false },
     async observe() {
       faults.balancer();
@@ -135,6 +148,7 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     random: { hex: () => String(nowMs++) },
     transport,
     balancers: site.balancers.length > 0 ? [balancer] : [],
+    spool: fileSpool,
     source: {
       resolve: async (ref) => revisionOf(Number(ref)),
       compare: async () => ({ commits: [], behind: 0 }),
@@ -165,6 +179,8 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     strategy: strategies.rolling.create({ batch: [batch], hold: null }),
     nodes: null,
     decide: null,
+    skipUnreachable: false,
+    withoutQuorum: false,
     signal: signal.signal,
     confirm: async () => true,
   });
@@ -190,8 +206,14 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     lives: () => names(count).map(live),
     rotations: () => [...servers.values()].map(({ rotation }) => rotation),
     locked: () => names(count).filter((name) => existsSync(folder(name, '.sluice/lock'))),
-    write: (name: NodeName, file: string, text: string) => writeFileSync(folder(name, file), text),
+    write(name: NodeName, file: string, text: string): void {
+      mkdirSync(dirname(folder(name, file)), { recursive: true });
+      writeFileSync(folder(name, file), text);
+    },
     read: (name: NodeName, file: string) => readFileSync(folder(name, file), 'utf8'),
+    exists: (name: NodeName, file: string) => existsSync(folder(name, file)),
+    /** A new machine in its place. */
+    rebuild: (name: NodeName) => rmSync(join(root, name, 'srv/shop'), { recursive: true, force: true }),
     list: (name: NodeName, path: string) => readdirSync(folder(name, path)),
   };
 }

@@ -52,6 +52,7 @@ export const observation = (
   nodes: readonly NodeState[] = nodeNames.map((name) => node(name, oldRelease)),
   servers: readonly ServerState[] = nodeNames.flatMap((name) => serversOn(name)),
 ): Observation => ({
+  witnesses: [],
   nodes: Object.fromEntries(nodes.map((state) => [state.name, state])),
   balancers: ['lb1', 'lb2'].map((name) => ({
     balancer: name,

@@ -187,7 +187,7 @@ const mutants: { readonly [name: string]: Case } = {
           return withParams(command, { run: holder });
         }),
     },
-    faults: { brokenLocks: 1, secondRuns: 3 },
+    faults: { brokenLocks: 3, secondRuns: 5 },
     caughtBy: ['fencing'],
   },
   'two runs go on, each as if the lock was its own': {

@@ -96,8 +96,8 @@ function drawCommand(random: SeededRandom, site: Site): NodeCommand {
   } as const;
   const text = JSON.stringify({ at: '2026-01-14T09:30:00.000Z', run, text: 'something' });
   return random.pick<() => NodeCommand>([
-    () => acquireLock(site.nodes[0]!, site, lock, random.pick([null, 'run-1', 'run-2'])),
-    () => acquireLock(site.nodes[0]!, site, lock, null),
+    () => acquireLock(site.nodes[0]!, site, lock, random.pick([[], ['run-1'], ['run-2', 'run-3']])),
+    () => acquireLock(site.nodes[0]!, site, lock, []),
     () => renewLock(fence),
     () => releaseLock(fence, { logLine: `${run} rolled back to release ${one.id}`, historyLine: text }),
     () => breakLock(site.deployTo, run, text),
@@ -122,7 +122,7 @@ describe('a simulated node does what a real shell does', () => {
       node,
       folder.site,
       { run: 'run-1', holder: 'a', host: 'b', reason: 'c', startedAt: 'd', intent: null },
-      null,
+      [],
     );
     for (let n = 0; n < 50; n++) {
       const command = n === 0 ? first : drawCommand(random, folder.site);

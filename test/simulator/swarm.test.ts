@@ -59,6 +59,7 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
 
 const steps: { readonly [K in StepKind]: true } = {
   build: true,
+  fetch: true,
   prepare: true,
   drain: true,
   activate: true,
@@ -87,6 +88,7 @@ const ends: { readonly [C in SessionCommand]: readonly string[] } = {
   resume: ['done', 'held', 'died', 'rolled back', 'needs a person', 'locked', 'refused'],
   abort: ['done', 'died', 'needs a person', 'locked', 'refused'],
   promote: ['done', 'refused'],
+  sync: ['done', 'nothing to do', 'locked', 'refused'],
   unlock: ['done', 'died'],
   drain: ['done', 'LOCKED', 'FLOOR_AT_RISK', 'DRAIN_TIMEOUT'],
   enable: ['done', 'LOCKED', 'ENABLE_TIMEOUT'],

@@ -87,6 +87,7 @@ const driver = (
   };
   return {
     name: balancer,
+    hosts: [],
     capabilities: { drain: 'hard', sessions: 'exact', weights: 'server', counters: true },
     async observe(signal) {
       return viewOf(balancer, options, targets, await seen(signal), stateOf);

@@ -2,7 +2,7 @@ import { type DeployError, failure, isDeployError, list } from '../../core/error
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, WeightChange } from '../../ports.ts';
+import type { Balancer, Host, WeightChange } from '../../ports.ts';
 import { type CountedServer, countCommands, countsOf } from './haproxy-counts.ts';
 import { type HaproxyOptions, haproxyOptions } from './haproxy-options.ts';
 import { type Ask, askThrough, shownTarget } from './haproxy-socket.ts';
@@ -39,7 +39,7 @@ export const haproxy: BalancerKind = balancerKind<HaproxyOptions>({
         ask: askThrough({ balancer: name, to, host, transport, timeoutMs: timeout }),
       };
     });
-    return driver(name, members);
+    return driver(name, members, host);
   },
 });
 
@@ -66,10 +66,11 @@ const targetsOf = (
     }),
   );
 
-function driver(name: BalancerName, members: readonly Member[]): Balancer {
+function driver(name: BalancerName, members: readonly Member[], host: Host | null): Balancer {
   const targets = members.flatMap((member) => member.targets);
   return {
     name,
+    hosts: host ? [host] : [],
     capabilities: { drain: 'both', sessions: 'exact', weights: 'server', counters: true },
     async observe(signal) {
       return viewsOf(

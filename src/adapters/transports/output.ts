@@ -4,13 +4,33 @@ import { Buffer } from 'node:buffer';
 export class Output {
   readonly #stdout: Uint8Array[] = [];
   readonly #stderr = new Tail();
+  readonly #onStdout: ((chunk: Uint8Array) => void) | undefined;
   #bytes = 0;
+
+  /** `onStdout` takes standard output as it comes, in place of this. */
+  constructor(onStdout?: (chunk: Uint8Array) => void) {
+    this.#onStdout = onStdout;
+  }
 
   /** False: it is too much, and the command is to be ended. */
   addStdout(chunk: Uint8Array): boolean {
+    if (this.#onStdout) return this.#pass(chunk, this.#onStdout);
     this.#bytes += chunk.length;
     if (!this.isTooLong) this.#stdout.push(chunk);
     return !this.isTooLong;
+  }
+
+  /** What `onStdout` threw; null: nothing. */
+  error: unknown = null;
+
+  #pass(chunk: Uint8Array, onStdout: (chunk: Uint8Array) => void): boolean {
+    if (this.error !== null) return false;
+    try {
+      onStdout(chunk);
+    } catch (error) {
+      this.error = error;
+    }
+    return this.error === null;
   }
 
   addStderr(chunk: Uint8Array): void {

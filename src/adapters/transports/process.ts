@@ -12,7 +12,7 @@ import { Output } from './output.ts';
 export async function runProcess(command: readonly string[], options: ProcessOptions): Promise<ProcessEnd> {
   const input = new Input(options);
   const child = start(command, input);
-  const output = new Output();
+  const output = new Output(options.onStdout);
   child.stderr.on('data', (chunk: Uint8Array) => output.addStderr(chunk));
   child.stdout.on(
     'data',
@@ -22,6 +22,7 @@ export async function runProcess(command: readonly string[], options: ProcessOpt
   try {
     const end = await bounded(child, bounds, (by) => new Interruption(by));
     if (input.error !== null) throw input.error;
+    if (output.error !== null) throw output.error;
     if (output.isTooLong) return { endedBy: 'output' };
     return { endedBy: 'exit', status: statusOf(end), ...output.texts() };
   } catch (error) {

@@ -92,19 +92,19 @@ export class Ssh2Connection {
 
   /** Resolves when the command ended and all that it wrote has come. */
   #converse(command: NodeCommand, channel: ClientChannel, options: RunOptions): Promise<CommandResult> {
-    const output = this.#collect(command, channel);
+    const output = this.#collect(command, channel, options);
     const input = send(channel, options);
     // A command may end without reading all of its input, but input that cannot be read is a failure at once.
     return Promise.race([output, input.then(() => output)]);
   }
 
-  #collect(command: NodeCommand, channel: ClientChannel): Promise<CommandResult> {
-    const output = new Output();
+  #collect(command: NodeCommand, channel: ClientChannel, { onStdout }: RunOptions): Promise<CommandResult> {
+    const output = new Output(onStdout);
     return new Promise((resolve, reject) => {
       channel.on('data', (chunk: Buffer) => {
         if (output.addStdout(chunk)) return;
         channel.close();
-        reject(this.#tooLong(command));
+        reject(output.error ?? this.#tooLong(command));
       });
       channel.stderr.on('data', (chunk: Buffer) => output.addStderr(chunk));
       channel.on('error', (error: Error) => reject(this.#unknown(command, error.message)));

@@ -21,6 +21,7 @@ export const operands = {
     'production, or shop/production where sites stand side by side; an only stage may be left out',
   ],
   nodes: ['<node...>', 'as the config names them'],
+  nodesIfSome: ['[node...]', 'as the config names them; default: all that are behind'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
 /** Each flag as commander reads it, and its sentence. */
@@ -38,6 +39,11 @@ export const flags = {
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
   runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
   seed: ['--seed <number>', 'the first of them; default: 1'],
+  skipUnreachable: [
+    '--skip-unreachable',
+    'leave nodes out that cannot be reached, as many as failuresMax lets',
+  ],
+  withoutQuorum: ['--without-quorum', 'although most machines cannot be locked; written to the history'],
   yes: ['-y, --yes', 'do not ask; implied by CI=true'],
   dryRun: ['--dry-run', 'print the whole plan, and change nothing'],
   json: ['--json', 'for programs: JSON on standard output'],
@@ -48,14 +54,16 @@ export const flags = {
   forceEnable: ['--force', 'without its checks'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
-const planFlags = ['ref', 'nodes', 'strategy', 'batch', 'onFailure', 'failuresMax'] as const;
+const policyFlags = ['strategy', 'batch', 'onFailure', 'failuresMax', 'skipUnreachable'] as const;
+const planFlags = ['ref', 'nodes', ...policyFlags] as const;
+const runFlags = ['withoutQuorum', 'yes', 'json', 'verbose'] as const;
 
 export const commandEntries: readonly CommandEntry[] = [
   {
     name: 'deploy',
     operands: ['stageIfSeveral'],
     summary: 'Release a revision to the nodes.',
-    flags: [...planFlags, 'yes', 'dryRun', 'json', 'verbose'],
+    flags: [...planFlags, 'dryRun', ...runFlags],
     examples: ['sluice deploy production', 'sluice deploy shop/production --ref v2.1 --batch 1,30% --yes'],
     load: async () => (await import('./deploy.ts')).deployCommand,
   },
@@ -71,18 +79,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'rollback',
     operands: ['stageIfSeveral'],
     summary: 'Bring an earlier release back live.',
-    flags: [
-      'to',
-      'nodes',
-      'strategy',
-      'batch',
-      'onFailure',
-      'failuresMax',
-      'yes',
-      'dryRun',
-      'json',
-      'verbose',
-    ],
+    flags: ['to', 'nodes', ...policyFlags, 'dryRun', ...runFlags],
     examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
     load: async () => (await import('./rollback.ts')).rollbackCommand,
   },
@@ -90,7 +87,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'resume',
     operands: ['stageIfSeveral'],
     summary: 'Finish what a run that died had begun.',
-    flags: ['strategy', 'batch', 'onFailure', 'failuresMax', 'forceTakeOver', 'yes', 'json', 'verbose'],
+    flags: [...policyFlags, 'forceTakeOver', ...runFlags],
     examples: ['sluice resume production', 'sluice resume production --yes'],
     load: async () => (await import('./resume.ts')).resumeCommand,
   },
@@ -98,15 +95,23 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'abort',
     operands: ['stageIfSeveral'],
     summary: 'Go back to where a run that died or is held began.',
-    flags: ['forceTakeOver', 'yes', 'json', 'verbose'],
+    flags: ['failuresMax', 'skipUnreachable', 'forceTakeOver', ...runFlags],
     examples: ['sluice abort production'],
     load: async () => (await import('./abort.ts')).abortCommand,
+  },
+  {
+    name: 'sync',
+    operands: ['stage', 'nodesIfSome'],
+    summary: 'Bring nodes that are behind to the live release.',
+    flags: ['to', 'onFailure', 'failuresMax', 'skipUnreachable', ...runFlags],
+    examples: ['sluice sync production', 'sluice sync production web5'],
+    load: async () => (await import('./sync.ts')).syncCommand,
   },
   {
     name: 'promote',
     operands: ['stageIfSeveral'],
     summary: 'Go on with a run that is held.',
-    flags: ['strategy', 'batch', 'onFailure', 'failuresMax', 'yes', 'json', 'verbose'],
+    flags: [...policyFlags, ...runFlags],
     examples: ['sluice promote production'],
     load: async () => (await import('./promote.ts')).promoteCommand,
   },

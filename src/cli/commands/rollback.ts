@@ -16,7 +16,7 @@ export const rollbackCommand: Command = async (call) => {
   );
 };
 
-function releaseOf({ flags: { to } }: Call): ReleaseId | null {
+export function releaseOf({ flags: { to } }: Call): ReleaseId | null {
   if (to === undefined) return null;
   if (isReleaseId(to)) return to;
   throw failure('USAGE', {

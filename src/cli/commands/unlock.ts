@@ -1,4 +1,5 @@
 import { failure } from '../../core/errors.ts';
+import { locksIn } from '../../core/observation.ts';
 import type { HeldLock } from '../../engine/unlock.ts';
 import { lockText } from '../../reporters/status-text.ts';
 import { type Ask, asking, confirmed, isInteractive, mustBeConfirmable } from '../ask.ts';
@@ -9,9 +10,9 @@ export const unlockCommand: Command = async (call) => {
   mustBeConfirmable(call, 'unlock');
   return onSite(call, await siteOf(call), async ({ site, ports, engine }) => {
     const { stdout, stderr, signal } = call.environment;
-    const { nodes } = await engine.observe(site, ports, signal);
-    const states = Object.values(nodes);
-    const locks = states.flatMap(({ name, lock }) => (lock ? [{ node: name, lock }] : []));
+    const observed = await engine.observe(site, ports, signal);
+    const states = [...Object.values(observed.nodes), ...observed.witnesses];
+    const locks = locksIn(observed);
     const unread = states.flatMap(({ unreachable }) => unreachable ?? []);
     stdout.write(locks.length === 0 ? `${nothingLocked(unread.length)}\n` : locks.map(lineOf).join(''));
     stderr.write(unread.map((reason) => `May be locked too: ${reason}\n`).join(''));

@@ -2,7 +2,16 @@ import { passHold } from '../../commands/hold.ts';
 import { failure } from '../../core/errors.ts';
 import { isServing, type Observation, serversOf } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
-import { fenceFor, interruption, type NodeFailure, onHeld, type Run, stepFailed, together } from '../run.ts';
+import {
+  fenceFor,
+  interruption,
+  type NodeFailure,
+  onHeld,
+  presentNodes,
+  type Run,
+  stepFailed,
+  together,
+} from '../run.ts';
 import { readAll } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
@@ -54,7 +63,7 @@ const seenOf = (observed: Observation, node: string): string =>
 
 /** On every node, so that whoever goes on from there knows; one that has it is enough. */
 async function writeDown(step: Hold, run: Run): Promise<readonly NodeFailure[]> {
-  const { nodes } = run.site;
+  const nodes = presentNodes(run);
   const results = await Promise.allSettled(
     nodes.map((node) => onHeld(run, node, passHold(fenceFor(run, node.name), step))),
   );

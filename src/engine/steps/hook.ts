@@ -15,6 +15,7 @@ import {
   type NodeFailure,
   nodeOf,
   onHeld,
+  presentNodes,
   type Run,
   stepFailed,
   writeLater,
@@ -88,7 +89,7 @@ const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<rea
 
 /** The machine that it ran on may be lost: whoever goes on then reads it from another. */
 function tellOthers({ hook: name, onceAs }: HookStep, run: Run, ranOn: NodeName): void {
-  for (const { name: node } of run.site.nodes.filter((other) => other.name !== ranOn))
+  for (const { name: node } of presentNodes(run).filter((other) => other.name !== ranOn))
     writeLater(run, node, null, [{ release: onceAs, mark: 'once', hook: name }]);
 }
 

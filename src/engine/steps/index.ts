@@ -8,6 +8,7 @@ import { check } from './check.ts';
 import { cleanup } from './cleanup.ts';
 import { drain } from './drain.ts';
 import { enable } from './enable.ts';
+import { fetch } from './fetch.ts';
 import type { StepHandler } from './handler.ts';
 import { hold } from './hold.ts';
 import { hook } from './hook.ts';
@@ -15,6 +16,7 @@ import { prepare } from './prepare.ts';
 
 const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   build,
+  fetch,
   prepare,
   drain,
   activate,
