@@ -228,6 +228,6 @@ function writeEnd({ command }: Intent, run: Run, { aim, stop, outcome }: End): P
 
 const heldBy = ({ ports }: Run, { error, step }: Stop): Held => ({
   since: isoTime(ports.clock.nowMs()),
-  why: error.code === 'HELD' ? String(error.details.why) : `it failed: ${error.message}`,
+  why: error.code === 'HELD' ? String(error.details.why) : `it failed: ${error.message.replace(/\.$/, '')}`,
   hold: step.kind === 'hold' ? step.name : null,
 });
