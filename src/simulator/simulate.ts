@@ -129,7 +129,7 @@ function setStage(simulation: Simulation): Stage {
       balancers: drawBalancers(random.fork('balancers'), site),
       batchMax,
       isTraced: simulation.isTraced ?? true,
-      repository: { head: revisionOf(100), brokenOn: new Map() },
+      repository: { head: revisionOf(100), brokenOn: new Map(), errsAt: new Map() },
     },
     (event) => {
       watcher.see(event);
@@ -141,6 +141,7 @@ function setStage(simulation: Simulation): Stage {
     revisionOf(100),
     site.nodes.flatMap(({ name }) => (broken.chance(mix.brokenRelease) ? [name] : [])),
   );
+  if (mix.erringRelease > 0) world.repository.errsAt.set(revisionOf(100), mix.erringRelease);
   for (const node of world.nodes.values()) {
     if (node.disk.current !== null) continue;
     for (const member of world.members) member.servers.get(node.name)!.health = 'down';
@@ -220,7 +221,8 @@ async function healed(stage: Stage): Promise<void> {
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
   if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
-  if (reportOf(last)?.outcome === 'held') last = await startAndWait(stage, 'promote');
+  for (let holds = 0; holds < holdsMax && reportOf(last)?.outcome === 'held'; holds++)
+    last = await startAndWait(stage, 'promote');
   const wrong = notConverged(world, last);
   if (wrong !== null) watcher.complain('converges', wrong);
   if (watcher.broken.length > 0) return;
@@ -228,6 +230,9 @@ async function healed(stage: Stage): Promise<void> {
   const done = somethingDone(again);
   if (done !== null) watcher.complain('nothing-to-do', done);
 }
+
+/** More than any strategy of a seed has. */
+const holdsMax = 10;
 
 /** Machines that are lost do not keep the others from being left well; then they are found, or built anew. */
 async function withoutTheLost(stage: Stage, drawn: SeededRandom): Promise<void> {
