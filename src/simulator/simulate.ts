@@ -192,20 +192,26 @@ const secondCommands: readonly SessionCommand[] = [
   'promote',
 ];
 
-/** A run that takes longer is said never to end. */
+/** A run that takes longer, beside what it is to wait, is said never to end. */
 const endsWithinMs = 30 * 60_000;
 
 async function untilAllEnded(stage: Stage): Promise<void> {
   const { world, watcher } = stage;
-  const untilMs = world.clock.passedMs() + endsWithinMs;
+  const startMs = world.clock.passedMs();
   const isOver = (): boolean =>
     watcher.broken.length > 0 || (stage.expected === 0 && !world.sessions.some(isUnderWay));
-  const over = await world.clock.run({ isOver, untilMs });
-  if (over) return;
+  if (await world.clock.run({ isOver, untilMs: startMs + endsWithinMs })) return;
+  const longest = Math.max(0, ...world.sessions.filter(isUnderWay).map(holdsMs));
+  if (await world.clock.run({ isOver, untilMs: startMs + endsWithinMs + longest })) return;
+  const minutes = (endsWithinMs + longest) / 60_000;
   for (const session of world.sessions.filter(isUnderWay)) {
-    watcher.complain('always-ends', `${session.name} has not ended after ${endsWithinMs / 60_000} minutes`);
+    watcher.complain('always-ends', `${session.name} has not ended after ${minutes} minutes`);
   }
 }
+
+/** How long the strategy has the run wait, if each time begins anew once. */
+const holdsMs = ({ plan }: Session): number =>
+  (plan?.steps ?? []).reduce((sum, { step }) => sum + 2 * (step.kind === 'hold' ? (step.forMs ?? 0) : 0), 0);
 
 /** The second phase: nothing fails any more, so everything must come right. */
 async function healed(stage: Stage): Promise<void> {
