@@ -1,9 +1,11 @@
 import type { StrategyKind } from '../src/core/strategy.ts';
 import { allAtOnce } from './all-at-once.ts';
+import { canary } from './canary.ts';
 import { rolling } from './rolling.ts';
 
 /** Every strategy that a config can name. */
 export const strategies = {
   rolling,
   'all-at-once': allAtOnce,
+  canary,
 } as const satisfies Readonly<Record<string, StrategyKind>>;

@@ -31,9 +31,13 @@ const kinds = (
     Record<string, { readonly summary: string; readonly options: Fields<Record<string, unknown>> }>
   >,
 ): readonly string[] =>
-  Object.entries(registry).map(([name, { summary, options }]) =>
-    section(`\`${setting}\` with \`${tag}: ${name}\``, options, summary),
-  );
+  Object.entries(registry).flatMap(([name, { summary, options }]) => {
+    const title = `\`${setting}\` with \`${tag}: ${name}\``;
+    const inner = Object.entries(options).flatMap(([option, { inside, many }]) =>
+      inside ? [section(`${titles[many ?? 'one'](option)} of ${title}`, inside)] : [],
+    );
+    return [section(title, options, summary), ...inner];
+  });
 
 const section = (title: string, fields: Fields<unknown>, summary = ''): string =>
   [`### ${title}`, summary, Object.keys(fields).length > 0 ? table(fields) : '']

@@ -255,6 +255,15 @@ const catalogue = {
       `${d.node} stopped serving during the hold ${d.name}: ${d.seen}.`,
     hint: () => null,
   },
+  CANARY_FAILED: {
+    message: (d: { name: string; reason: string }) => `Hold ${d.name} found the release worse. ${d.reason}`,
+    hint: () => null,
+  },
+  BALANCER_WITHOUT_WEIGHTS: {
+    message: (d: { balancer: string; nodes: readonly string[] }) =>
+      `The plan sets weights of ${list(d.nodes)}, and balancer ${d.balancer} cannot.`,
+    hint: () => 'leave weight out of the steps of strategy canary.',
+  },
   SITE_CHANGED: {
     message: () =>
       'The site changed between the plan and the lock, so the plan is no longer the one that was shown.',

@@ -175,3 +175,24 @@ export const isHeldOut = (observed: Observation, node: NodeName): boolean => {
 
 export const servingNodes = (observed: Observation): readonly NodeName[] =>
   Object.keys(observed.nodes).filter((node) => isServing(observed, node));
+
+/** Some balancer sends the node less than its configuration says. */
+export const isLowered = (observed: Observation, node: NodeName): boolean =>
+  serversOf(observed, node).some(({ weight }) => weight < 100);
+
+/**
+ * Nodes that serve with their whole weight. The floor counts these alone: whatever is not sent to a node of less weight
+ * the others have to bear.
+ */
+export const bearingNodes = (observed: Observation): readonly NodeName[] =>
+  servingNodes(observed).filter((node) => !isLowered(observed, node));
+
+/** Within a point, as balancers count whole weights; what has no server has no weight either. */
+export const hasWeight = ({ weight }: Pick<ServerState, 'weight'>, to: number): boolean =>
+  Math.abs(weight - to) < 1;
+
+/** A hold that was gone through under the name of this release, as some node knows. */
+export const isHoldOver = (observed: Observation, release: ReleaseId, mark: string): boolean =>
+  Object.values(observed.nodes).some(({ once }) =>
+    once.some((one) => one.release === release && one.hook === mark && one.state === 'done'),
+  );

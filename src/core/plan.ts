@@ -2,17 +2,19 @@ import { type HookPhase, type HookPoint, type HookSpec, hookPhases } from './hoo
 import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
 import {
+  bearingNodes,
   hasComplete,
+  hasWeight,
   isHeldOut,
+  isHoldOver,
   nodeState,
   type Observation,
   serversOf,
-  servingNodes,
 } from './observation.ts';
 import { predict } from './predict.ts';
 import { prove } from './proof.ts';
 import type { Site } from './site.ts';
-import { holdMark, type Step, type StepKind, type StepOf } from './step.ts';
+import { holdMark, type Step, type StepKind } from './step.ts';
 import type { Strategy } from './strategy.ts';
 import { holderOf } from './sync.ts';
 import type { Target } from './target.ts';
@@ -25,14 +27,14 @@ export interface Plan {
   readonly target: Target;
   readonly steps: readonly PlannedStep[];
   readonly servingMin: number;
-  /** Nodes that serve before the first step. */
+  /** Nodes that serve with their whole weight before the first step. */
   readonly servingBefore: number;
   readonly warnings: readonly string[];
 }
 
 export interface PlannedStep {
   readonly step: Step;
-  /** Nodes that serve once the step is done: the fewest of all is the plan's lowest point. */
+  /** Nodes that serve with their whole weight once the step is done: the fewest of all is the plan's lowest point. */
   readonly serving: number;
 }
 
@@ -52,7 +54,7 @@ export interface PlanInput {
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
 export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
-  const chosen = settle(observed, [...strategy.steps({ observed, target })]);
+  const chosen = shifting(observed, settle(observed, [...strategy.steps({ observed, target })]));
   const steps = chosen.length === 0 ? [] : complete(input, chosen);
   const hasAssets = site.assets.length > 0;
   prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
@@ -62,7 +64,7 @@ export function makePlan(input: PlanInput): Plan {
     target,
     steps: withServing(observed, steps),
     servingMin: site.servingMin,
-    servingBefore: servingNodes(observed).length,
+    servingBefore: bearingNodes(observed).length,
     warnings: warningsOf(site, observed, { target, steps }),
   };
 }
@@ -71,13 +73,14 @@ export function makePlan(input: PlanInput): Plan {
 export const lowestServing = (plan: Plan): number =>
   Math.min(plan.servingBefore, ...plan.steps.map(({ serving }) => serving));
 
-/** Leaves out what is so already, and what is not ours to do: nodes that an operator took out are not enabled. */
+/** Leaves out what is so already, and what is not ours to do: nodes that an operator took out are not enabled, by a weight neither. */
 function settle(observed: Observation, steps: readonly Step[]): readonly Step[] {
   const keeps: { readonly [K in StepKind]?: (node: NodeName, step: Step) => boolean } = {
     prepare: (node, step) => 'release' in step && !hasComplete(nodeState(observed, node), step.release.id),
     drain: (node) => serversOf(observed, node).length > 0,
     enable: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
-    hold: (_node, step) => step.kind === 'hold' && !isOver(observed, step),
+    shift: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
+    hold: (_node, step) => step.kind === 'hold' && !isHoldOver(observed, step.onceAs, holdMark(step.name)),
   };
   return steps
     .map((step) => ({
@@ -87,12 +90,19 @@ function settle(observed: Observation, steps: readonly Step[]): readonly Step[] 
     .filter((step) => step.nodes.length > 0);
 }
 
-const isOver = (observed: Observation, { name, onceAs }: StepOf<'hold'>): boolean =>
-  Object.values(observed.nodes).some(({ once }) =>
-    once.some(
-      ({ release, hook, state }) => release === onceAs && hook === holdMark(name) && state === 'done',
-    ),
-  );
+/** Leaves out shifts to a weight that a node has by then. */
+function shifting(observed: Observation, steps: readonly Step[]): readonly Step[] {
+  let state = observed;
+  return steps.flatMap((step) => {
+    const nodes =
+      step.kind === 'shift'
+        ? step.nodes.filter((node) => serversOf(state, node).some((server) => !hasWeight(server, step.to)))
+        : step.nodes;
+    if (nodes.length === 0) return [];
+    state = predict(state, { ...step, nodes });
+    return [{ ...step, nodes }];
+  });
+}
 
 function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const { purpose, target } = input;
@@ -204,7 +214,7 @@ function withServing(observed: Observation, steps: readonly Step[]): readonly Pl
   let state = observed;
   return steps.map((step) => {
     state = predict(state, step);
-    return { step, serving: servingNodes(state).length };
+    return { step, serving: bearingNodes(state).length };
   });
 }
 

@@ -33,6 +33,10 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
         : server,
     ),
   }),
+  shift: (observed, { nodes, to }) => ({
+    ...observed,
+    servers: withServers(observed, nodes, (server) => ({ ...server, weight: to })),
+  }),
   cleanup: (observed, { nodes, remove }) =>
     withNodes(observed, nodes, (node) => ({
       ...node,

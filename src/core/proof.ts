@@ -1,7 +1,9 @@
 import { failure, list } from './errors.ts';
 import {
+  bearingNodes,
   hasComplete,
   isHeldOut,
+  isLowered,
   isServing,
   liveRelease,
   mayReceive,
@@ -51,7 +53,7 @@ export function brokenPromises({
     }
     before = after;
   });
-  return [...new Set([...problems, ...leftOut(observed, before)])];
+  return [...new Set([...problems, ...leftOut(observed, before), ...leftLowered(before, steps)])];
 }
 
 /** What the plan takes out of rotation it also puts back. */
@@ -59,6 +61,12 @@ const leftOut = (first: Observation, last: Observation): readonly string[] =>
   servingNodes(first)
     .filter((node) => !isServing(last, node))
     .map((node) => `the end: ${node} serves now and would be left out of rotation`);
+
+/** Weights that the plan changes are whole in the end. */
+const leftLowered = (last: Observation, steps: readonly Step[]): readonly string[] =>
+  [...new Set(steps.flatMap((step) => (step.kind === 'shift' ? step.nodes : [])))]
+    .filter((node) => isLowered(last, node))
+    .map((node) => `the end: ${node} would be left with a part of its weight`);
 
 /** Nothing else can be said of a step that names a node of nowhere. */
 const unknownNodes = (observed: Observation, steps: readonly Step[]): readonly string[] =>
@@ -82,7 +90,7 @@ interface Context {
 type Promise = (step: Step, context: Context) => readonly string[];
 
 const floor: Promise = (_step, { before, after, servingMin }) => {
-  const [had, left] = [servingNodes(before).length, servingNodes(after).length];
+  const [had, left] = [bearingNodes(before).length, bearingNodes(after).length];
   return left < had && left < servingMin
     ? [`it would leave ${left} nodes serving, and servingMin is ${servingMin}`]
     : [];
@@ -159,6 +167,28 @@ const holdsWhole: Promise = (step, { first, before }) =>
         .filter(({ name, drained }) => drained.length > nodeState(first, name).drained.length)
         .map(({ name }) => `it would wait with ${name} out of rotation`);
 
+/** A weight of 0 would take a node out of rotation without a word to it. */
+const weightsInBounds: Promise = (step) =>
+  step.kind !== 'shift' || (Number.isInteger(step.to) && step.to >= 1 && step.to <= 100)
+    ? []
+    : [`a weight is a whole percentage from 1 to 100, and it is ${step.to}`];
+
+/** What is judged has the release, and what it is compared with has not. */
+const fairlyJudged: Promise = (step, { before }) => {
+  if (step.kind !== 'hold' || step.judged === null) return [];
+  const { release, others } = step.judged;
+  const has = (node: string): boolean => {
+    const state = before.nodes[node];
+    return state !== undefined && liveRelease(state) === release;
+  };
+  return [
+    ...step.nodes
+      .filter((node) => !has(node))
+      .map((node) => `${node} would be judged, and has no ${release}`),
+    ...others.filter(has).map((node) => `${node} would be the measure of ${release}, which it has itself`),
+  ];
+};
+
 /** A page of the new release may ask any node for its files. */
 const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
   hasAssets &&
@@ -184,5 +214,7 @@ const promises: readonly Promise[] = [
   oursOnly,
   once,
   holdsWhole,
+  weightsInBounds,
+  fairlyJudged,
   assetsFirst,
 ];

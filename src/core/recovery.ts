@@ -1,16 +1,17 @@
 import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
 import {
+  bearingNodes,
   isHeldOut,
+  isLowered,
   isServing,
   liveRelease,
   nodeState,
   type Observation,
-  servingNodes,
 } from './observation.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { OnFailure } from './site.ts';
-import { activate, check, drain, enable, type Step } from './step.ts';
+import { activate, check, drain, enable, type Step, shift } from './step.ts';
 import type { Strategy } from './strategy.ts';
 
 export interface RecoveryInput {
@@ -28,18 +29,23 @@ export const recovery = ({ policy, before, servingMin }: RecoveryInput): Strateg
   name: `recovery (${policy})`,
   summary: sentences[policy],
   *steps({ observed, target }) {
-    const out = target.nodes.filter((name) => isOut(observed, name, before));
-    yield* policy === 'halt' || policy === 'hold'
-      ? putBackProved(observed, out)
-      : putBack(observed, out, before);
+    const stays = policy === 'halt' || policy === 'hold';
+    const out = target.nodes.filter(
+      (name) => isOut(observed, name, before) || (!stays && isOnTrial(observed, name, before)),
+    );
+    yield* stays ? putBackProved(observed, out) : putBack(observed, out, before);
+    if (!stays) {
+      yield shift(
+        target.nodes.filter((name) => !out.includes(name) && isLowered(observed, name)),
+        100,
+      );
+    }
     if (policy !== 'rollback') return;
     const changed = target.nodes.filter(
       (name) => !out.includes(name) && before[name] !== null && hasChanged(observed, name, before),
     );
     for (const batch of withinFloor(observed, changed, servingMin)) {
-      yield drain(batch);
-      yield* restore(batch, before);
-      yield enable(batch);
+      yield* goBack(batch, before);
     }
   },
 });
@@ -62,11 +68,12 @@ function* putBack(observed: Observation, out: readonly NodeName[], before: Befor
   );
   const changed = out.filter((name) => hasChanged(observed, name, before) && before[name] !== null);
   yield* proveUnproved(observed, untouched, before);
-  if (untouched.length > 0) yield enable(untouched);
+  if (untouched.length > 0) {
+    yield shift(untouched, 100);
+    yield enable(untouched);
+  }
   if (changed.length === 0) return;
-  yield drain(changed);
-  yield* restore(changed, before);
-  yield enable(changed);
+  yield* goBack(changed, before);
 }
 
 function* putBackProved(observed: Observation, out: readonly NodeName[]): Iterable<Step> {
@@ -80,6 +87,14 @@ function* putBackProved(observed: Observation, out: readonly NodeName[]): Iterab
 function* proveUnproved(observed: Observation, names: readonly NodeName[], before: Before): Iterable<Step> {
   const unproved = names.filter((name) => nodeState(observed, name).proved === null && before[name] !== null);
   for (const [release, nodes] of byRelease(unproved, before)) yield check(nodes, { release, nodes });
+}
+
+/** Weights are whole before a node takes traffic again. */
+function* goBack(names: readonly NodeName[], before: Before): Iterable<Step> {
+  yield drain(names);
+  yield* restore(names, before);
+  yield shift(names, 100);
+  yield enable(names);
 }
 
 /** Nodes may have had different releases: each group returns to its own. */
@@ -115,13 +130,17 @@ const isOut = (observed: Observation, name: NodeName, before: Before): boolean =
   return node.drained.length > 0 || (hasChanged(observed, name, before) && node.proved === null);
 };
 
+/** Changed, and sent but a part of what it was sent before: nobody has found it good yet. */
+const isOnTrial = (observed: Observation, name: NodeName, before: Before): boolean =>
+  hasChanged(observed, name, before) && isLowered(observed, name);
+
 /** As many nodes at a time as may leave without going below the floor; at least one, which the proof then judges. */
 export function withinFloor(
   observed: Observation,
   names: readonly NodeName[],
   servingMin: number,
 ): readonly (readonly NodeName[])[] {
-  const free = observed.balancers.length === 0 ? names.length : servingNodes(observed).length - servingMin;
+  const free = observed.balancers.length === 0 ? names.length : bearingNodes(observed).length - servingMin;
   const size = Math.max(1, free);
   const idle = names.filter((name) => !isServing(observed, name) || isHeldOut(observed, name));
   const busy = names.filter((name) => !idle.includes(name));

@@ -2,6 +2,7 @@ import type { HookPoint } from './hook.ts';
 import type { NodeName } from './node.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { Target } from './target.ts';
+import type { VerdictOptions } from './verdict.ts';
 
 /** One act of a plan: plain data, the same after JSON. Each kind may run twice without harm. */
 export type Step =
@@ -18,6 +19,12 @@ export type Step =
   | { readonly kind: 'activate'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'check'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'enable'; readonly nodes: readonly NodeName[] }
+  | {
+      readonly kind: 'shift';
+      readonly nodes: readonly NodeName[];
+      /** In percent of the weight in the balancer's configuration, whole, from 1 to 100. */
+      readonly to: number;
+    }
   | { readonly kind: 'cleanup'; readonly nodes: readonly NodeName[]; readonly remove: Removals }
   | {
       readonly kind: 'hook';
@@ -38,9 +45,20 @@ export type Step =
       readonly name: string;
       /** How long; null: until a person promotes the run. */
       readonly forMs: number | null;
+      /** What the nodes answer meanwhile decides whether the plan goes on; null: it need not be compared. */
+      readonly judged: Judged | null;
       /** The release under whose name it leaves its marks. */
       readonly onceAs: ReleaseId;
     };
+
+/** How the nodes of a hold are judged at its end. */
+export interface Judged {
+  /** The release that they have. */
+  readonly release: ReleaseId;
+  /** Nodes that have another one: what they answer over the same time is the measure. */
+  readonly others: readonly NodeName[];
+  readonly options: VerdictOptions;
+}
 
 export type StepKind = Step['kind'];
 export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
@@ -72,10 +90,17 @@ export const check = (nodes: readonly NodeName[], { release }: Target): Step => 
 export const hold = (
   nodes: readonly NodeName[],
   { release, onceAs = release.id }: Target,
-  { name, forMs }: { readonly name: string; readonly forMs: number | null },
-): Step => ({ kind: 'hold', nodes, name, forMs, onceAs });
+  {
+    name,
+    forMs,
+    judged = null,
+  }: Pick<StepOf<'hold'>, 'name' | 'forMs'> & { readonly judged?: Judged | null },
+): StepOf<'hold'> => ({ kind: 'hold', nodes, name, forMs, judged, onceAs });
 
 /** As a hold stands among the marks of work that runs once. */
 export const holdMark = (name: string): string => `hold ${name}`;
+
+/** Sets weights. A node of less than its whole weight does not count for the floor; at the end of a plan all have it. */
+export const shift = (nodes: readonly NodeName[], to: number): Step => ({ kind: 'shift', nodes, to });
 
 export const enable = (nodes: readonly NodeName[]): Step => ({ kind: 'enable', nodes });

@@ -54,14 +54,15 @@ export function batches(nodes: readonly NodeName[], sizes: readonly BatchSize[])
   const result: NodeName[][] = [];
   for (let done = 0; done < nodes.length; ) {
     const size = sizes[Math.min(result.length, sizes.length - 1)] ?? 1;
-    const batch = nodes.slice(done, done + countOf(size, nodes.length));
+    const batch = nodes.slice(done, done + nodesIn(size, nodes.length));
     result.push(batch);
     done += batch.length;
   }
   return result;
 }
 
-function countOf(size: BatchSize, total: number): number {
+/** How many nodes of `total` that is. */
+export function nodesIn(size: BatchSize, total: number): number {
   const count = typeof size === 'number' ? size : Math.floor((Number.parseFloat(size) / 100) * total);
   return Math.max(1, count);
 }
@@ -77,7 +78,7 @@ export const batchSizes: Field<readonly BatchSize[]> = {
   },
 };
 
-const batchSize: Field<BatchSize> = scalar(
+export const batchSize: Field<BatchSize> = scalar(
   "a count of nodes such as 2 or a part such as '30%'",
   batchSchema(),
   (size): BatchSize | undefined => {

@@ -53,6 +53,7 @@ const neverMended: readonly ErrorCode[] = [
   'FLOOR_AT_RISK',
   'HELD',
   'BAKE_FAILED',
+  'CANARY_FAILED',
 ];
 
 const isOfSomeNodes = (step: Step, failures: readonly NodeFailure[]): boolean =>
@@ -116,10 +117,17 @@ export async function comeBack(
   return { recovered: failed?.length === 0, held: policy === 'hold' };
 }
 
-const policyAfter = ({ left, policy }: Stop, { site }: Run): OnFailure =>
-  left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
+function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
+  if (error.code === 'CANARY_FAILED') {
+    // The batch that failed is all that has the release, and it is in rotation.
+    const chosen = policy ?? site.onFailure;
+    return chosen === 'rollback-batch' ? 'rollback' : chosen;
+  }
+  return left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
+}
 
-const changesNodes = ({ kind }: Step): boolean => !['fetch', 'cleanup', 'hook', 'hold'].includes(kind);
+const changesNodes = ({ kind }: Step): boolean =>
+  !['fetch', 'cleanup', 'hook', 'hold', 'shift'].includes(kind);
 
 /** Returns the nodes that did not come back; all of them if there is no way. */
 async function recover(

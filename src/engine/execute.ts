@@ -94,6 +94,8 @@ async function executeAll(
 /** Those that were not left out. Work that runs once falls to another node that it may run on. */
 function nodesFor(step: Step, run: Run): readonly NodeName[] {
   const nodes = step.nodes.filter((node) => !run.leftOut.has(node));
+  // Whatever failed, nothing goes on as if the hold had been gone through.
+  if (step.kind === 'hold') return nodes.length > 0 ? nodes : step.nodes;
   if (nodes.length > 0 || step.kind !== 'hook' || !step.once) return nodes;
   const hook = run.site.hooks.find(({ name }) => name === step.hook);
   const others = presentNodes(run)

@@ -2,10 +2,17 @@ import { note } from '../commands/note.ts';
 import { type DeployError, failure } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
 import type { NodeName } from '../core/node.ts';
-import { liveRelease, nodeState, type Observation, releaseOn, serversOf } from '../core/observation.ts';
+import {
+  isLowered,
+  liveRelease,
+  nodeState,
+  type Observation,
+  releaseOn,
+  serversOf,
+} from '../core/observation.ts';
 import type { Release, Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
-import type { Step, StepOf } from '../core/step.ts';
+import { type Step, type StepOf, shift } from '../core/step.ts';
 import { namedNodes } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { executeSteps } from './execute.ts';
@@ -132,7 +139,7 @@ async function takeOut(run: Run, nodes: readonly NodeName[], force: boolean): Pr
 const namesOf = (observed: Observation, node: NodeName): readonly string[] =>
   serversOf(observed, node).map(({ server }) => server);
 
-/** Each node is asked as the release that it has; all its servers come in, whoever took them out. */
+/** Each node is asked as the release that it has; all its servers come in, with their whole weight, whoever took them out. */
 async function putIn(run: Run, nodes: readonly NodeName[], force: boolean): Promise<DeployError | null> {
   for (const node of nodes) run.drained.set(node, namesOf(run.observed, node));
   const checks = nodes.flatMap((name): readonly Step[] => {
@@ -142,6 +149,8 @@ async function putIn(run: Run, nodes: readonly NodeName[], force: boolean): Prom
     const revision = releaseOn(state, id)?.revision ?? ('' as Revision);
     return [{ kind: 'check', nodes: [name], release: { id, revision } }];
   });
-  const stop = await executeSteps([...checks, { kind: 'enable', nodes }], run);
+  const lowered = nodes.filter((name) => isLowered(run.observed, name));
+  const weights = lowered.length > 0 ? [shift(lowered, 100)] : [];
+  const stop = await executeSteps([...checks, ...weights, { kind: 'enable', nodes }], run);
   return stop?.error ?? null;
 }

@@ -9,6 +9,7 @@ import {
   nodeState,
   type Observation,
   releaseOn,
+  serversOf,
 } from '../core/observation.ts';
 import { makePlan, type Plan, type Purpose } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
@@ -110,6 +111,7 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
   if (aim.purpose === 'deploy') await refuseUnfitStorage({ ...site, nodes: present }, ports, request.signal);
   const plan = planFor(site, observed, aim);
+  refuseUnweighable(plan, observed, ports);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, site));
   return { proposal: { plan, observed, comparison, commands }, aim, skipped };
@@ -137,6 +139,16 @@ export const planFor = (
   observed: Observation,
   { strategy, purpose, target, before }: Aim,
 ): Plan => makePlan({ site, strategy, purpose, observed, target, before });
+
+/** Throws `BALANCER_WITHOUT_WEIGHTS` if the plan sets weights at a balancer that cannot. */
+function refuseUnweighable({ steps }: Plan, observed: Observation, { balancers }: Ports): void {
+  const nodes = steps.flatMap(({ step }) => (step.kind === 'shift' ? step.nodes : []));
+  for (const { name, capabilities } of balancers) {
+    const own = nodes.filter((node) => serversOf(observed, node).some(({ balancer }) => balancer === name));
+    if (capabilities.weights === 'none' && own.length > 0)
+      throw failure('BALANCER_WITHOUT_WEIGHTS', { balancer: name, nodes: [...new Set(own)] });
+  }
+}
 
 /** A live revision that the source no longer has (a rewritten branch) can be deployed over, and not compared. */
 async function compareLive(

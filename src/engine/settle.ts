@@ -1,8 +1,9 @@
 import { note } from '../commands/note.ts';
-import { failure, isDeployError } from '../core/errors.ts';
+import type { Counted } from '../core/counts.ts';
+import { type DeployError, failure, isDeployError } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
-import type { ServerState } from '../core/observation.ts';
-import type { Balancer, BalancerView, Ports, RotationChange } from '../ports.ts';
+import { hasWeight, type ServerState } from '../core/observation.ts';
+import type { Balancer, BalancerCapabilities, BalancerView, Ports, RotationChange } from '../ports.ts';
 import { guardFloor } from './floor.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
 import { fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
@@ -17,11 +18,21 @@ async function changeRotation(
   servers: readonly ServerState[],
   to: RotationChange['to'],
 ): Promise<void> {
+  await tell(run, servers, (balancer, own) =>
+    balancer.change(own.map(({ node, server }) => ({ node, server, to }))),
+  );
+}
+
+async function tell(
+  run: Run,
+  servers: readonly ServerState[],
+  order: (balancer: Balancer, own: readonly ServerState[]) => Promise<void>,
+): Promise<void> {
   await stillHeld(run, nodesOf(servers));
   const results = await Promise.allSettled(
     run.ports.balancers.map(async (balancer) => {
       const own = servers.filter((server) => server.balancer === balancer.name);
-      if (own.length > 0) await balancer.change(own.map(({ node, server }) => ({ node, server, to })));
+      if (own.length > 0) await order(balancer, own);
     }),
   );
   const failed = results.find((result) => result.status === 'rejected');
@@ -214,6 +225,64 @@ export const beginDrain = (run: Run, { nodes, servingMin, choose }: Leaving): Pr
     return true;
   }).then(() => undefined);
 
+export interface Weights {
+  readonly nodes: readonly NodeName[];
+  /** What each server is to have, in percent. */
+  readonly weightOf: (server: ServerState) => number;
+}
+
+/**
+ * Sets the weights of servers where they are others, and reads them back. Each time one is lowered it is looked first
+ * whether the floor holds: throws `FLOOR_AT_RISK`. A balancer that restarts is given a moment.
+ */
+export async function setWeights(run: Run, { nodes, weightOf }: Weights): Promise<void> {
+  if (nodes.length === 0) return;
+  await until(run, patienceMs, run.signal, async (passedMs) => {
+    const other = (servers: readonly ServerState[]) =>
+      servers.filter(
+        (server) =>
+          nodes.includes(server.node) &&
+          capabilitiesOf(run.ports, server).weights === 'server' &&
+          !hasWeight(server, weightOf(server)),
+      );
+    const found = other((await readWhole(run.ports)).servers);
+    if (found.length === 0) return true;
+    if (passedMs >= patienceMs) throw unapplied(found[0]!, weightOf(found[0]!));
+    const lowered = found.filter((server) => weightOf(server) < server.weight);
+    const wrong = lowered.length > 0 ? other((await lookHeld(run, nodesOf(lowered))).servers) : found;
+    await tell(run, wrong, (balancer, own) =>
+      balancer.shift(
+        own.map((server) => ({ node: server.node, server: server.server, to: weightOf(server) })),
+      ),
+    );
+    return null;
+  });
+}
+
+const unapplied = ({ balancer, server, weight }: ServerState, wanted: number): DeployError =>
+  failure('BALANCER_NOT_APPLIED', {
+    balancer,
+    server,
+    wanted: `weight ${wanted} %`,
+    seen: `weight ${weight} %`,
+  });
+
+/** What all members have counted; one that restarts is given a moment. */
+export async function countAll(run: Run): Promise<Counted> {
+  const { clock, balancers } = run.ports;
+  const counting = balancers.filter(({ capabilities }) => capabilities.counters);
+  const deadlineMs = clock.nowMs() + patienceMs;
+  for (;;) {
+    const counted = await Promise.all(counting.map((balancer) => balancer.count(run.signal)));
+    const members = counted.flatMap((one) => one.members);
+    const isWhole = members.every(({ unreachable }) => unreachable === null);
+    if (isWhole || clock.nowMs() >= deadlineMs)
+      return { members, servers: counted.flatMap(({ servers }) => servers) };
+    await clock.sleep(500, run.signal);
+    if (run.signal.aborted) throw interruption(run.signal);
+  }
+}
+
 /** All balancers, for one look: one that restarts is given a moment. */
 export const readAll = (run: Run): Promise<BalancerView> =>
   until(run, patienceMs, run.signal, () => readWhole(run.ports));
@@ -291,8 +360,11 @@ function isLetGo(run: Run, servers: readonly ServerState[], node: NodeName): boo
 const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'out' =>
   servers.every((server) => drainOf(ports, server) !== 'hard') ? 'draining' : 'out';
 
-const drainOf = (ports: Ports, { balancer }: ServerState): 'soft' | 'hard' | 'both' =>
-  balancerOf(ports, balancer).capabilities.drain;
+const drainOf = (ports: Ports, server: ServerState): 'soft' | 'hard' | 'both' =>
+  capabilitiesOf(ports, server).drain;
+
+const capabilitiesOf = (ports: Ports, { balancer }: ServerState): BalancerCapabilities =>
+  balancerOf(ports, balancer).capabilities;
 
 /**
  * A balancer that cannot count is given the whole time, and then taken to be empty; one that still sends traffic is

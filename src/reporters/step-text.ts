@@ -20,7 +20,8 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   check: ({ release }, on) => `${on} as ${release.id}`,
   enable: (_, on) => on,
   cleanup: ({ remove }, on) => `${on}: ${count(new Set(Object.values(remove).flat()).size, 'old release')}`,
-  hold: ({ name, forMs }, on) =>
-    `${name}: ${on} ${forMs === null ? 'until it is promoted' : `for ${duration(forMs)}`}`,
+  hold: ({ name, forMs, judged }, on) =>
+    `${name}: ${on} ${forMs === null ? 'until it is promoted' : `for ${duration(forMs)}`}${judged === null ? '' : ', then judged'}`,
+  shift: ({ to }, on) => `${on} to ${to} %`,
   hook: ({ hook, point }, on) => `${hook} (${point}) for ${on}`,
 };

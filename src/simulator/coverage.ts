@@ -60,4 +60,5 @@ export function countTraits({ faults, balancers, nodes, repository }: World): vo
     if (capabilities.drain === 'soft') faults.strike('soft drain only');
   for (const { disk } of nodes.values()) if (disk.current === null) faults.strike('join');
   for (const broken of repository.brokenOn.values()) if (broken.length > 0) faults.strike('broken release');
+  if (repository.errsAt.size > 0) faults.strike('erring release');
 }

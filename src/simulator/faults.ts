@@ -39,6 +39,8 @@ export interface FaultMix {
   readonly joins: number;
   /** On which part of the nodes the new release fails its checks. */
   readonly brokenRelease: number;
+  /** Which part of its answers the new release fails, though it passes its checks. */
+  readonly erringRelease: number;
   /** How long the old code may go on answering from a cache, in milliseconds. */
   readonly staleCodeMs: number;
   /** The engine dies, or is interrupted, at its n-th call of a port, or not at all. */
@@ -71,6 +73,7 @@ export const noFaults: FaultMix = {
   leaves: 0,
   joins: 0,
   brokenRelease: 0,
+  erringRelease: 0,
   staleCodeMs: 0,
   killAtCall: null,
   signalAtCall: null,
@@ -111,6 +114,7 @@ export function drawFaults(random: SeededRandom): FaultMix {
     clockJumps: times(),
     leaves: sometimes(0, () => random.integer({ min: 1, max: 2 })),
     joins: sometimes(0, () => random.pick([0.2, 0.6])),
+    erringRelease: sometimes(0, () => random.pick([0.02, 0.2, 0.8])),
   };
 }
 

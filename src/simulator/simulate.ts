@@ -130,7 +130,7 @@ function setStage(simulation: Simulation): Stage {
       balancers: drawBalancers(random.fork('balancers'), site),
       batchMax,
       isTraced: simulation.isTraced ?? true,
-      repository: { head: revisionOf(100), brokenOn: new Map() },
+      repository: { head: revisionOf(100), brokenOn: new Map(), errsAt: new Map() },
     },
     (event) => {
       watcher.see(event);
@@ -142,6 +142,7 @@ function setStage(simulation: Simulation): Stage {
     revisionOf(100),
     site.nodes.flatMap(({ name }) => (broken.chance(mix.brokenRelease) ? [name] : [])),
   );
+  if (mix.erringRelease > 0) world.repository.errsAt.set(revisionOf(100), mix.erringRelease);
   for (const node of world.nodes.values()) {
     if (node.disk.current !== null) continue;
     for (const member of world.members) member.servers.get(node.name)!.health = 'down';
@@ -193,20 +194,26 @@ const secondCommands: readonly SessionCommand[] = [
   'sync',
 ];
 
-/** A run that takes longer is said never to end. */
+/** A run that takes longer, beside what it is to wait, is said never to end. */
 const endsWithinMs = 30 * 60_000;
 
 async function untilAllEnded(stage: Stage): Promise<void> {
   const { world, watcher } = stage;
-  const untilMs = world.clock.passedMs() + endsWithinMs;
+  const startMs = world.clock.passedMs();
   const isOver = (): boolean =>
     watcher.broken.length > 0 || (stage.expected === 0 && !world.sessions.some(isUnderWay));
-  const over = await world.clock.run({ isOver, untilMs });
-  if (over) return;
+  if (await world.clock.run({ isOver, untilMs: startMs + endsWithinMs })) return;
+  const longest = Math.max(0, ...world.sessions.filter(isUnderWay).map(holdsMs));
+  if (await world.clock.run({ isOver, untilMs: startMs + endsWithinMs + longest })) return;
+  const minutes = (endsWithinMs + longest) / 60_000;
   for (const session of world.sessions.filter(isUnderWay)) {
-    watcher.complain('always-ends', `${session.name} has not ended after ${endsWithinMs / 60_000} minutes`);
+    watcher.complain('always-ends', `${session.name} has not ended after ${minutes} minutes`);
   }
 }
+
+/** How long the strategy has the run wait, if each time begins anew once. */
+const holdsMs = ({ plan }: Session): number =>
+  (plan?.steps ?? []).reduce((sum, { step }) => sum + 2 * (step.kind === 'hold' ? (step.forMs ?? 0) : 0), 0);
 
 /** The second phase: nothing fails any more, so everything must come right. */
 async function healed(stage: Stage): Promise<void> {
@@ -222,7 +229,8 @@ async function healed(stage: Stage): Promise<void> {
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
   if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
-  if (reportOf(last)?.outcome === 'held') last = await startAndWait(stage, 'promote');
+  for (let holds = 0; holds < holdsMax && reportOf(last)?.outcome === 'held'; holds++)
+    last = await startAndWait(stage, 'promote');
   const wrong = notConverged(world, last);
   if (wrong !== null) watcher.complain('converges', wrong);
   if (watcher.broken.length > 0) return;
@@ -230,6 +238,9 @@ async function healed(stage: Stage): Promise<void> {
   const done = somethingDone(again);
   if (done !== null) watcher.complain('nothing-to-do', done);
 }
+
+/** More than any strategy of a seed has. */
+const holdsMax = 10;
 
 /** Machines that are lost do not keep the others from being left well; then they are found, or built anew. */
 async function withoutTheLost(stage: Stage, drawn: SeededRandom): Promise<void> {

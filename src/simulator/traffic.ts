@@ -2,7 +2,7 @@ import type { NodeName } from '../core/node.ts';
 import { type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
 import { answering } from './node.ts';
 import type { SeededRandom } from './random.ts';
-import { checkHealth, endRequest, isBroken, nodeOf, type World } from './world.ts';
+import { checkHealth, endRequest, errorRate, isBroken, nodeOf, type World } from './world.ts';
 import type { Request } from './world-event.ts';
 
 export interface TrafficSettings {
@@ -47,7 +47,8 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   const node = nodeOf(world, server.node);
   const release = answering(node, clock.nowMs());
   if (release === null) return null;
-  const isFailing = isBroken(world, node, release);
+  const errs = errorRate(world, node, release);
+  const isFailing = isBroken(world, node, release) || (errs > 0 && random.chance(errs));
   const request: Request = { member, server, startedAtMs: clock.passedMs(), isFailing };
   world.requests.add(request);
   server.sessions++;

@@ -49,6 +49,8 @@ export interface Repository {
   head: Revision;
   /** Where each revision does not work: the nodes on which it fails its checks. */
   readonly brokenOn: Map<Revision, readonly NodeName[]>;
+  /** Which part of its answers each revision fails, though it passes its checks. */
+  readonly errsAt: Map<Revision, number>;
 }
 
 export type WorldParts = Omit<
@@ -196,6 +198,12 @@ export function checkHealth(world: World, member: Member): void {
 export function isBroken({ repository }: World, { name, disk }: SimulatedNode, release: ReleaseId): boolean {
   const revision = disk.releases.get(release)?.revision;
   return revision !== undefined && (repository.brokenOn.get(revision)?.includes(name) ?? false);
+}
+
+/** Which part of its answers the release fails, though it passes its checks. */
+export function errorRate({ repository }: World, { disk }: SimulatedNode, release: ReleaseId): number {
+  const revision = disk.releases.get(release)?.revision;
+  return revision === undefined ? 0 : (repository.errsAt.get(revision) ?? 0);
 }
 
 /** The release that each node has, or null. */

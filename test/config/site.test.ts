@@ -387,10 +387,13 @@ describe('what is wrong', () => {
     ],
     [
       { strategy: 'roling' },
-      "strategy: expected 'rolling' or 'all-at-once', got \"roling\"; did you mean rolling?",
+      "strategy: expected 'rolling' or 'all-at-once' or 'canary', got \"roling\"; did you mean rolling?",
     ],
     [{ strategy: { name: 'rolling', bach: 2 } }, 'strategy.bach: unknown setting; did you mean batch?'],
-    [{ strategy: { batch: 2 } }, "strategy.name: expected 'rolling' or 'all-at-once', got nothing"],
+    [
+      { strategy: { batch: 2 } },
+      "strategy.name: expected 'rolling' or 'all-at-once' or 'canary', got nothing",
+    ],
     [{ servingMin: -1 }, "servingMin: expected a count of nodes such as 2, or a part such as '50%', got -1"],
     [
       { servingMin: '120%' },

@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { Observation } from '../../src/core/observation.ts';
 import { brokenPromises } from '../../src/core/proof.ts';
-import { activate, check, drain, enable, prepare, type Step } from '../../src/core/step.ts';
+import { activate, check, drain, enable, hold, prepare, type Step, shift } from '../../src/core/step.ts';
 import { fleet, good, names, release, releaseId, withNode, withServer } from './fleet.ts';
+
+const verdict = {
+  requestsMin: 1,
+  tolerance: 0,
+  falseAlarms: 0.01,
+  falseAlarmsRefused: 0.01,
+  othersErrorsMax: 1,
+  responseMax: null,
+};
 
 const target = { release: release(2), nodes: names(4) };
 
@@ -54,6 +63,29 @@ describe('a plan is refused', () => {
     );
     expect(brokenPromises(input)).toEqual([]);
     expect(brokenPromises({ ...input, steps: safe, hasAssets: true })).toEqual([]);
+  });
+
+  test('that leaves a node with a part of its weight, or shifts it to nothing', () => {
+    expect(broken([shift(['web1'], 10)])).toEqual(['the end: web1 would be left with a part of its weight']);
+    expect(broken([shift(['web1'], 0), shift(['web1'], 100)])).toEqual([
+      'step 1 (shift web1): a weight is a whole percentage from 1 to 100, and it is 0',
+    ]);
+  });
+
+  test('that goes below the floor by weights', () => {
+    const steps = [shift(['web1', 'web2'], 50), shift(['web1', 'web2'], 100)];
+    expect(broken(steps)).toEqual([
+      'step 1 (shift web1 and web2): it would leave 2 nodes serving, and servingMin is 3',
+    ]);
+  });
+
+  test('that compares a canary with nodes of its own release, or judges one that has another', () => {
+    const judged = { release: releaseId(2), others: ['web1', 'web3'], options: verdict };
+    const bake = hold(['web1', 'web2'], target, { name: 'canary 1', forMs: 1000, judged });
+    expect(broken([prepare(names(4), target), ...renew(['web1']), bake])).toEqual([
+      `step 6 (hold web1 and web2): web2 would be judged, and has no ${releaseId(2)}`,
+      `step 6 (hold web1 and web2): web1 would be the measure of ${releaseId(2)}, which it has itself`,
+    ]);
   });
 
   test('that changes a node while requests may come', () => {

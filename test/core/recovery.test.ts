@@ -134,3 +134,41 @@ test('without a balancer a failed batch comes back too', () => {
   const observed = { ...failedAt(3, 1, { drained: [] }), balancers: [], servers: [] };
   expect(steps('rollback-batch', observed)).toEqual(['activate web2 1', 'check web2 1']);
 });
+
+describe('with weights', () => {
+  const trying = withServer(
+    withNode(fleet(4), 'web1', {
+      current: { kind: 'release', id: releaseId(2) },
+      releases: [good(1), good(2)],
+      proved: releaseId(2),
+    }),
+    'web1',
+    { weight: 10 },
+  );
+
+  test.each<OnFailure | 'interrupted'>(['rollback', 'rollback-batch', 'interrupted'])(
+    'a canary goes back, and has its whole weight before it takes traffic: %s',
+    (policy) => {
+      expect(steps(policy, trying)).toEqual([
+        'drain web1',
+        'activate web1 1',
+        'check web1 1',
+        'shift web1',
+        'enable web1',
+      ]);
+    },
+  );
+
+  test('a canary is left as it is where nothing more is to change', () => {
+    expect(steps('halt', trying)).toEqual([]);
+  });
+
+  test('a node that changed nothing gets its weight back where it stands', () => {
+    expect(steps('rollback', withServer(fleet(4), 'web2', { weight: 10 }))).toEqual(['shift web2']);
+  });
+
+  test('a node that an operator gave no weight at all keeps it', () => {
+    const held = withServer(fleet(4), 'web2', { weight: 0, rotation: 'draining' });
+    expect(steps('rollback', held)).toEqual([]);
+  });
+});

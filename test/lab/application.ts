@@ -8,6 +8,8 @@ export interface Version {
   readonly bootMs?: number;
   /** What `/health` answers; default 200. */
   readonly health?: number;
+  /** So many answers of `/` are right for each one that is a 500; default: all are. */
+  readonly errsAfter?: number;
   /** Exit status of its `build.sh` and of its `bin/restart`; default 0. */
   readonly build?: number;
   readonly restart?: number;
@@ -25,7 +27,7 @@ export const applicationFiles = (version: Version): Readonly<Record<string, stri
   'bin/restart': restartScript(version.restart ?? 0),
   'build.sh': `echo "building ${version.tag}"\necho ${version.tag} > built\nexit ${version.build ?? 0}\n`,
   version: `${version.tag}\n`,
-  'settings.json': `${JSON.stringify({ version: version.tag, bootMs: version.bootMs ?? 0, health: version.health ?? 200 })}\n`,
+  'settings.json': `${JSON.stringify({ version: version.tag, bootMs: version.bootMs ?? 0, health: version.health ?? 200, errsAfter: version.errsAfter ?? null })}\n`,
 });
 
 /** What every whole answer ends with. */
@@ -38,13 +40,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const folder = dirname(fileURLToPath(import.meta.url));
-const { version, bootMs, health } = JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8'));
+const { version, bootMs, health, errsAfter } = JSON.parse(readFileSync(join(folder, 'settings.json'), 'utf8'));
 const revision = readFileSync(join(folder, 'REVISION'), 'utf8').trim();
 const release = basename(folder);
 const healthNow = process.env.FAILS === version ? 500 : health;
 
+let asked = 0;
+const errs = () => errsAfter !== null && asked++ % (errsAfter + 1) === errsAfter;
+
 const pages = {
-  '/': (url, response) => answer(response, 200, 'version ' + version + ' ' + '.'.repeat(400)),
+  '/': (url, response) => answer(response, errs() ? 500 : 200, 'version ' + version + ' ' + '.'.repeat(400)),
   '/health': (url, response) =>
     answer(response, healthNow, healthNow === 200 ? 'release ' + release + ' revision ' + revision : 'no database here'),
   '/slow': slow,

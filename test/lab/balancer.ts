@@ -93,7 +93,7 @@ const unforgiving = [
 const checking = [
   'balance roundrobin',
   'option httpchk GET /health',
-  'default-server check inter 300ms fastinter 100ms rise 1 fall 3',
+  'default-server check inter 300ms fastinter 100ms rise 1 fall 3 weight 100',
 ];
 
 type Row = Readonly<Record<string, string>>;

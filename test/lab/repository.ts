@@ -18,6 +18,7 @@ export const versions: readonly Version[] = [
   { tag: 'good-3' },
   { tag: 'good-4' },
   { tag: 'broken', health: 500 },
+  { tag: 'erring', errsAfter: 4 },
   { tag: 'slowstart', bootMs: 8000 },
   { tag: 'badbuild', build: 3 },
   { tag: 'badrestart', restart: 1 },

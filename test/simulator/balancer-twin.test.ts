@@ -71,7 +71,7 @@ function worldOf(nodes: readonly string[]): World {
       balancers: [balancer],
       isTraced: false,
       batchMax: 1,
-      repository: { head: past.releases.at(-1)!.revision, brokenOn: new Map() },
+      repository: { head: past.releases.at(-1)!.revision, brokenOn: new Map(), errsAt: new Map() },
     },
     () => {},
   );

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Site } from '../../src/core/site.ts';
 import { strategies } from '../../strategies/index.ts';
-import { run, story } from './seeds.ts';
+import { canaryOf, run, story } from './seeds.ts';
 
 const kinds = {
   rolling: () => ({ strategy: strategies.rolling.create({ batch: [1], hold: null }), batchMax: 1 }),
@@ -57,3 +57,31 @@ describe.each(['deploy', 'rollback'] as const)('a %s that dies at any call of a 
     });
   });
 });
+
+/** Nobody is judged on one node alone. */
+test.each([2, 3])(
+  'a canary that dies at any call of a port is mended, and judged anew: on %d nodes',
+  {
+    timeout: 120_000,
+  },
+  async (nodes) => {
+    const strategy = canaryOf({ weight: 10, bake: 6000, verdict: { requestsMin: 1, falseAlarms: 0.5 } });
+    const settings = {
+      nodes,
+      strategy,
+      faults: {},
+      command: 'deploy',
+      site: { ...site, servingMin: 0 },
+    } as const;
+    const { seed, calls } = await fitting(settings);
+    const failed: string[] = [];
+    for (let atCall = 1; atCall <= calls; atCall++) {
+      for (const goesOn of ['resume', 'abort'] as const) {
+        const doom = { death: { atCall, isSent: atCall % 2 === 0 }, signal: null };
+        const simulated = await run({ ...settings, seed, goesOn, doom });
+        if (simulated.broken.length > 0) failed.push(`call ${atCall}, ${goesOn}\n${story(simulated)}`);
+      }
+    }
+    expect(failed.slice(0, 2).join('\n\n'), `${failed.length} of ${2 * calls} deaths`).toBe('');
+  },
+);

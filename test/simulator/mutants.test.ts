@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
+import type { Answers, ServerCounts } from '../../src/core/counts.ts';
 import { nodeState, type ServerState } from '../../src/core/observation.ts';
 import type { Release } from '../../src/core/release.ts';
 import type { Site } from '../../src/core/site.ts';
@@ -9,8 +10,8 @@ import type { Target } from '../../src/core/target.ts';
 import type { Balancer, BalancerView, HttpAnswer, Ports } from '../../src/ports.ts';
 import { checkers, lastPromises } from '../../src/simulator/checkers/index.ts';
 import type { FaultMix } from '../../src/simulator/faults.ts';
-import type { Mutant } from '../../src/simulator/simulate.ts';
-import { run } from './seeds.ts';
+import type { Mutant, Simulation } from '../../src/simulator/simulate.ts';
+import { canaryOf, run } from './seeds.ts';
 
 /** A bug that the engine could have, the faults that bring it out, and the promises that it may break. */
 interface Case {
@@ -18,6 +19,8 @@ interface Case {
   readonly faults?: Partial<FaultMix>;
   readonly site?: Partial<Site>;
   readonly command?: 'deploy' | 'rollback';
+  /** The strategy of every seed; default: each draws its own. */
+  readonly strategy?: Simulation['strategy'];
   readonly caughtBy: readonly string[];
 }
 
@@ -40,6 +43,19 @@ const seen = (
     return { members, servers: servers.map(change) };
   },
 });
+
+/** What is counted, by a liar. */
+const counting = (balancer: Balancer, change: (answers: Answers) => Answers): Pick<Balancer, 'count'> => ({
+  async count(signal) {
+    const { members, servers } = await balancer.count(signal);
+    return {
+      members,
+      servers: servers.map((server) => ({ ...server, answers: server.answers && change(server.answers) })),
+    };
+  },
+});
+
+const errorsOf = ({ answers }: ServerCounts): number => answers?.errors ?? 0;
 
 /** Answers to checks, by a liar who knows which release is asked for. */
 const answers =
@@ -424,6 +440,60 @@ const mutants: { readonly [name: string]: Case } = {
     },
     caughtBy: ['always-ends'],
   },
+  'weights are not given back': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        const whole = new Set<string>();
+        return {
+          async shift(changes, signal) {
+            for (const { node, to } of changes) to < 100 ? whole.delete(node) : whole.add(node);
+            const lower = changes.filter(({ to }) => to < 100);
+            if (lower.length > 0) await balancer.shift(lower, signal);
+          },
+          ...seen(balancer, (server) => (whole.has(server.node) ? { ...server, weight: 100 } : server)),
+        };
+      }),
+    },
+    strategy: canaryOf({ weight: 10 }),
+    caughtBy: ['weights-whole'],
+  },
+  'weights that a balancer forgot are set again, whatever the floor is': {
+    mutant: { site: (site) => ({ ...site, servingMin: 0 }) },
+    faults: { balancerRestarts: 3, flaps: 3, operatorActs: 3 },
+    strategy: canaryOf({ weight: 10 }),
+    caughtBy: ['floor'],
+  },
+  'errors of a canary are not counted': {
+    mutant: {
+      ports: everyBalancer((balancer) => counting(balancer, (answers) => ({ ...answers, errors: 0 }))),
+    },
+    faults: { erringRelease: 0.8 },
+    strategy: canaryOf({ weight: 100 }),
+    caughtBy: ['judged-first'],
+  },
+  'a canary is compared with nodes that have its release': {
+    mutant: {
+      ports: everyBalancer((balancer) => ({
+        async count(signal) {
+          const counted = await balancer.count(signal);
+          const worst = counted.servers.toSorted((a, b) => errorsOf(b) - errorsOf(a))[0]!;
+          return { ...counted, servers: counted.servers.map((one) => ({ ...one, answers: worst.answers })) };
+        },
+      })),
+    },
+    faults: { erringRelease: 0.8 },
+    strategy: canaryOf({ weight: 100, verdict: { othersErrorsMax: 1 } }),
+    caughtBy: ['judged-first'],
+  },
+  'few requests are taken for many': {
+    mutant: {
+      ports: everyBalancer((balancer) =>
+        counting(balancer, (answers) => ({ ...answers, requests: 1000 * answers.requests })),
+      ),
+    },
+    strategy: canaryOf({ weight: 100, verdict: { requestsMin: 1000 } }),
+    caughtBy: ['judged-first'],
+  },
   'a deploy that is done is done again': {
     mutant: {
       strategy: (strategy) => ({
@@ -443,10 +513,11 @@ const seedsMax = 100;
 
 describe('a bug in the engine is found', () => {
   test.each(Object.entries(mutants))('%s', { timeout: 60_000 }, async (_name, one) => {
-    const { mutant, faults = {}, site = {}, command = 'deploy', caughtBy } = one;
+    const { mutant, faults = {}, site = {}, command = 'deploy', strategy, caughtBy } = one;
     const complaints = new Set<string>();
     for (let seed = 1; seed <= seedsMax; seed++) {
-      const { broken } = await run({ seed, mutant, faults, site, command });
+      const drawn = strategy === undefined ? {} : { strategy };
+      const { broken } = await run({ seed, mutant, faults, site, command, ...drawn });
       for (const { promise } of broken) complaints.add(promise);
       if (caughtBy.some((promise) => complaints.has(promise))) return;
     }

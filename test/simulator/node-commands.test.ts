@@ -42,7 +42,7 @@ function newTwin(site: Site): { readonly world: World; readonly node: SimulatedN
       balancers: [],
       batchMax: 1,
       isTraced: false,
-      repository: { head: revisionOf(1), brokenOn: new Map() },
+      repository: { head: revisionOf(1), brokenOn: new Map(), errsAt: new Map() },
     },
     () => {},
   );

@@ -1,4 +1,7 @@
 import { setMaxListeners } from 'node:events';
+import { assert } from '../../src/core/assert.ts';
+import { type Fields, parseFields } from '../../src/core/field.ts';
+import { type VerdictOptions, verdictOptions } from '../../src/core/verdict.ts';
 import type { SeededRandom } from '../../src/simulator/random.ts';
 import {
   type DrawnStrategy,
@@ -29,10 +32,51 @@ const draws: {
     strategy: strategies['all-at-once'].create({}),
     batchMax: nodes,
   }),
+  canary(random, nodes) {
+    const size = random.integer({ min: 1, max: Math.max(1, Math.floor(nodes / 3)) });
+    const half = Math.max(1, Math.floor(nodes / 2));
+    const step = (count: number | '50%') => ({
+      nodes: count,
+      weight: random.pick([100, 100, 50, 10]),
+      bake: random.pick([5000, 20_000, 60_000]),
+      hold: random.chance(0.2),
+    });
+    const steps = random.chance(0.5) ? [step(1)] : [step(1), step('50%')];
+    const lowered = steps.every(({ weight }) => weight === 100) ? 0 : half;
+    const requestsMin = random.pick([1, 5, 20]);
+    const options = { ...defaultsOf(verdictOptions), steps, batch: [size], requestsMin };
+    return { strategy: strategies.canary.create(options), batchMax: Math.min(nodes, size + lowered) };
+  },
 };
 
+interface CanaryDraw {
+  readonly weight: number;
+  readonly bake?: number;
+  readonly verdict?: Partial<VerdictOptions>;
+}
+
+/** A canary of one node for all seeds, for as long as there are enough answers. */
+export const canaryOf =
+  ({ weight, bake = 60_000, verdict = {} }: CanaryDraw) =>
+  (_random: SeededRandom, nodes: number): DrawnStrategy => ({
+    strategy: strategies.canary.create({
+      ...defaultsOf(verdictOptions),
+      requestsMin: 20,
+      ...verdict,
+      steps: [{ nodes: 1, weight, bake, hold: false }],
+      batch: [1],
+    }),
+    batchMax: Math.min(nodes, 2),
+  });
+
 export const drawStrategy = (random: SeededRandom, nodes: number): DrawnStrategy =>
-  (random.chance(0.8) ? draws.rolling : random.pick(Object.values(draws)))(random, nodes);
+  (random.chance(0.65) ? draws.rolling : random.pick(Object.values(draws)))(random, nodes);
+
+function defaultsOf<T>(fields: Fields<T>): T {
+  const result = parseFields(fields, {});
+  assert(result.ok, 'every field has a default');
+  return result.value;
+}
 
 /** Without a trace, which is faster; a seed that breaks a promise is run again for its trace. */
 export async function run(settings: Pick<Simulation, 'seed'> & Partial<Simulation>): Promise<Simulated> {

@@ -52,6 +52,7 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   leaves: ['leave'],
   joins: ['join'],
   brokenRelease: ['broken release'],
+  erringRelease: ['erring release'],
   staleCodeMs: ['stale code'],
   killAtCall: ['kill'],
   signalAtCall: ['SIGINT', 'SIGTERM'],
@@ -68,6 +69,7 @@ const steps: { readonly [K in StepKind]: true } = {
   cleanup: true,
   hook: true,
   hold: true,
+  shift: true,
 };
 
 /** How each command may end. */

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { isDeployError } from '../../src/core/errors.ts';
+import { type Fields, parseFields } from '../../src/core/field.ts';
 import {
+  bearingNodes,
   isHeldOut,
   isServing,
   mayReceive,
@@ -12,6 +14,7 @@ import { predict } from '../../src/core/predict.ts';
 import { recovery } from '../../src/core/recovery.ts';
 import type { OnFailure, Site } from '../../src/core/site.ts';
 import type { Strategy } from '../../src/core/strategy.ts';
+import { verdictOptions } from '../../src/core/verdict.ts';
 import { strategies } from '../../strategies/index.ts';
 import { chance, fleet, good, names, release, releaseId, site, withNode, withServer } from '../core/fleet.ts';
 
@@ -47,11 +50,25 @@ function randomCase(seed: number): Case {
   return { observed, site: site(count, { servingMin: Math.floor(random() * count) }) };
 }
 
+function parsedDefaults<T>(fields: Fields<T>): T {
+  const result = parseFields(fields, {});
+  if (!result.ok) throw new Error(result.problems.join(', '));
+  return result.value;
+}
+
 const optionsOf: {
   readonly [K in keyof typeof strategies]: (random: () => number) => Record<string, unknown>;
 } = {
   rolling: (random) => ({ batch: random() < 0.5 ? [1 + Math.floor(random() * 3)] : [1, '30%', '100%'] }),
   'all-at-once': () => ({}),
+  canary: (random) => ({
+    ...parsedDefaults(verdictOptions),
+    steps: [
+      { nodes: 1, weight: random() < 0.5 ? 10 : 100, bake: 1000, hold: false },
+      { nodes: '30%', weight: 100, bake: 1000, hold: random() < 0.5 },
+    ],
+    batch: [1 + Math.floor(random() * 3)],
+  }),
 };
 
 /** The plan, or null if it was refused as not safe: a strategy need not fit every fleet. */
@@ -69,7 +86,7 @@ function planned({ observed, site: settings }: Case, strategy: Strategy): Plan |
 function expectSafe(plan: Plan, { observed, site: { servingMin } }: Case): Observation {
   let state = observed;
   for (const { step } of plan.steps) {
-    const before = servingNodes(state).length;
+    const before = bearingNodes(state).length;
     if (step.kind === 'activate') for (const node of step.nodes) expect(mayReceive(state, node)).toBe(false);
     if (step.kind === 'enable') {
       for (const node of step.nodes) {
@@ -78,7 +95,7 @@ function expectSafe(plan: Plan, { observed, site: { servingMin } }: Case): Obser
       }
     }
     state = predict(state, step);
-    const after = servingNodes(state).length;
+    const after = bearingNodes(state).length;
     expect(after >= servingMin || after >= before).toBe(true);
   }
   for (const node of servingNodes(observed)) expect(isServing(state, node)).toBe(true);
@@ -97,6 +114,7 @@ describe.each(Object.entries(strategies))('%s', (name, kind) => {
       if (!plan) continue;
       safe++;
       const end = expectSafe(plan, one);
+      for (const { weight } of end.servers) expect([seed, weight]).toEqual([seed, 100]);
       for (const { name: node } of one.site.nodes)
         expect([seed, node, end.nodes[node]?.current]).toEqual([
           seed,
@@ -145,6 +163,8 @@ describe.each(Object.entries(strategies))('%s', (name, kind) => {
           state = predict(state, step);
           const way = wayOn(one, state, recovery({ policy, before, servingMin: one.site.servingMin }));
           const end = expectSafe(way, { ...one, observed: state });
+          if (policy !== 'halt')
+            for (const { weight } of end.servers) expect([seed, weight]).toEqual([seed, 100]);
           if (policy !== 'rollback') continue;
           for (const [node, had] of Object.entries(before)) {
             expect([seed, node, end.nodes[node]?.current]).toEqual([

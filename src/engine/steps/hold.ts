@@ -1,27 +1,18 @@
 import { passHold } from '../../commands/hold.ts';
 import { failure } from '../../core/errors.ts';
-import { isServing, type Observation, serversOf } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
-import {
-  fenceFor,
-  interruption,
-  type NodeFailure,
-  onHeld,
-  presentNodes,
-  type Run,
-  stepFailed,
-  together,
-} from '../run.ts';
-import { readAll } from '../settle.ts';
+import { fenceFor, type NodeFailure, onHeld, presentNodes, type Run, stepFailed, together } from '../run.ts';
+import { bake } from './bake.ts';
 import type { StepHandler } from './handler.ts';
 
 type Hold = StepOf<'hold'>;
 
 export const hold: StepHandler<'hold'> = {
-  describe: ({ forMs, nodes }) => [
+  describe: ({ forMs, nodes, judged }) => [
     forMs === null
       ? 'the run ends here, and goes on with sluice promote'
       : `wait ${forMs} ms, and see that ${nodes.join(', ')} go on serving`,
+    ...(judged === null ? [] : [`compare what they answered with ${judged.others.join(', ') || 'nothing'}`]),
   ],
   async execute(step, run) {
     try {
@@ -35,31 +26,6 @@ export const hold: StepHandler<'hold'> = {
     }
   },
 };
-
-/** Throws `BAKE_FAILED` if a node that served at the beginning was seen twice not to serve. */
-async function bake(step: Hold, forMs: number, run: Run): Promise<void> {
-  const { clock } = run.ports;
-  const deadlineMs = clock.nowMs() + forMs;
-  const served = step.nodes.filter((node) => isServing(run.observed, node));
-  let idle: readonly string[] = [];
-  while (clock.nowMs() < deadlineMs) {
-    await clock.sleep(Math.min(lookEveryMs, deadlineMs - clock.nowMs()), run.signal);
-    if (run.signal.aborted) throw interruption(run.signal);
-    const { members, servers } = await readAll(run);
-    const observed = { ...run.observed, balancers: members, servers };
-    const now = served.filter((node) => !isServing(observed, node));
-    const node = now.find((name) => idle.includes(name));
-    if (node) throw failure('BAKE_FAILED', { name: step.name, node, seen: seenOf(observed, node) });
-    idle = now;
-  }
-}
-
-const lookEveryMs = 2000;
-
-const seenOf = (observed: Observation, node: string): string =>
-  serversOf(observed, node)
-    .map(({ server, rotation, health }) => `${server} is ${rotation} and ${health}`)
-    .join(', ');
 
 /** On every node, so that whoever goes on from there knows; one that has it is enough. */
 async function writeDown(step: Hold, run: Run): Promise<readonly NodeFailure[]> {

@@ -13,6 +13,7 @@ import type { StepHandler } from './handler.ts';
 import { hold } from './hold.ts';
 import { hook } from './hook.ts';
 import { prepare } from './prepare.ts';
+import { shift } from './shift.ts';
 
 const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   build,
@@ -25,6 +26,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   cleanup,
   hook,
   hold,
+  shift,
 };
 
 /** The table is keyed by the step's own kind, so the handler that it gives fits the step. */

@@ -4,7 +4,7 @@ import { serves, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
- * No run takes a node out of service where fewer than `servingMin` would be left. What was lost by other hands after
+ * No run takes a node out of service, or a part of its weight, where fewer than `servingMin` would be left. What was lost by other hands after
  * the run last looked, a moment ago, it could not know: that counts as if it still served.
  */
 export const floor: Checker = {
@@ -13,10 +13,10 @@ export const floor: Checker = {
     let serving = servingIn(world);
     const losses = new Map<NodeName, Loss>();
     return (event) => {
-      if (event.kind !== 'rotation' && event.kind !== 'health' && event.kind !== 'fault') return null;
+      if (!['rotation', 'weight', 'health', 'fault'].includes(event.kind)) return null;
       const before = serving;
       serving = servingIn(world);
-      const by = event.kind === 'rotation' ? event.by : 'fault';
+      const by = event.kind === 'rotation' || event.kind === 'weight' ? event.by : 'fault';
       const atMs = world.clock.passedMs();
       const lost = [...before].filter((node) => !serving.has(node));
       for (const node of lost) losses.set(node, { atMs, by });
@@ -36,7 +36,11 @@ interface Loss {
 }
 
 const servingIn = (world: World): ReadonlySet<NodeName> =>
-  new Set([...world.nodes.keys()].filter((node) => serves(world, node)));
+  new Set(
+    [...world.nodes.keys()].filter(
+      (node) => serves(world, node) && world.members.every(({ servers }) => servers.get(node)!.weight >= 100),
+    ),
+  );
 
 /** The longest time from a look at the balancers to the change that relies on it. */
 export const lookHoldsMs = 2000;

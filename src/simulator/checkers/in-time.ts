@@ -1,5 +1,5 @@
 import type { Site } from '../../core/site.ts';
-import type { Step, StepKind } from '../../core/step.ts';
+import type { Step, StepKind, StepOf } from '../../core/step.ts';
 import { reportOf, type Session } from '../session.ts';
 import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
@@ -31,7 +31,10 @@ const aroundMs = 15_000;
 
 /** The longest that a step may take where every command and every balancer answers. */
 const longestMs = (site: Site, step: Step): number =>
-  aStepMs + (step.kind === 'hold' ? (step.forMs ?? 0) : (waits[step.kind]?.(site) ?? 0));
+  aStepMs + (step.kind === 'hold' ? holdMs(step) : (waits[step.kind]?.(site) ?? 0));
+
+/** Where a balancer is restarted meanwhile, the time of one that is judged begins anew. */
+const holdMs = ({ forMs, judged }: StepOf<'hold'>): number => (judged === null ? 1 : 2) * (forMs ?? 0);
 
 /** What each step does beside what it waits for: round trips and the commands themselves. */
 const aStepMs = 5000;

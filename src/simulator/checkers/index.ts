@@ -10,6 +10,7 @@ import { fencing } from './fencing.ts';
 import { floor } from './floor.ts';
 import { inTime } from './in-time.ts';
 import { journalFirst } from './journal-first.ts';
+import { judgedFirst } from './judged-first.ts';
 import { lockFreed } from './lock-freed.ts';
 import { noSpilledRequest } from './no-spilled-request.ts';
 import { nothingLeftDrained } from './nothing-left-drained.ts';
@@ -21,6 +22,7 @@ import { outAtOnce } from './out-at-once.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
 import { singleLock } from './single-lock.ts';
 import { wayBack } from './way-back.ts';
+import { weightsWhole } from './weights-whole.ts';
 
 export const checkers: readonly Checker[] = [
   floor,
@@ -30,6 +32,7 @@ export const checkers: readonly Checker[] = [
   proofBeforeTraffic,
   allowedRelease,
   blastRadius,
+  judgedFirst,
   wayBack,
   oneWayBack,
   oursOnly,
@@ -40,6 +43,7 @@ export const checkers: readonly Checker[] = [
   singleLock,
   lockFreed,
   nothingLeftDrained,
+  weightsWhole,
   endIsTrue,
   alwaysEnds,
   inTime,

@@ -1,0 +1,113 @@
+import type { Answers } from '../../core/counts.ts';
+import type { NodeName } from '../../core/node.ts';
+import type { Held } from '../../core/observation.ts';
+import type { StepOf } from '../../core/step.ts';
+import type { Session } from '../session.ts';
+import type { World } from '../world.ts';
+import type { WorldEvent } from '../world-event.ts';
+import type { Checker } from './checker.ts';
+
+/**
+ * No node gets a release before the holds that stand before it in the plan are gone through; and none is gone through,
+ * but by a person, whose nodes answered too little, or failed where the others did not.
+ */
+export const judgedFirst: Checker = {
+  name: 'judged-first',
+  watch(world) {
+    const begun = new Map<Session, Tally>();
+    const passed = new Map<Session, Set<string>>();
+    const promoted = new Map<Session, readonly string[]>();
+    return (event) => {
+      if (event.kind === 'planned') promoted.set(event.session, heldHolds(world));
+      if (event.kind === 'switched') return unjudged(event, passed.get(event.by) ?? new Set());
+      if (event.kind !== 'step' || event.step.kind !== 'hold') return null;
+      const { session, step, state } = event;
+      if (state === 'begins') begun.set(session, tallyOf(world));
+      if (state !== 'done') return null;
+      passed.set(session, (passed.get(session) ?? new Set()).add(step.name));
+      const isPromoted = session.command === 'promote' && promoted.get(session)?.includes(step.name);
+      return isPromoted ? null : wronglyPassed(world, session, step, begun.get(session)!);
+    };
+  },
+};
+
+/** What a run that is held waits for, as it stands on the nodes. */
+const heldHolds = ({ nodes }: World): readonly string[] =>
+  [...nodes.values()].flatMap(({ disk: { held } }) =>
+    held === null ? [] : [(JSON.parse(held.details) as Held).hold ?? ''],
+  );
+
+function unjudged(
+  { by, node, release }: Extract<WorldEvent, { kind: 'switched' }>,
+  passed: ReadonlySet<string>,
+): string | null {
+  if (by.plan === null || by.plan.purpose === 'recovery' || by.release?.id !== release) return null;
+  const steps = by.plan.steps.map(({ step }) => step);
+  const own = steps.findIndex(({ kind, nodes }) => kind === 'activate' && nodes.includes(node.name));
+  const open = steps.slice(0, own).flatMap((step) => (step.kind === 'hold' ? [step.name] : []));
+  const missing = open.filter((name) => !passed.has(name));
+  return missing.length === 0
+    ? null
+    : `${by.name} put ${release} on ${node.name} before hold ${missing.join(', ')} was gone through`;
+}
+
+/** What every member has counted of each of its servers, and how often it was restarted. */
+type Tally = ReadonlyMap<
+  string,
+  { readonly restarts: number; readonly servers: ReadonlyMap<NodeName, Answers> }
+>;
+
+const tallyOf = ({ members }: World): Tally =>
+  new Map(
+    members.map(({ name, restarts, servers }) => [
+      name,
+      { restarts, servers: new Map([...servers.values()].map(({ node, answers }) => [node, answers])) },
+    ]),
+  );
+
+function wronglyPassed(
+  world: World,
+  session: Session,
+  { name, nodes, judged }: StepOf<'hold'>,
+  before: Tally,
+): string | null {
+  // What was counted before a restart nobody knows.
+  const isRestarted = world.members.some((member) => member.restarts !== before.get(member.name)!.restarts);
+  if (judged === null || isRestarted) return null;
+  const has = (node: NodeName): boolean => world.nodes.get(node)!.disk.current === judged.release;
+  const ours = answeredBy(world, before, nodes.filter(has));
+  const theirs = answeredBy(
+    world,
+    before,
+    judged.others.filter((node) => !has(node)),
+  );
+  const least = Math.min(ours.requests, theirs.requests);
+  if (least < judged.options.requestsMin)
+    return `${session.name} went past hold ${name}, and one side answered ${least} requests`;
+  const isWorse = least >= plenty && shareOf(ours) > 0.4 && shareOf(theirs) < 0.1;
+  return isWorse
+    ? `${session.name} went past hold ${name}, whose nodes failed ${ours.errors} of ${ours.requests} requests`
+    : null;
+}
+
+/** With so many requests on both sides, nobody takes such a difference for chance. */
+const plenty = 60;
+
+const shareOf = ({ requests, errors }: Pick<Answers, 'requests' | 'errors'>): number => errors / requests;
+
+function answeredBy(
+  { members }: World,
+  before: Tally,
+  nodes: readonly NodeName[],
+): Pick<Answers, 'requests' | 'errors'> {
+  let [requests, errors] = [0, 0];
+  for (const member of members) {
+    for (const node of nodes) {
+      const was = before.get(member.name)!.servers.get(node)!;
+      const { answers: now } = member.servers.get(node)!;
+      requests += now.requests - was.requests;
+      errors += now.errors - was.errors;
+    }
+  }
+  return { requests, errors };
+}
