@@ -33,6 +33,7 @@ export interface Flags {
   readonly verbose?: boolean;
   readonly watch?: boolean;
   readonly force?: boolean;
+  readonly fenced?: boolean;
 }
 
 /** The site as the user named it, with the stage where that was left out: what to type in the next command. */

@@ -1,3 +1,4 @@
+import { cronHolders, cronRemarks, withCron } from './cron.ts';
 import type { HookPhase, HookPoint, HookSpec } from './hook.ts';
 import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
@@ -46,13 +47,17 @@ export interface PlanInput {
   readonly target: Target;
   /** What each node had when all this began, if that was an earlier run: the way back of this one. */
   readonly before?: Before | null;
+  /** In the midst of a run, which sees to the cron at its end. */
+  readonly leavesCron?: boolean;
 }
 
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
 export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
   const chosen = settle(observed, [...strategy.steps({ observed, target })]);
-  const steps = chosen.length === 0 ? [] : complete(input, chosen);
+  const inner = chosen.length === 0 ? [] : complete(input, chosen);
+  const goesBack = purpose === 'recovery';
+  const steps = input.leavesCron ? inner : withCron({ site, observed, steps: inner, goesBack });
   const hasAssets = site.assets.length > 0;
   prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
   return {
@@ -103,7 +108,9 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   // A run that died between preparing and its hooks left them to the one that goes on.
   const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
-    step.kind === 'hook' || step.kind === 'hold' ? [step] : hooks.around(step.kind, step.nodes, [step]),
+    step.kind === 'hook' || step.kind === 'hold' || step.kind === 'cron'
+      ? [step]
+      : hooks.around(step.kind, step.nodes, [step]),
   );
   return purpose === 'recovery' ? steps : hooks.around(purpose, nodes, [...missed, ...steps]);
 }
@@ -206,6 +213,7 @@ function warningsOf(
   const nameless =
     target.release.revision === '' && site.checks.some(({ expect }) => expect?.includes('{{revision}}'));
   return [
+    ...cronRemarks(site, observed).filter(() => cronHolders(observed).length > 0),
     ...(nameless
       ? [
           `Release ${target.release.id} has no REVISION: a check that expects {{revision}} proves nothing of it.`,

@@ -34,7 +34,7 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
   const first = await observe(site, ports, request.signal);
   refuseLocked(first);
   if (request.to === 'in') refuseUnfit(site, only(first, nodes));
-  const voters = reachablePart(site, first, request.force);
+  const voters = lockablePart(site, first, request.force);
   const unknown = nodes.filter((node) => serversOf(first, node).length === 0);
   if (unknown.length > 0) throw failure('NODE_UNBALANCED', { nodes: unknown });
   if (request.to === 'out' && !request.force) guardFloor(nodes, site.servingMin, first);
@@ -86,7 +86,7 @@ const only = (observed: Observation, nodes: readonly NodeName[]): Observation =>
 });
 
 /** The nodes whose lock can be taken: more than half of them, so that no other run can have it too. */
-function reachablePart(site: Site, observed: Observation, force: boolean): Site {
+export function lockablePart(site: Site, observed: Observation, force: boolean): Site {
   const nodes = site.nodes.filter(({ name }) => nodeState(observed, name).unreachable === null);
   if (nodes.length * 2 > site.nodes.length || force) return { ...site, nodes };
   const problems = Object.values(observed.nodes).flatMap(({ unreachable }) => unreachable ?? []);
@@ -96,7 +96,7 @@ function reachablePart(site: Site, observed: Observation, force: boolean): Site 
 }
 
 /** Work by hand brings no release. */
-const noRelease = { id: '', revision: '' } as unknown as Release;
+export const noRelease = { id: '', revision: '' } as unknown as Release;
 
 async function takeOut(run: Run, nodes: readonly NodeName[], force: boolean): Promise<DeployError | null> {
   const step: StepOf<'drain'> = { kind: 'drain', nodes };

@@ -14,11 +14,20 @@ import { somethingDone } from './checkers/nothing-to-do.ts';
 import { leftBehind } from './checkers/others-go-on.ts';
 import { type NextTurn, virtualClock } from './clock.ts';
 import { type Coverage, countTraits, newCoverage } from './coverage.ts';
+import { startCrons } from './cron.ts';
 import { boot, bringBack, scheduleDisturbances } from './disturbances.ts';
 import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
 import { portsOf } from './ports.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
-import { drawBalancers, drawNode, drawReleases, drawSite, revisionOf, startMs } from './scenario.ts';
+import {
+  drawBalancers,
+  drawHolder,
+  drawNode,
+  drawReleases,
+  drawSite,
+  revisionOf,
+  startMs,
+} from './scenario.ts';
 import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
 import { startTraffic } from './traffic.ts';
 import { newWorld, rotate, serves, type World } from './world.ts';
@@ -147,6 +156,8 @@ function setStage(simulation: Simulation): Stage {
   }
   watcher.begin(world);
   countTraits(world);
+  drawHolder(random.fork('cron'), site, world.nodes.values());
+  startCrons(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
   return { simulation, world, watcher, coverage, random, strategy, batchMax, expected: 0 };
 }

@@ -205,6 +205,7 @@ describe('the layout', () => {
       proved: null,
       lock: null,
       once: [],
+      cron: { block: 'none', since: null, running: [] },
       problems: [],
     });
   });

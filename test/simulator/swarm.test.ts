@@ -65,6 +65,7 @@ const steps: { readonly [K in StepKind]: true } = {
   check: true,
   enable: true,
   cleanup: true,
+  cron: true,
   hook: true,
   hold: true,
 };

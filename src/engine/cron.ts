@@ -1,0 +1,117 @@
+import { cron, cronHolders, cronOwner, mayHaveCron, withCron } from '../core/cron.ts';
+import { failure, list } from '../core/errors.ts';
+import { isoTime } from '../core/instant.ts';
+import type { NodeName } from '../core/node.ts';
+import { liveRelease, nodeState, type Observation } from '../core/observation.ts';
+import { prove } from '../core/proof.ts';
+import type { Site } from '../core/site.ts';
+import type { Step } from '../core/step.ts';
+import { namedNodes } from '../core/target.ts';
+import type { Ports } from '../ports.ts';
+import { executeSteps } from './execute.ts';
+import { finishRun, keepLock, takeLock } from './lock.ts';
+import { lockablePart, noRelease } from './manual.ts';
+import { assemble, observe, observeBalancers } from './observe.ts';
+import { refuseLocked } from './preflight.ts';
+import { emit, newRun, newRunId, type Run } from './run.ts';
+
+export interface CronRequest {
+  readonly to: NodeName;
+  /** The operator says that what cannot be read is off: its jobs do not run, and it is recorded that they said so. */
+  readonly fenced: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Moves the cron of the site to a node that may have it. If jobs go on for too long where it was it stays there. Takes
+ * the lock of the nodes that can be reached. Rejects with `CRON_UNFIT`, `CRON_UNKNOWN`, or what stood in the way.
+ */
+export async function moveCron(site: Site, ports: Ports, { to, fenced, signal }: CronRequest): Promise<void> {
+  namedNodes(site.nodes, [to]);
+  const first = await observe(site, ports, signal);
+  refuseLocked(first);
+  const off = offNodes(site, first, { to, fenced });
+  const part = lockablePart(site, first, fenced);
+  const id = newRunId(ports);
+  const reason = `move the cron to ${to} by hand${off.length > 0 ? `; ${list(off)} said to be off` : ''}`;
+  const warn = (text: string): void => emit(ports, { type: 'note', level: 'warning', text });
+  const locked = await takeLock({ site: part, ports, run: id, reason, intent: null, from: {}, warn });
+  const read = assemble(locked, await observeBalancers(ports));
+  const observed = { ...read, nodes: { ...first.nodes, ...read.nodes } };
+  const lost = new AbortController();
+  const run = newRun({
+    id,
+    site: part,
+    ports,
+    release: noRelease,
+    signal: AbortSignal.any([signal, lost.signal]),
+    observed,
+  });
+  const keeping = keepLock(run, (error) => lost.abort(error));
+  try {
+    const error = await move(run, { site, to, off });
+    const text = `${reason} by ${ports.operator.name}${error ? `: ${error.message}` : ''}`;
+    const historyLine = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text });
+    const warnings = [...run.warnings, ...(await finishRun(run, { logLine: null, historyLine }))];
+    warnings.forEach(warn);
+    if (error) throw error;
+  } finally {
+    await keeping.stop();
+  }
+}
+
+/** Nodes of which only the operator's word is known. */
+function offNodes(
+  site: Site,
+  observed: Observation,
+  { to, fenced }: Omit<CronRequest, 'signal'>,
+): readonly NodeName[] {
+  const node = nodeState(observed, to);
+  if (!mayHaveCron(site, to) || node.unreachable !== null || liveRelease(node) === null)
+    throw failure('CRON_UNFIT', { node: to, reason: whyNot(site, observed, to) });
+  const unread = Object.values(observed.nodes).flatMap(({ name, unreachable }) =>
+    unreachable === null ? [] : [name],
+  );
+  if (!fenced && cronHolders(observed).length === 0 && unread.length > 0)
+    throw failure('CRON_UNKNOWN', { nodes: unread });
+  return fenced ? unread : [];
+}
+
+function whyNot(site: Site, observed: Observation, to: NodeName): string {
+  const { unreachable } = nodeState(observed, to);
+  if (site.cron === null) return 'the settings have no cron';
+  if (!mayHaveCron(site, to))
+    return site.cron.node === null
+      ? `it does not have the role ${site.cron.role}`
+      : `cron.node says ${site.cron.node}`;
+  return unreachable ?? 'it has no live release that jobs could run in';
+}
+
+interface Move {
+  readonly site: Site;
+  readonly to: NodeName;
+  readonly off: readonly NodeName[];
+}
+
+async function move(run: Run, { site, to, off }: Move) {
+  const from = cronHolders(run.observed).filter((name) => name !== to);
+  const steps = [cron(from, to, off)];
+  prove({ strategy: 'cron', observed: run.observed, servingMin: 0, steps });
+  const stop = await executeSteps(steps, run);
+  if (stop) await putBack(run, site);
+  return stop?.error ?? null;
+}
+
+/** Whoever runs its jobs still, or had it, has it again: what could not be moved is not lost. */
+async function putBack(run: Run, site: Site): Promise<void> {
+  const observed = await observe(run.site, run.ports);
+  const calm: Run = {
+    ...run,
+    signal: new AbortController().signal,
+    observed: { ...run.observed, ...observed },
+  };
+  const steps: readonly Step[] = withCron({ site: run.site, observed, steps: [], goesBack: true });
+  const again = await executeSteps(steps, calm);
+  const owner = cronOwner(site, observed);
+  if (again) run.warnings.push(`The cron is on no node (${owner} is to have it): ${again.error.message}`);
+}
