@@ -2,7 +2,7 @@ import type { NodeCommand } from '../core/command.ts';
 import type { CronState } from '../core/observation.ts';
 import { noCron } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
-import { type Fence, fencedAlone, letGo } from './fenced.ts';
+import { type Fence, fencedAlone, holdsLock, letGo } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, userCommand, words } from './shell.ts';
 
@@ -23,6 +23,8 @@ export const putCron = (fence: Fence, place: Place): NodeCommand<void> => ({
       `${words('printf', '%s\\n', ...jobScript(place))} > ${layout.cronJob}.new`,
       words('mv', '-f', `${layout.cronJob}.new`, layout.cronJob),
       rewrite(place.deployTo, cronBlock(place)),
+      // Whoever broke the lock meanwhile may have let another node begin.
+      holdsLock(fence.run),
       `${words('printf', '%s\\n', fence.run)} > ${layout.cron}.new`,
       words('mv', '-f', `${layout.cron}.new`, layout.cron),
     ].join('\n'),

@@ -315,6 +315,7 @@ function* putCron(running: Running): Work {
   disk.cronSince = null;
   yield running.world.random.integer({ min: 1, max: 50 });
   disk.cron = block;
+  if (!holdsLock(running)) return lockLost;
   disk.cronSince = run;
   changed(running, 'cron');
   return ok();
@@ -323,9 +324,9 @@ function* putCron(running: Running): Work {
 function* takeCron(running: Running): Work {
   const { disk } = running.node;
   disk.cronSince = null;
-  yield running.world.random.integer({ min: 1, max: 50 });
   disk.cron = [];
   changed(running, 'no cron');
+  yield running.world.random.integer({ min: 1, max: 50 });
   return ok();
 }
 

@@ -204,7 +204,7 @@ export function drawHolder(random: SeededRandom, site: Site, nodes: Iterable<Sim
   if (site.cron === null || able.length === 0 || random.chance(0.3)) return;
   const { disk } = random.pick(able);
   disk.cron = cronBlock(site);
-  disk.cronSince = 'earlier';
+  disk.cronSince = '20260101000000-0000';
 }
 
 export const drawBalancers = (random: SeededRandom, site: Site): readonly SimulatedBalancer[] =>

@@ -55,7 +55,8 @@ export type SessionCommand =
   | 'promote'
   | 'unlock'
   | 'drain'
-  | 'enable';
+  | 'enable'
+  | 'cron';
 
 export type SessionEnd =
   | { readonly kind: 'report'; readonly report: Report }

@@ -1,8 +1,10 @@
+import { mayHaveCron } from '../core/cron.ts';
 import { isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { NodeName } from '../core/node.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
+import { moveCron } from '../engine/cron.ts';
 import { abort, deploy, promote, resume, rollback } from '../engine/deploy.ts';
 import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
@@ -17,6 +19,7 @@ import { type Coverage, countTraits, newCoverage } from './coverage.ts';
 import { startCrons } from './cron.ts';
 import { boot, bringBack, scheduleDisturbances } from './disturbances.ts';
 import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
+import type { SimulatedNode } from './node.ts';
 import { portsOf } from './ports.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
 import {
@@ -200,6 +203,7 @@ const secondCommands: readonly SessionCommand[] = [
   'resume',
   'abort',
   'promote',
+  'cron',
 ];
 
 /** A run that takes longer is said never to end. */
@@ -250,8 +254,19 @@ async function withoutTheLost(stage: Stage, drawn: SeededRandom): Promise<void> 
     if (watcher.broken.length === 0) await startAndWait(stage, 'enable', node);
   }
   for (const name of leftBehind(world)) watcher.complain('others-go-on', `${name} does not serve`);
+  await withoutTheirCron(stage, lost);
   for (const node of lost) bringBack(world, node, drawn.pick(['found', 'rebuilt']));
   await pass(stage, 40_000);
+}
+
+/** Somebody sees that a machine is off for good, and lets another run the jobs that it ran. */
+async function withoutTheirCron(stage: Stage, lost: readonly SimulatedNode[]): Promise<void> {
+  const { world } = stage;
+  if (!lost.some(({ disk }) => disk.cronSince !== null)) return;
+  const able = [...world.nodes.values()].find(
+    ({ name, isGone, disk }) => !isGone && disk.current !== null && mayHaveCron(world.site, name),
+  );
+  if (able) await startAndWait(stage, 'cron', able.name);
 }
 
 async function startAndWait(stage: Stage, command: SessionCommand, node?: NodeName): Promise<Session> {
@@ -377,6 +392,8 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     unlock: () => unlockAll(site, ports),
     drain: () => setRotation(site, ports, { ...byHand, to: 'out' }),
     enable: () => setRotation(site, ports, { ...byHand, to: 'in' }),
+    cron: () =>
+      moveCron(site, ports, { to: node, fenced: byHandOn !== undefined, signal: session.stop.signal }),
   };
   calls[command]().then(
     (result) => {

@@ -1,7 +1,7 @@
 import { endCronJobs, putCron, takeCron } from '../../commands/cron.ts';
 import { inspect } from '../../commands/inspect.ts';
 import { userCommand } from '../../commands/shell.ts';
-import { failure, list } from '../../core/errors.ts';
+import { failure, isDeployError, list } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
 import { type NodeState, nodeState } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
@@ -18,6 +18,7 @@ import {
   type Run,
   stepFailed,
 } from '../run.ts';
+import { patienceMs } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
 
 type Cron = StepOf<'cron'>;
@@ -62,11 +63,16 @@ const asWhole = (failures: readonly NodeFailure[]): readonly NodeFailure[] =>
 async function awaitIdle(step: Cron, run: Run): Promise<void> {
   const { clock } = run.ports;
   const { onRunning, timeoutMs } = run.site.cron ?? leftOver;
-  const deadlineMs = clock.nowMs() + timeoutMs;
+  const startMs = clock.nowMs();
+  const deadlineMs = startMs + timeoutMs;
   const names = othersOf(step, run);
   const ended = new Set<'TERM' | 'KILL'>();
   for (;;) {
-    const states = await Promise.all(names.map((name) => look(run, name)));
+    const states = await lookAll(run, names, clock.nowMs() - startMs < patienceMs);
+    if (states === null) {
+      await pause(run);
+      continue;
+    }
     const holders = states.filter(({ cron }) => cron.block !== 'none');
     if (holders.length > 0) throw failure('CRON_ELSEWHERE', { nodes: holders.map(({ name }) => name) });
     const busy = states.filter(({ cron }) => cron.running.length > 0);
@@ -79,9 +85,13 @@ async function awaitIdle(step: Cron, run: Run): Promise<void> {
       for (const { name } of busy)
         await onHeld(run, nodeOf(run.site, name), endCronJobs(fenceFor(run, name), signal));
     }
-    await clock.sleep(lookEveryMs, run.signal);
-    if (run.signal.aborted) throw interruption(run.signal);
+    await pause(run);
   }
+}
+
+async function pause({ ports: { clock }, signal }: Run): Promise<void> {
+  await clock.sleep(lookEveryMs, signal);
+  if (signal.aborted) throw interruption(signal);
 }
 
 const lookEveryMs = 500;
@@ -97,6 +107,19 @@ const othersOf = ({ from, to, off }: Cron, { site, observed }: Run): readonly No
         .map(({ name }) => name)
         .filter((name) => name !== to && !off.includes(name))
         .filter((name) => from.includes(name) || nodeState(observed, name).unreachable === null);
+
+/** Null if one of them cannot be reached, and that may pass. */
+async function lookAll(
+  run: Run,
+  names: readonly NodeName[],
+  mayPass: boolean,
+): Promise<readonly NodeState[] | null> {
+  const looks = await Promise.allSettled(names.map((name) => look(run, name)));
+  const failed = looks.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  if (failed.length === 0) return looks.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  if (mayPass && failed.every((error) => isDeployError(error, 'NODE_UNREACHABLE'))) return null;
+  throw failed[0];
+}
 
 const look = (run: Run, name: NodeName): Promise<NodeState> => {
   const node = nodeOf(run.site, name);

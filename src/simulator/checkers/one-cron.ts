@@ -13,7 +13,7 @@ export const oneCron: Checker = {
     return (event) => {
       if (event.kind !== 'job' && event.kind !== 'effect') return null;
       const { node } = event;
-      if (!hasCron(node)) astray.delete(node);
+      if (!hasCron(node) && node.jobs.size === 0) astray.delete(node);
       for (const other of world.nodes.values()) if (other.isGone && hasCron(other)) astray.add(other);
       const at = holders(world).filter((one) => !astray.has(one));
       const busy = [...world.nodes.values()]
