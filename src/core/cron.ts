@@ -46,14 +46,13 @@ export interface CronInput {
  */
 export function withCron({ site, observed, steps, goesBack }: CronInput): readonly Step[] {
   const holders = cronHolders(observed);
-  const isBlind =
-    holders.length === 0 && Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null);
-  const owner = isBlind ? null : goesBack ? keeper(site, observed, steps) : ownerAfter(site, observed, steps);
+  const owner = goesBack ? keeper(site, observed, steps) : comingOwner(site, observed, steps);
   const held = site.cron?.hold === 'deploy' && steps.length > 0 && !goesBack;
   const early = held ? holders : holders.length > 1 ? holders.filter((name) => name !== owner) : [];
   const left = holders.filter((name) => !early.includes(name));
   const others = left.filter((name) => name !== owner);
-  const isThere = owner !== null && left.includes(owner) && (goesBack || isAsSet(observed, owner));
+  const isThere =
+    owner !== null && left.includes(owner) && (goesBack || !needsWriting(site, observed, owner));
   return [
     ...(early.length > 0 ? [cron(early, null)] : []),
     ...steps,
@@ -61,8 +60,14 @@ export function withCron({ site, observed, steps, goesBack }: CronInput): readon
   ];
 }
 
-const ownerAfter = (site: Site, observed: Observation, steps: readonly Step[]): NodeName | null =>
-  cronOwner(site, steps.reduce(predict, observed));
+/** Whoever is to have it after the steps; while none of those can, whoever has it. */
+function comingOwner(site: Site, observed: Observation, steps: readonly Step[]): NodeName | null {
+  if (site.cron === null) return null;
+  const holder = cronHolders(observed)[0] ?? null;
+  const isBlind = Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null);
+  if (holder === null && isBlind) return null;
+  return cronOwner(site, steps.reduce(predict, observed)) ?? holder;
+}
 
 /** Whoever has it, or still runs its jobs. */
 const keeper = (site: Site, observed: Observation, steps: readonly Step[]): NodeName | null =>
@@ -70,10 +75,10 @@ const keeper = (site: Site, observed: Observation, steps: readonly Step[]): Node
     ? null
     : (cronHolders(observed)[0] ??
       Object.values(observed.nodes).find((node) => node.cron.running.length > 0 && canRun(node))?.name ??
-      ownerAfter(site, observed, steps));
+      comingOwner(site, observed, steps));
 
-const isAsSet = (observed: Observation, name: NodeName): boolean =>
-  nodeState(observed, name).cron.block === 'as set';
+const needsWriting = (site: Site, observed: Observation, name: NodeName): boolean =>
+  mayHaveCron(site, name) && nodeState(observed, name).cron.block !== 'as set';
 
 /** Takes the cron off `from`, waits for the jobs there, and puts it on `to`. */
 export const cron = (

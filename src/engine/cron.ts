@@ -1,5 +1,5 @@
 import { cron, cronHolders, cronOwner, mayHaveCron, withCron } from '../core/cron.ts';
-import { failure, list } from '../core/errors.ts';
+import { type DeployError, failure, list } from '../core/errors.ts';
 import { isoTime } from '../core/instant.ts';
 import type { NodeName } from '../core/node.ts';
 import { liveRelease, nodeState, type Observation } from '../core/observation.ts';
@@ -13,7 +13,7 @@ import { finishRun, keepLock, takeLock } from './lock.ts';
 import { lockablePart, noRelease } from './manual.ts';
 import { assemble, observe, observeBalancers } from './observe.ts';
 import { refuseLocked } from './preflight.ts';
-import { emit, newRun, newRunId, type Run } from './run.ts';
+import { emit, expected, newRun, newRunId, type Run } from './run.ts';
 
 export interface CronRequest {
   readonly to: NodeName;
@@ -93,13 +93,18 @@ interface Move {
   readonly off: readonly NodeName[];
 }
 
-async function move(run: Run, { site, to, off }: Move) {
-  const from = cronHolders(run.observed).filter((name) => name !== to);
-  const steps = [cron(from, to, off)];
-  prove({ strategy: 'cron', observed: run.observed, servingMin: 0, steps });
-  const stop = await executeSteps(steps, run);
-  if (stop) await putBack(run, site);
-  return stop?.error ?? null;
+/** What stood in the way, or null. */
+async function move(run: Run, { site, to, off }: Move): Promise<DeployError | null> {
+  try {
+    const from = cronHolders(run.observed).filter((name) => name !== to);
+    const steps = [cron(from, to, off)];
+    prove({ strategy: 'cron', observed: run.observed, servingMin: 0, steps });
+    const stop = await executeSteps(steps, run);
+    if (stop && stop.error.code !== 'LOCK_LOST') await putBack(run, site);
+    return stop?.error ?? null;
+  } catch (error) {
+    return expected(run.signal, error);
+  }
 }
 
 /** Whoever runs its jobs still, or had it, has it again: what could not be moved is not lost. */

@@ -88,6 +88,18 @@ test('on the way back whoever has it keeps it, and what was held is put back', (
   expect(stepsOf(seen({ web1: { ...noCron, running: ['sleep'] } }), {}, true)).toEqual(['drain', '>web1']);
 });
 
+test('whoever has it keeps it while nobody can who should', () => {
+  const dead = (crons: Readonly<Record<NodeName, CronState>>) => without(seen(crons), 'web3');
+  const only = { node: 'web3', role: null };
+  expect(stepsOf(dead({ web1: has('a') }), only)).toEqual(['drain']);
+  expect(stepsOf(dead({ web1: has('a'), web2: has('b') }), only)).toEqual(['web1>null', 'drain']);
+  expect(stepsOf(dead({ web1: has('a') }), { ...only, hold: 'deploy' })).toEqual([
+    'web1>null',
+    'drain',
+    '>web1',
+  ]);
+});
+
 test('nobody gets it while a node that may have it cannot be read', () => {
   expect(stepsOf(without(seen({}), 'web1'))).toEqual(['drain']);
 });
