@@ -35,6 +35,7 @@ export interface Flags {
   readonly force?: boolean;
   readonly skipUnreachable?: boolean;
   readonly withoutQuorum?: boolean;
+  readonly fenced?: boolean;
 }
 
 /** The site as the user named it, with the stage where that was left out: what to type in the next command. */

@@ -2,7 +2,7 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log] = await Promise.all([
+  const [run, observing, checking, storage, manual, locking, log, cron] = await Promise.all([
     import('../engine/deploy.ts'),
     import('../engine/observe.ts'),
     import('../engine/preflight.ts'),
@@ -10,6 +10,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/manual.ts'),
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
+    import('../engine/cron.ts'),
   ]);
   const { abort, deploy, promote, propose, proposeRollback, resume, rollback, sync } = run;
   const { preflight, setup } = checking;
@@ -29,5 +30,6 @@ export async function loadEngine(): Promise<Engine> {
     setRotation: manual.setRotation,
     unlock: locking.unlock,
     history: log.history,
+    moveCron: cron.moveCron,
   };
 }

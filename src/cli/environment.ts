@@ -4,6 +4,7 @@ import type { Event } from '../core/event.ts';
 import type { JsonSchema } from '../core/field.ts';
 import type { Site, StrategySettings } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
+import type { moveCron } from '../engine/cron.ts';
 import type {
   abort,
   deploy,
@@ -74,4 +75,5 @@ export interface Engine {
   readonly setRotation: typeof setRotation;
   readonly unlock: typeof unlock;
   readonly history: typeof history;
+  readonly moveCron: typeof moveCron;
 }

@@ -42,6 +42,8 @@ const statuses: { readonly [C in ErrorCode]?: ExitStatus } = {
   NODE_BUSY: 5,
   LOCK_LOST: 3,
   OUTCOME_UNKNOWN: 3,
+  CRON_BUSY: 1,
+  CRON_ELSEWHERE: 3,
   DRAIN_TIMEOUT: 3,
   ENABLE_TIMEOUT: 3,
   CHECK_FAILED: 3,

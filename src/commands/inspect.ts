@@ -1,15 +1,25 @@
 import type { NodeCommand } from '../core/command.ts';
+import { mayHaveCron } from '../core/cron.ts';
 import { isPlainObject } from '../core/field.ts';
 import { parseIntent } from '../core/intent.ts';
 import type { Node } from '../core/node.ts';
-import type { Current, Held, LockState, NodeState, OnceMark, ReleaseState } from '../core/observation.ts';
+import {
+  type Current,
+  type Held,
+  type LockState,
+  type NodeState,
+  noCron,
+  type OnceMark,
+  type ReleaseState,
+} from '../core/observation.ts';
 import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { mayHang } from '../core/storage.ts';
+import { cronLook, cronState } from './cron.ts';
 import { layout } from './layout.ts';
 import { quote } from './shell.ts';
 
-type Place = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared'>;
+type Place = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared' | 'cron' | 'nodes'>;
 
 /**
  * Reads everything that sluice wants to know of a node, in one round trip, and changes nothing. It touches no shared
@@ -49,6 +59,7 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
     'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
+    cronLook(deployTo),
     `if [ -f ${layout.lock} ]; then`,
     `  { read -r run; read -r details; } < ${layout.lock} || :`,
     `  beat=0; read -r beat 2>/dev/null < ${layout.heartbeat} || :`,
@@ -124,6 +135,12 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     drained: all('drained'),
     lock: lockOf(all('lock')[0], all('held')[0], Number(all('now')[0])),
     once: onceMarksOf(all('once')),
+    cron: cronState(place, {
+      cron: all('cron'),
+      'cron-since': all('cron-since'),
+      'cron-job': all('cron-job'),
+      'cron-busy': all('cron-busy'),
+    }),
     problems: problemsOf(node, place, lines, current),
   };
 }
@@ -254,12 +271,8 @@ function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs' | 'held'
 const join = (deployTo: string, dir: string): string =>
   dir === '.' ? deployTo : `${deployTo}/${dir.replace(/\/$/, '')}`;
 
-function problemsOf(
-  node: Node,
-  { deployTo }: Place,
-  lines: readonly Line[],
-  current: Current,
-): readonly string[] {
+function problemsOf(node: Node, place: Place, lines: readonly Line[], current: Current): readonly string[] {
+  const { deployTo } = place;
   const sentences: { readonly [key: string]: (rest: string) => string } = {
     lacks: (tool) => `${node.name} lacks ${tool}, which sluice runs there.`,
     readonly: (dir) =>
@@ -281,7 +294,11 @@ function problemsOf(
           `${node.name}: ${deployTo}/current points to ${current.target}, which is not a release of ${deployTo}/releases.`,
         ]
       : [];
-  return [...found, ...elsewhere];
+  const cronless =
+    mayHaveCron(place, node.name) && lines.some(({ key }) => key === 'nocron')
+      ? [`${node.name} may have the cron of the site, and has no crontab (install cron there).`]
+      : [];
+  return [...found, ...elsewhere, ...cronless];
 }
 
 /** What is said of a node that could not be read. */
@@ -294,5 +311,6 @@ export const unreadable = (node: Node, reason: string): NodeState => ({
   drained: [],
   lock: null,
   once: [],
+  cron: noCron,
   problems: [],
 });

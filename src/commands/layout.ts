@@ -21,6 +21,14 @@ export const layout = {
   /** The process of the last attempt to switch. */
   latest: '.sluice/latest',
   drained: '.sluice/drained',
+  /** The run that put the cron here: while it is there, jobs may begin. */
+  cron: '.sluice/cron',
+  /** What each line of the crontab runs. */
+  cronJob: '.sluice/cron-job',
+  /** Locked by the kernel for as long as a job runs. */
+  cronRunning: '.sluice/cron-running',
+  /** The crontab as it was, and as it is to be, while it is changed. */
+  crontab: '.sluice/crontab',
   history: '.sluice/history',
   release: (id: ReleaseId): string => `releases/${id}`,
   /** One line a mark: `complete`, `live`, `checked`, `failed`, each with its time. */

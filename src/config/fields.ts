@@ -36,6 +36,7 @@ import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
 import { nodeList, nodeListOrNone } from './node-list.ts';
 import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
+import { schedule } from './schedule.ts';
 
 /** What a config may name, passed in by whoever starts the program. */
 export interface Registries {
@@ -76,6 +77,10 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     'Directories of static files, such as public/build: the releases on a node lend each other theirs, so that pages of the old and ' +
       'of the new release find their files on every node.',
     defaultsTo(listOf(pathInRelease), []),
+  ),
+  cron: describe(
+    'Jobs that run on one node of the site, whatever nodes are deployed to.',
+    optional(objectOf(cronFields)),
   ),
   keepReleases: describe(
     'Good releases that stay on each node, the live one and the one before among them.',
@@ -192,6 +197,38 @@ export const sharedFields = {
     optional(oneOf(Object.keys(storageKinds) as StorageKind[]), 'any network or cluster file system'),
   ),
   linkedDirs: describe('Those linkedDirs that are there.', listOf(pathInRelease, 1)),
+};
+
+/** Something that runs by itself. */
+export const cronJobFields = {
+  schedule: describe('When it runs, as in a crontab: five fields, or a word such as @daily.', schedule),
+  run: describe(
+    'The command; it runs in the live release.',
+    refine(command, 'a command on one line', (line) => !/\p{Cc}/u.test([line].flat().join(''))),
+  ),
+};
+
+/** Jobs that run on one node. */
+export const cronFields = {
+  node: describe('The node that has them.', optional(text)),
+  role: describe(
+    'Instead of node: some node with this role has them, the first that can, and keeps them as long as it can.',
+    optional(text),
+  ),
+  jobs: describe(
+    'The jobs. They stand in the crontab of the user that commands run as, in a block of their own; other lines of it stay as they are.',
+    listOf(objectOf(cronJobFields), 1),
+  ),
+  onRunning: describe(
+    "What becomes of jobs under way where the cron is taken off: 'wait' lets them end, and it stays there if they do not in time; " +
+      "'end' asks them to end, and ends those that do not.",
+    defaultsTo(oneOf(['wait', 'end']), 'wait'),
+  ),
+  timeout: describe('How long they may take to end.', defaultsTo(period, '60s')),
+  hold: describe(
+    "'deploy': no job begins while a deploy or rollback goes on; 'never': the cron stays where it is meanwhile.",
+    defaultsTo(oneOf(['never', 'deploy']), 'never'),
+  ),
 };
 
 /** How a node leaves and joins the rotation. */

@@ -33,6 +33,8 @@ export interface StageConfig {
    * the old and of the new release find their files on every node.
    */
   readonly assets?: readonly string[];
+  /** Jobs that run on one node of the site, whatever nodes are deployed to. */
+  readonly cron?: CronConfig;
   /** Good releases that stay on each node, the live one and the one before among them. */
   readonly keepReleases?: number;
   /** The machines that serve the site, each a host name or an object. */
@@ -82,6 +84,34 @@ export interface SharedConfig {
   readonly kind?: StorageKind;
   /** Those linkedDirs that are there. */
   readonly linkedDirs: readonly string[];
+}
+
+export interface CronConfig {
+  /** The node that has them. */
+  readonly node?: string;
+  /** Instead of node: some node with this role has them, the first that can, and keeps them as long as it can. */
+  readonly role?: string;
+  /**
+   * The jobs. They stand in the crontab of the user that commands run as, in a block of their own; other lines of it
+   * stay as they are.
+   */
+  readonly jobs: readonly CronJobConfig[];
+  /**
+   * What becomes of jobs under way where the cron is taken off: 'wait' lets them end, and it stays there if they do not
+   * in time; 'end' asks them to end, and ends those that do not.
+   */
+  readonly onRunning?: 'wait' | 'end';
+  /** How long they may take to end. */
+  readonly timeout?: Duration;
+  /** 'deploy': no job begins while a deploy or rollback goes on; 'never': the cron stays where it is meanwhile. */
+  readonly hold?: 'never' | 'deploy';
+}
+
+export interface CronJobConfig {
+  /** When it runs, as in a crontab: five fields, or a word such as @daily. */
+  readonly schedule: string;
+  /** The command; it runs in the live release. */
+  readonly run: CommandLine;
 }
 
 export interface SourceConfig {

@@ -10,7 +10,7 @@ import {
   unknownSettings,
 } from '../core/field.ts';
 import { type HookSpec, hookPoints } from '../core/hook.ts';
-import type { Check, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
+import type { Check, CronSettings, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
 import { countOf } from './node-count.ts';
 import { type Overrides, withOverrides } from './overrides.ts';
@@ -85,6 +85,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   },
   localDirs: settings.localDirs,
   assets: settings.assets,
+  cron: cronOf(settings.cron),
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
   witnesses: settings.witnesses.flat(),
@@ -107,6 +108,12 @@ const sourceOf = ({ git, timeout, ...source }: Settings['source'], local: Local)
   url: /^(~|\.{1,2})\//.test(git) ? local(git) : git,
   timeoutMs: timeout,
 });
+
+const cronOf = (settings: Settings['cron']): CronSettings | null => {
+  if (settings === null) return null;
+  const { timeout, ...cron } = settings;
+  return { ...cron, timeoutMs: timeout };
+};
 
 const drainOf = ({ timeout, onTimeout, enableTimeout }: Settings['drain']): DrainSettings => ({
   timeoutMs: timeout,

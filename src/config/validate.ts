@@ -39,6 +39,7 @@ const rules = [
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
+  rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
   rule(['hooks'], ({ hooks }) => repeatedHookNames(hooks)),
 ];
 
@@ -160,6 +161,21 @@ function rolesOfNobody(nodes: NodeList, hooks: Settings['hooks']): readonly stri
       ? [`${path}.role: no node has the role ${action.role}; they have ${list(roles)}`]
       : [],
   );
+}
+
+/** One of node and role, and one that is there. */
+function cronOfNobody(nodes: NodeList, cron: Settings['cron']): readonly string[] {
+  if (cron === null) return [];
+  const { node, role } = cron;
+  if ((node === null) === (role === null))
+    return [`cron: expected either node or role, got ${node === null ? 'neither' : 'both'}`];
+  const names = nodes.flat().map(({ name }) => name);
+  if (node !== null)
+    return names.includes(node) ? [] : [`cron.node: no node has the name ${node}${suggestion(node, names)}`];
+  const roles = [...new Set(nodes.flat().flatMap((one) => one.roles))];
+  return roles.includes(role ?? '')
+    ? []
+    : [`cron.role: no node has the role ${role}; they have ${list(roles)}`];
 }
 
 const repeatedHookNames = (hooks: Settings['hooks']): readonly string[] =>

@@ -307,6 +307,29 @@ const catalogue = {
       `Hook ${d.hook} (${d.point}) failed on ${d.where}: ${d.reason}`,
     hint: () => null,
   },
+  CRON_BUSY: {
+    message: (d: { jobs: readonly string[]; withinMs: number }) =>
+      [`Jobs of the cron did not end within ${d.withinMs} ms:`, ...d.jobs.map((job) => `  ${job}`)].join(
+        '\n',
+      ),
+    hint: () => 'wait for their end, raise cron.timeout, or set cron.onRunning to end.',
+  },
+  CRON_ELSEWHERE: {
+    message: (d: { nodes: readonly string[] }) =>
+      `${list(d.nodes)} has the cron of the site, and should not: it is put nowhere else.`,
+    hint: () => 'sluice cron shows who has it.',
+  },
+  CRON_UNFIT: {
+    message: (d: { node: string; reason: string }) =>
+      `${d.node} cannot have the cron of the site: ${d.reason}.`,
+    hint: () => null,
+  },
+  CRON_UNKNOWN: {
+    message: (d: { nodes: readonly string[] }) =>
+      `${list(d.nodes)} cannot be read, and no other node has the cron of the site: its jobs may be running there.`,
+    hint: () =>
+      'see that the machine is off and stays off, then say --fenced: that you said so is recorded in the history.',
+  },
   NODES_FAILED: {
     message: (d: { failures: readonly { node: string; message: string }[] }) =>
       [

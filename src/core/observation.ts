@@ -33,6 +33,7 @@ export interface NodeState {
   readonly drained: readonly string[];
   readonly lock: LockState | null;
   readonly once: readonly OnceMark[];
+  readonly cron: CronState;
   /** What stands in the way of a release here, each a sentence; empty if nothing does. */
   readonly problems: readonly string[];
 }
@@ -80,6 +81,18 @@ export interface Held {
   /** The hold that ends when it is promoted; null: it is held because it failed. */
   readonly hold: string | null;
 }
+
+/** What a node has of the site's cron. */
+export interface CronState {
+  /** `as set`: what the settings say stands in the crontab. `other`: something else of sluice does, or only a part. */
+  readonly block: 'none' | 'as set' | 'other';
+  /** The run that put it there; null: it was never put there as a whole. */
+  readonly since: string | null;
+  /** The command lines of the processes of its jobs. */
+  readonly running: readonly string[];
+}
+
+export const noCron: CronState = { block: 'none', since: null, running: [] };
 
 /** Work that is marked once, and left its mark on a node. */
 export interface OnceMark {

@@ -1,3 +1,4 @@
+import { cronHolders, cronRemarks, withCron } from './cron.ts';
 import { type HookPhase, type HookPoint, type HookSpec, hookPhases } from './hook.ts';
 import type { Before } from './intent.ts';
 import type { NodeName } from './node.ts';
@@ -49,13 +50,17 @@ export interface PlanInput {
   readonly target: Target;
   /** What each node had when all this began, if that was an earlier run: the way back of this one. */
   readonly before?: Before | null;
+  /** In the midst of a run, which sees to the cron at its end. */
+  readonly leavesCron?: boolean;
 }
 
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
 export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
   const chosen = shifting(observed, settle(observed, [...strategy.steps({ observed, target })]));
-  const steps = chosen.length === 0 ? [] : complete(input, chosen);
+  const inner = chosen.length === 0 ? [] : complete(input, chosen);
+  const goesBack = purpose === 'recovery';
+  const steps = input.leavesCron ? inner : withCron({ site, observed, steps: inner, goesBack });
   const hasAssets = site.assets.length > 0;
   prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
   return {
@@ -228,6 +233,7 @@ function warningsOf(
   const nameless =
     target.release.revision === '' && site.checks.some(({ expect }) => expect?.includes('{{revision}}'));
   return [
+    ...cronRemarks(site, observed).filter(() => cronHolders(observed).length > 0),
     ...(nameless
       ? [
           `Release ${target.release.id} has no REVISION: a check that expects {{revision}} proves nothing of it.`,

@@ -1,5 +1,5 @@
 import type { NodeName } from './node.ts';
-import { hasComplete, type NodeState, type Observation, type ServerState } from './observation.ts';
+import { hasComplete, type NodeState, noCron, type Observation, type ServerState } from './observation.ts';
 import type { Release } from './release.ts';
 import type { Step, StepKind, StepOf } from './step.ts';
 
@@ -12,6 +12,11 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
   fetch: (observed) => observed,
   hook: (observed) => observed,
   hold: (observed) => observed,
+  cron: (observed, { from, to }) =>
+    withNodes(observed, [...from, ...(to === null ? [] : [to])], (node) => ({
+      ...node,
+      cron: node.name === to ? { ...noCron, block: 'as set' } : noCron,
+    })),
   prepare: (observed, { nodes, release }) => withNodes(observed, nodes, (node) => withRelease(node, release)),
   drain: (observed, { nodes }) => ({
     ...withNodes(observed, nodes, (node) => ({ ...node, drained: drainedBy(observed, node) })),

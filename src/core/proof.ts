@@ -1,3 +1,4 @@
+import { cronHolders } from './cron.ts';
 import { failure, list } from './errors.ts';
 import {
   bearingNodes,
@@ -189,6 +190,22 @@ const fairlyJudged: Promise = (step, { before }) => {
   ];
 };
 
+/** One that has the cron already may keep it; nobody gets it beside another, or beside one that nobody knows of. */
+const oneCron: Promise = (step, { before, after }) => {
+  if (step.kind !== 'cron' || step.to === null || nodeState(before, step.to).cron.block === 'as set')
+    return [];
+  const others = cronHolders(after).filter((node) => node !== step.to);
+  const unread = Object.values(after.nodes)
+    .filter(({ name, unreachable }) => unreachable !== null && !step.off.includes(name))
+    .map(({ name }) => name);
+  return [
+    ...others.map((node) => `${step.to} would run the cron of the site beside ${node}`),
+    ...(cronHolders(before).length > 0 ? [] : unread).map(
+      (node) => `${step.to} would run the cron of the site, and nobody knows whether ${node} does`,
+    ),
+  ];
+};
+
 /** A page of the new release may ask any node for its files. */
 const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
   hasAssets &&
@@ -217,4 +234,5 @@ const promises: readonly Promise[] = [
   weightsInBounds,
   fairlyJudged,
   assetsFirst,
+  oneCron,
 ];

@@ -1,6 +1,6 @@
 import type { CommandLine } from './command.ts';
 import type { HookSpec } from './hook.ts';
-import type { Node } from './node.ts';
+import type { Node, NodeName } from './node.ts';
 import type { Secret } from './secret.ts';
 import type { StorageKind } from './storage-kind.ts';
 
@@ -23,6 +23,8 @@ export interface Site {
   readonly localDirs: readonly string[];
   /** Directories of the release with static files, which releases that are on a node lend each other. */
   readonly assets: readonly string[];
+  /** Jobs that run on one node; null: the site has none. */
+  readonly cron: CronSettings | null;
   /** Complete releases kept on each node, the live one and the one before among them; at least 2. */
   readonly keepReleases: number;
   readonly nodes: readonly Node[];
@@ -54,6 +56,27 @@ export interface SharedStorage {
   readonly kind: StorageKind | null;
   /** Of `linkedDirs`, those that are `<path>/<dir>`. */
   readonly linkedDirs: readonly string[];
+}
+
+/** Jobs that run on one node of the site, and on which. */
+export interface CronSettings {
+  /** Who has it: the node with this name; null: some node with `role`. */
+  readonly node: NodeName | null;
+  readonly role: string | null;
+  readonly jobs: readonly CronJob[];
+  /** What becomes of jobs under way where it is taken off: they are waited for, or ended. */
+  readonly onRunning: 'wait' | 'end';
+  /** How long they may take to end. */
+  readonly timeoutMs: number;
+  /** `deploy`: no job begins while a run changes the site. */
+  readonly hold: 'never' | 'deploy';
+}
+
+export interface CronJob {
+  /** Five fields of crontab(5), or a word such as `@daily`. */
+  readonly schedule: string;
+  /** Run in the live release. */
+  readonly run: CommandLine;
 }
 
 export interface GitSource {

@@ -38,6 +38,17 @@ export type Step =
       readonly release: Release;
     }
   | {
+      readonly kind: 'cron';
+      /** All that are in `from` and `to`. */
+      readonly nodes: readonly NodeName[];
+      /** Where the cron of the site is taken off, and jobs under way are waited for. */
+      readonly from: readonly NodeName[];
+      /** Where it is put then; null: nowhere. */
+      readonly to: NodeName | null;
+      /** Nodes that cannot be read, and that the operator says are off. */
+      readonly off: readonly NodeName[];
+    }
+  | {
       readonly kind: 'hold';
       /** The nodes that are looked at meanwhile; none of the site is out of rotation. */
       readonly nodes: readonly NodeName[];

@@ -3,7 +3,7 @@ import type { NodeName } from './node.ts';
 import { hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
 import { withinFloor } from './recovery.ts';
 import type { ReleaseId, Revision } from './release.ts';
-import { activate, check, drain, enable, prepare } from './step.ts';
+import { activate, check, drain, enable, prepare, shift } from './step.ts';
 import { outdated, type Strategy } from './strategy.ts';
 import type { Target } from './target.ts';
 
@@ -13,14 +13,15 @@ export const bringingUp = (servingMin: number): Strategy => ({
   summary: 'Bring the nodes that are behind to the live release of the others.',
   *steps({ observed, target }) {
     const nodes = outdated(observed, target);
-    if (nodes.length === 0) return;
-    yield prepare(nodes, target);
+    if (nodes.length > 0) yield prepare(nodes, target);
     for (const batch of withinFloor(observed, nodes, servingMin)) {
       yield drain(batch);
       yield activate(batch, target);
       yield check(batch, target);
       yield enable(batch);
     }
+    // What a canary that was given up left.
+    yield shift(target.nodes, 100);
   },
 });
 

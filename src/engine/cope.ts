@@ -78,7 +78,11 @@ function isReleaseShown(
 async function bringBack(run: Run, { before, target }: Journey): Promise<void> {
   const nodes = [...run.leftOut].flatMap(([node, state]) => (state === 'as it failed' ? [node] : []));
   if (nodes.length === 0) return;
-  const failed = await recover(run, { policy: 'rollback-batch', before, target: { ...target, nodes } });
+  const failed = await recover(
+    run,
+    { policy: 'rollback-batch', before, target: { ...target, nodes } },
+    { leavesCron: true },
+  );
   for (const node of nodes)
     run.leftOut.set(node, failed.includes(node) ? 'did not come back' : 'brought back');
 }
@@ -127,19 +131,21 @@ function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
 }
 
 const changesNodes = ({ kind }: Step): boolean =>
-  !['fetch', 'cleanup', 'hook', 'hold', 'shift'].includes(kind);
+  !['fetch', 'cleanup', 'hook', 'hold', 'shift', 'cron'].includes(kind);
 
 /** Returns the nodes that did not come back; all of them if there is no way. */
 async function recover(
   run: Run,
   { policy, before, target }: Journey & { readonly policy: OnFailure | 'interrupted' },
+  { leavesCron }: { readonly leavesCron: boolean } = { leavesCron: false },
 ): Promise<readonly NodeName[]> {
   const { site, ports } = run;
   try {
     await writeDown(run);
     run.observed = withoutLocks(await observePatiently(run));
     const strategy = recovery({ policy, before, servingMin: site.servingMin });
-    const plan = makePlan({ site, strategy, purpose: 'recovery', observed: run.observed, target });
+    const { observed } = run;
+    const plan = makePlan({ site, strategy, purpose: 'recovery', observed, target, leavesCron });
     if (plan.steps.length === 0) return [];
     emit(ports, { type: 'recovering', policy, plan });
     const failures = await executeRecovery(plan, run);

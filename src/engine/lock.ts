@@ -25,7 +25,7 @@ export interface LockRequest {
   /** The operator's word that no other run is under way. */
   readonly withoutQuorum: boolean;
   /** The flag by which it is given. */
-  readonly quorumFlag: '--without-quorum' | '--force';
+  readonly quorumFlag: '--without-quorum' | '--force' | '--fenced';
   /** Told of a machine that may keep the lock of a run that did not get it, or that did not vote. */
   readonly warn: (text: string) => void;
 }

@@ -1,6 +1,5 @@
 import { note } from '../commands/note.ts';
 import { type DeployError, failure } from '../core/errors.ts';
-import { isoTime } from '../core/instant.ts';
 import type { NodeName } from '../core/node.ts';
 import {
   isLowered,
@@ -10,27 +9,17 @@ import {
   releaseOn,
   serversOf,
 } from '../core/observation.ts';
-import type { Release, Revision } from '../core/release.ts';
+import type { Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { type Step, type StepOf, shift } from '../core/step.ts';
 import { namedNodes } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
+import { byHand } from './by-hand.ts';
 import { executeSteps } from './execute.ts';
 import { guardFloor } from './floor.ts';
-import { finishRun, keepLock, takeLock } from './lock.ts';
-import { assemble, observe, observeBalancers } from './observe.ts';
+import { observe } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
-import {
-  emit,
-  expected,
-  fenceFor,
-  newRun,
-  newRunId,
-  onHeld,
-  presentNodes,
-  type Run,
-  together,
-} from './run.ts';
+import { emit, expected, fenceFor, onHeld, presentNodes, type Run, together } from './run.ts';
 import { awaitDrained, beginDrain } from './settle.ts';
 
 export interface ManualRequest {
@@ -51,45 +40,15 @@ export async function setRotation(site: Site, ports: Ports, request: ManualReque
   const first = await observe(site, ports, request.signal);
   refuseLocked(first);
   if (request.to === 'in') refuseUnfit(site, only(first, nodes));
-  const present = site.nodes.filter(({ name }) => nodeState(first, name).unreachable === null);
-  if (present.length === 0) refuseUnfit(site, first);
   const unknown = nodes.filter((node) => serversOf(first, node).length === 0);
   if (unknown.length > 0) throw failure('NODE_UNBALANCED', { nodes: unknown });
   if (request.to === 'out' && !request.force) guardFloor(nodes, site.servingMin, first);
-  const id = newRunId(ports);
   const reason = `${request.to === 'in' ? 'enable' : 'drain'} ${nodes.join(', ')} by hand`;
-  const warn = (text: string): void => emit(ports, { type: 'note', level: 'warning', text });
-  const { states, voters, minority } = await takeLock({
-    site,
-    ports,
-    run: id,
-    reason,
-    intent: null,
-    nodes: present,
-    from: [],
-    withoutQuorum: request.force,
-    quorumFlag: '--force',
-    warn,
-  });
-  if (minority) warn(`The lock was held by ${minority} of those that vote, by the operator's word.`);
-  const read = assemble(states, await observeBalancers(ports));
-  const observed = { ...read, nodes: { ...first.nodes, ...read.nodes } };
-  const lost = new AbortController();
-  const signal = AbortSignal.any([request.signal, lost.signal]);
-  const skipped = site.nodes.filter((node) => !present.includes(node)).map(({ name }) => name);
-  const run = newRun({ id, site, ports, voters, skipped, release: noRelease, signal, observed });
-  const keeping = keepLock(run, (error) => lost.abort(error));
-  try {
+  await byHand(site, ports, { ...request, first, reason, flag: '--force' }, async (run) => {
     const error = await rotate(run, nodes, request);
     if (request.to === 'out') await handOver(run, nodes);
-    const text = `${reason} by ${ports.operator.name}${error ? `: ${error.message}` : ''}`;
-    const historyLine = JSON.stringify({ at: isoTime(ports.clock.nowMs()), run: id, text });
-    const warnings = [...run.warnings, ...(await finishRun(run, { logLine: null, historyLine }))];
-    warnings.forEach(warn);
-    if (error) throw error;
-  } finally {
-    await keeping.stop();
-  }
+    return error;
+  });
 }
 
 async function rotate(
@@ -115,9 +74,6 @@ const only = (observed: Observation, nodes: readonly NodeName[]): Observation =>
   ...observed,
   nodes: Object.fromEntries(Object.entries(observed.nodes).filter(([name]) => nodes.includes(name))),
 });
-
-/** Work by hand brings no release. */
-const noRelease = { id: '', revision: '' } as unknown as Release;
 
 async function takeOut(run: Run, nodes: readonly NodeName[], force: boolean): Promise<DeployError | null> {
   const step: StepOf<'drain'> = { kind: 'drain', nodes };

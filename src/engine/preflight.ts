@@ -1,4 +1,5 @@
 import { setUp } from '../commands/setup.ts';
+import { cronHolders, cronRemarks } from '../core/cron.ts';
 import { failure } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import { isServing, liveRelease, locksIn, type Observation, serversOf } from '../core/observation.ts';
@@ -27,6 +28,7 @@ export function preflight(site: Site, observed: Observation, skipped: readonly N
       ...observed.balancers.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
     ],
     warnings: [
+      ...(cronHolders(observed).length > 0 ? cronRemarks(site, observed) : []),
       ...unserved.map(({ name }) => `${name} does not serve now: ${rotationText(observed, name)}.`),
       ...(site.checks.length === 0 ? ['There are no checks: a broken release would take traffic.'] : []),
     ],

@@ -1,3 +1,4 @@
+import { cronRemarks } from '../core/cron.ts';
 import type { DeployError, ExitStatus } from '../core/errors.ts';
 import type { NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
@@ -67,6 +68,7 @@ export function judge(
     ? []
     : reached.filter((node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node));
   run.warnings.push(
+    ...cronRemarks(run.site, last),
     ...unread,
     ...(unread.length > 0
       ? []

@@ -25,6 +25,8 @@ export interface StatusView {
   readonly wanted: string;
   readonly servingMin: number;
   readonly observed: Observation;
+  /** What is to be said beside what nodes and balancers show. */
+  readonly remarks?: readonly string[];
   readonly paint: Paint;
 }
 
@@ -90,6 +92,7 @@ const liveRevision = (node: NodeState): string | null => {
 
 const remarksOf = (view: StatusView): readonly string[] => [
   ...(mostLive(view.observed) === null ? ['No node has a live release yet.'] : []),
+  ...(view.remarks ?? []),
   ...lockRemarks(view),
   ...view.observed.witnesses.flatMap(({ unreachable }) => unreachable ?? []),
   ...balancerRemarks(view.observed),

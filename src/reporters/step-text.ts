@@ -23,5 +23,7 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   hold: ({ name, forMs, judged }, on) =>
     `${name}: ${on} ${forMs === null ? 'until it is promoted' : `for ${duration(forMs)}`}${judged === null ? '' : ', then judged'}`,
   shift: ({ to }, on) => `${on} to ${to} %`,
+  cron: ({ from, to }) =>
+    [from.length > 0 ? `off ${names(from)}` : '', to === null ? '' : `on ${to}`].filter(Boolean).join(', '),
   hook: ({ hook, point }, on) => `${hook} (${point}) for ${on}`,
 };

@@ -1,4 +1,5 @@
 import { type Member, noAnswers } from './balancer.ts';
+import { endJob } from './cron.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
@@ -106,6 +107,7 @@ function reboot(world: World, node: SimulatedNode): boolean {
   node.boots++;
   node.isBusy = false;
   cutRequests(world, node);
+  for (const job of node.jobs) endJob(world, node, job);
   world.tell({ kind: 'fault', node: node.name, what: node.isGone ? 'is lost' : 'reboots' });
   world.clock.after(world.random.integer({ min: 3000, max: 20_000 }), () => boot(world, node));
   return true;

@@ -6,6 +6,7 @@ import type { CommandResult, NodeCommand } from '../core/command.ts';
 import type { Held, LockState } from '../core/observation.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import { holdMark } from '../core/step.ts';
+import { endJob } from './cron.ts';
 import { inspectionOf, storageOf } from './inspection.ts';
 import { markRelease, pruneJournals, type SimulatedNode, secondsOn, writeJournal } from './node.ts';
 import { isByHand, type Session } from './session.ts';
@@ -63,6 +64,9 @@ const twins: { readonly [name: string]: (running: Running) => Work } = {
   receive: fenced(receive),
   switch: latest(fenced(switchTo)),
   'run-hook': alone(fenced(runHook)),
+  'put-cron': alone(fenced(putCron)),
+  'take-cron': alone(fenced(takeCron)),
+  'end-cron-jobs': alone(fenced(endCronJobs)),
   'remove-releases': fenced(removeReleases),
 };
 
@@ -313,6 +317,36 @@ function* runHook(running: Running): Work {
   if (once) marks.add(`${mark}.done`);
   tell('done');
   return ok('done\n');
+}
+
+function* putCron(running: Running): Work {
+  const { disk } = running.node;
+  const { run, block } = paramsOf<Fence & { block: readonly string[] }>(running);
+  disk.cronSince = null;
+  yield running.world.random.integer({ min: 1, max: 50 });
+  disk.cron = block;
+  if (!holdsLock(running)) return lockLost;
+  disk.cronSince = run;
+  changed(running, 'cron');
+  return ok();
+}
+
+function* takeCron(running: Running): Work {
+  const { disk } = running.node;
+  disk.cronSince = null;
+  disk.cron = [];
+  changed(running, 'no cron');
+  yield running.world.random.integer({ min: 1, max: 50 });
+  return ok();
+}
+
+/** A job that is asked may take no notice. */
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* endCronJobs(running: Running): Work {
+  const { world, node } = running;
+  const { signal } = paramsOf<{ signal: 'TERM' | 'KILL' }>(running);
+  for (const job of node.jobs) if (signal === 'KILL' || world.random.chance(0.7)) endJob(world, node, job);
+  return ok();
 }
 
 function* removeReleases(running: Running): Work {

@@ -20,6 +20,8 @@ export interface SimulatedNode {
   isBusy: boolean;
   /** The last attempt to switch that came. */
   latest: object | null;
+  /** Jobs of the cron under way. */
+  readonly jobs: Set<CronRun>;
   application: Application;
   /** When a run last changed what runs here; -Infinity: never. */
   changedAtMs: number;
@@ -48,6 +50,10 @@ export interface Disk {
   readonly once: Set<string>;
   /** For each run what it wrote there of its steps, a line of JSON each. */
   readonly journals: Map<string, string[]>;
+  /** The lines of the crontab that are the site's. */
+  cron: readonly string[];
+  /** The run that put them there, and so let jobs begin. */
+  cronSince: string | null;
   readonly history: string[];
   readonly revisionsLog: string[];
 }
@@ -66,6 +72,11 @@ export interface Application {
   stale: { readonly release: ReleaseId; readonly untilMs: number } | null;
 }
 
+/** A job of the cron, from its beginning to its end. */
+export interface CronRun {
+  readonly name: string;
+}
+
 export interface Answered {
   /** The code that answered. */
   readonly release: ReleaseId;
@@ -82,6 +93,8 @@ export const newDisk = (): Disk => ({
   held: null,
   heartbeatSeconds: 0,
   once: new Set(),
+  cron: [],
+  cronSince: null,
   journals: new Map(),
   history: [],
   revisionsLog: [],

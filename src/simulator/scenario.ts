@@ -1,8 +1,9 @@
+import { cronBlock } from '../commands/cron.ts';
 import type { HookPoint, HookSpec } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
-import type { Check, OnFailure, Site } from '../core/site.ts';
+import type { Check, CronSettings, OnFailure, Site } from '../core/site.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
 import type { SeededRandom } from './random.ts';
@@ -39,8 +40,9 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     shared: null,
     localDirs: [],
     assets: [],
+    cron: drawCron(random.fork('cron'), names),
     keepReleases: random.integer({ min: 2, max: 5 }),
-    nodes: names.map((name) => newNode(name, random.chance(0.5) ? ['db'] : [])),
+    nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
     witnesses: [],
     balancers: Array.from({ length: balancers }, (_, i) => ({
       name: `lb${i + 1}`,
@@ -76,6 +78,20 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     failuresMax: random.pick([0, 0, 1, 2]),
   };
 }
+
+/** Its jobs are not the shell's to run: the simulator draws how long each takes. */
+const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSettings | null => {
+  if (random.chance(0.5)) return null;
+  const isNamed = random.chance(0.5);
+  return {
+    node: isNamed ? random.pick(names) : null,
+    role: isNamed ? null : 'cron',
+    jobs: [{ schedule: '* * * * *', run: ['true'] }],
+    onRunning: random.pick(['wait', 'end']),
+    timeoutMs: 20_000,
+    hold: random.pick(['never', 'deploy']),
+  };
+};
 
 const newNode = (name: NodeName, roles: readonly string[]): Node => ({
   name,
@@ -173,6 +189,7 @@ export function drawNode(
     boots: 1,
     isBusy: false,
     latest: null,
+    jobs: new Set(),
     application: { release: live, readyAtMs: 0, stale: null },
     changedAtMs: Number.NEGATIVE_INFINITY,
     answers: new Map(),
@@ -180,6 +197,15 @@ export function drawNode(
     cutOffUntilMs: 0,
     diskFullUntilMs: 0,
   };
+}
+
+/** Some node has the cron, the right one or another, as an earlier run of sluice left it. */
+export function drawHolder(random: SeededRandom, site: Site, nodes: Iterable<SimulatedNode>): void {
+  const able = [...nodes].filter(({ disk }) => disk.current !== null);
+  if (site.cron === null || able.length === 0 || random.chance(0.3)) return;
+  const { disk } = random.pick(able);
+  disk.cron = cronBlock(site);
+  disk.cronSince = '20260101000000-0000';
 }
 
 export const drawBalancers = (random: SeededRandom, site: Site): readonly SimulatedBalancer[] =>

@@ -56,7 +56,8 @@ export type SessionCommand =
   | 'sync'
   | 'unlock'
   | 'drain'
-  | 'enable';
+  | 'enable'
+  | 'cron';
 
 export type SessionEnd =
   | { readonly kind: 'report'; readonly report: Report }

@@ -1,9 +1,11 @@
+import { mayHaveCron } from '../core/cron.ts';
 import { isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { NodeName } from '../core/node.ts';
 import { locksIn } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
+import { moveCron } from '../engine/cron.ts';
 import { abort, deploy, promote, resume, rollback, sync } from '../engine/deploy.ts';
 import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
@@ -15,11 +17,21 @@ import { somethingDone } from './checkers/nothing-to-do.ts';
 import { leftBehind } from './checkers/others-go-on.ts';
 import { type NextTurn, virtualClock } from './clock.ts';
 import { type Coverage, countTraits, newCoverage } from './coverage.ts';
+import { startCrons } from './cron.ts';
 import { boot, bringBack, scheduleDisturbances } from './disturbances.ts';
 import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
+import type { SimulatedNode } from './node.ts';
 import { portsOf } from './ports.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
-import { drawBalancers, drawNode, drawReleases, drawSite, revisionOf, startMs } from './scenario.ts';
+import {
+  drawBalancers,
+  drawHolder,
+  drawNode,
+  drawReleases,
+  drawSite,
+  revisionOf,
+  startMs,
+} from './scenario.ts';
 import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
 import { startTraffic } from './traffic.ts';
 import { newWorld, rotate, serves, type World } from './world.ts';
@@ -149,6 +161,8 @@ function setStage(simulation: Simulation): Stage {
   }
   watcher.begin(world);
   countTraits(world);
+  drawHolder(random.fork('cron'), site, world.nodes.values());
+  startCrons(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
   return { simulation, world, watcher, coverage, random, strategy, batchMax, expected: 0 };
 }
@@ -192,6 +206,7 @@ const secondCommands: readonly SessionCommand[] = [
   'abort',
   'promote',
   'sync',
+  'cron',
 ];
 
 /** A run that takes longer, beside what it is to wait, is said never to end. */
@@ -252,8 +267,19 @@ async function withoutTheLost(stage: Stage, drawn: SeededRandom): Promise<void> 
     if (watcher.broken.length === 0) await startAndWait(stage, 'enable', node);
   }
   for (const name of leftBehind(world)) watcher.complain('others-go-on', `${name} does not serve`);
+  await withoutTheirCron(stage, lost);
   for (const node of lost) bringBack(world, node, drawn.pick(['found', 'rebuilt']));
   await pass(stage, 40_000);
+}
+
+/** Somebody sees that a machine is off for good, and lets another run the jobs that it ran. */
+async function withoutTheirCron(stage: Stage, lost: readonly SimulatedNode[]): Promise<void> {
+  const { world } = stage;
+  if (!lost.some(({ disk }) => disk.cronSince !== null)) return;
+  const able = [...world.nodes.values()].find(
+    ({ name, isGone, disk }) => !isGone && disk.current !== null && mayHaveCron(world.site, name),
+  );
+  if (able) await startAndWait(stage, 'cron', able.name);
 }
 
 async function startAndWait(stage: Stage, command: SessionCommand, node?: NodeName): Promise<Session> {
@@ -386,6 +412,8 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     unlock: () => unlockAll(site, ports),
     drain: () => setRotation(site, ports, { ...byHand, to: 'out' }),
     enable: () => setRotation(site, ports, { ...byHand, to: 'in' }),
+    cron: () =>
+      moveCron(site, ports, { to: node, fenced: byHandOn !== undefined, signal: session.stop.signal }),
   };
   calls[command]().then(
     (result) => {

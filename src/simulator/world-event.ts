@@ -87,6 +87,8 @@ export type WorldEvent =
       readonly release: ReleaseId;
       readonly isGood: boolean;
     }
+  /** A job of the site's cron. */
+  | { readonly kind: 'job'; readonly node: SimulatedNode; readonly state: 'begins' | 'ended' }
   | { readonly kind: 'lock'; readonly node: SimulatedNode; readonly by: Session; readonly what: string }
   | { readonly kind: 'fault'; readonly what: string; readonly node: NodeName | null };
 
@@ -120,6 +122,7 @@ const texts: Texts = {
   hook: ({ node, by, hook, release, state }) => `${node.name}: ${hook} of ${release} ${state}, by ${by.name}`,
   answered: ({ node, path, release, isGood }) =>
     `${node.name} answers ${path} as ${release}${isGood ? '' : ', failing'}`,
+  job: ({ node, state }) => `${node.name}: a job of the cron ${state}`,
   lock: ({ node, by, what }) => `${node.name}: lock ${what} by ${by.name}`,
   fault: ({ node, what }) => `fault: ${node === null ? '' : `${node} `}${what}`,
 };

@@ -101,6 +101,7 @@ export const site = {
   balancers: [{ name: 'lb1' }, { name: 'lb2' }],
   strategy: { name: 'rolling', options: {} },
   servingMin: 3,
+  cron: null,
   hooks: [],
 } as unknown as Site;
 
@@ -157,6 +158,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     setup: async () => note('setup', null),
     proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),
+    moveCron: async (_site, _ports, { to, fenced }) => note('moveCron', { to, fenced }),
     unlock: async (_site, _ports, { locks, reason }) => {
       note('unlock', { reason });
       return { broken: locks, failed: [] };

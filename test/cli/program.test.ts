@@ -383,6 +383,25 @@ test('init says what it wrote and what to do next', async () => {
   );
 });
 
+describe('cron', () => {
+  test('shows that no node has it', async () => {
+    const { status, stdout } = await sluice('cron production');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^production: cron on no node\n[\s\S]*web1 +- +-\n[\s\S]*Nothing stands out\.\n$/);
+  });
+
+  test('--json has every node', async () => {
+    const { stdout } = await sluice('cron production --json');
+    expect(JSON.parse(stdout)).toMatchObject({ holders: [], owner: null, remarks: [] });
+  });
+
+  test('--to moves it', async () => {
+    const { status, stdout, calls } = await sluice('cron production --to web2 --fenced');
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'web2 has the cron of production.\n' });
+    expect(calls.at(-1)).toEqual(['moveCron', { to: 'web2', fenced: true }]);
+  });
+});
+
 describe('a failure', () => {
   const failing = (error: unknown) => sluice('status production', { load: () => Promise.reject(error) });
 

@@ -207,6 +207,7 @@ describe('the layout', () => {
       proved: null,
       lock: null,
       once: [],
+      cron: { block: 'none', since: null, running: [] },
       problems: [],
     });
   });

@@ -24,6 +24,7 @@ describe('defaults', () => {
       shared: null,
       localDirs: [],
       assets: [],
+      cron: null,
       keepReleases: 5,
       nodes: [{ name: 'web1', address: 'web1', user: null, port: null, roles: [], labels: {} }],
       balancers: [],

@@ -105,6 +105,25 @@ test('a hook for a role that no node has is refused', () => {
   ]);
 });
 
+test.each([
+  [{ node: 'other' }, ['cron.node: no node has the name other']],
+  [{ role: 'bd' }, ['cron.role: no node has the role bd; they have app and db']],
+  [{}, ['cron: expected either node or role, got neither']],
+  [{ node: 'a', role: 'db' }, ['cron: expected either node or role, got both']],
+  [{ node: 'a' }, []],
+  [{ role: 'db' }, []],
+])('the cron of %j', (owner, problems) => {
+  const cron = { ...owner, jobs: [{ schedule: '@daily', run: 'x' }] };
+  expect(problemsWith({ cron, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual(problems);
+});
+
+test('a job of more than one line is refused', () => {
+  const cron = { node: 'a', jobs: [{ schedule: '@daily', run: 'x\ny' }] };
+  expect(problemsWith({ cron, nodes: ['a'] })).toEqual([
+    'cron.jobs[0].run: expected a command on one line, got "x\\ny"',
+  ]);
+});
+
 test('two hooks of one name are refused', () => {
   const hooks = { failed: [{ run: 'x', name: 'tell' }], 'before:deploy': [{ run: 'y', name: 'tell' }] };
   expect(problemsWith({ hooks })).toEqual([

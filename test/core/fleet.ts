@@ -1,5 +1,11 @@
 import type { Node, NodeName } from '../../src/core/node.ts';
-import type { NodeState, Observation, ReleaseState, ServerState } from '../../src/core/observation.ts';
+import {
+  type NodeState,
+  noCron,
+  type Observation,
+  type ReleaseState,
+  type ServerState,
+} from '../../src/core/observation.ts';
 import type { Release, ReleaseId, Revision } from '../../src/core/release.ts';
 import type { Check, Site } from '../../src/core/site.ts';
 
@@ -34,6 +40,7 @@ export const nodeState = (name: NodeName, live: number | null, more: Partial<Nod
   drained: [],
   lock: null,
   once: [],
+  cron: noCron,
   problems: [],
   ...more,
 });
@@ -109,6 +116,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   shared: null,
   localDirs: [],
   assets: [],
+  cron: null,
   keepReleases: 5,
   nodes: names(count).map((name) => node(name)),
   balancers: [{ name: 'lb', kind: 'haproxy', options: {} }],

@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-/** A machine of the lab: a real SSH server on a loopback address, with /srv, /home, users and processes of its own. */
+/** A machine of the lab: a real SSH server on a loopback address, with /srv, /home, crontabs, users and processes of its own. */
 export interface LabNode {
   readonly name: string;
   readonly address: string;
   /** What the node has as /srv, as the tests see it. */
   readonly srv: string;
+  /** The crontab of the user to log in as, as the tests see it. */
+  readonly crontab: string;
   /** Of /srv, if it is a disk of its own. */
   readonly diskBytes: number | undefined;
   /** The line of `known_hosts` for it. */
@@ -70,6 +72,7 @@ async function makeNode(name: string, address: string, options: NodesOptions): P
   return {
     name,
     address,
+    crontab: join(folder, 'cron/crontabs', deployUser.name),
     diskBytes: options.diskBytes,
     get srv() {
       return options.diskBytes === undefined ? join(folder, 'srv') : `/proc/${process?.pid}/root/srv`;
@@ -134,6 +137,7 @@ async function furnish(
   const home = join(folder, 'home/deploy');
   await mkdir(join(home, '.ssh'), { recursive: true });
   await mkdir(join(folder, 'srv'));
+  await mkdir(join(folder, 'cron/crontabs'), { recursive: true });
   const users = [deployUser, appUser];
   const lines = (line: (user: (typeof users)[number]) => string): string =>
     users.map((user) => `${line(user)}\n`).join('');
@@ -207,6 +211,9 @@ for file in passwd group shadow sudoers; do [ ! -e "/etc/$file" ] || mount --bin
 if [ -n "$3" ]; then mount -t tmpfs -o size="$3",uid=${deployUser.uid},gid=${deployUser.uid} tmpfs /srv
 else mount --bind "$folder/srv" /srv; fi
 mount --bind "$folder/home" /home
+chgrp crontab "$folder/cron/crontabs"
+chmod 1730 "$folder/cron/crontabs"
+mount --bind "$folder/cron" /var/spool/cron
 mount -t tmpfs tmpfs /run
 mkdir -m 755 /run/sshd
 mount -t tmpfs -o mode=755 tmpfs /opt

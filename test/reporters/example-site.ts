@@ -27,6 +27,7 @@ export const node = (name: string, release: Release | null, more: Partial<NodeSt
   drained: [],
   lock: null,
   once: [],
+  cron: { block: 'none', since: null, running: [] },
   problems: [],
   ...more,
 });

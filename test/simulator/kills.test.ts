@@ -13,6 +13,14 @@ const kinds = {
 
 const site: Partial<Site> = {
   balancers: [{ name: 'lb1', kind: 'simulated', options: {} }],
+  cron: {
+    node: null,
+    role: 'cron',
+    jobs: [{ schedule: '* * * * *', run: ['true'] }],
+    onRunning: 'wait',
+    timeoutMs: 20_000,
+    hold: 'deploy',
+  },
   hooks: [
     {
       name: 'migrate',

@@ -494,6 +494,18 @@ const mutants: { readonly [name: string]: Case } = {
     strategy: canaryOf({ weight: 100, verdict: { requestsMin: 1000 } }),
     caughtBy: ['judged-first'],
   },
+  'who has the cron is not read': {
+    mutant: { ports: rewritten((stdout) => stdout.replace(/^= cron.*\n/gm, '')) },
+    caughtBy: ['one-cron'],
+  },
+  'jobs under way are not waited for': {
+    mutant: { ports: rewritten((stdout) => stdout.replace(/^= cron-(job|busy).*\n/gm, '')) },
+    caughtBy: ['one-cron'],
+  },
+  'the cron is not put back': {
+    mutant: { ports: swapped(named('put-cron', () => done)) },
+    caughtBy: ['converges'],
+  },
   'a deploy that is done is done again': {
     mutant: {
       strategy: (strategy) => ({

@@ -67,6 +67,7 @@ const steps: { readonly [K in StepKind]: true } = {
   check: true,
   enable: true,
   cleanup: true,
+  cron: true,
   hook: true,
   hold: true,
   shift: true,
@@ -94,6 +95,7 @@ const ends: { readonly [C in SessionCommand]: readonly string[] } = {
   unlock: ['done', 'died'],
   drain: ['done', 'LOCKED', 'FLOOR_AT_RISK', 'DRAIN_TIMEOUT'],
   enable: ['done', 'LOCKED', 'ENABLE_TIMEOUT'],
+  cron: ['done', 'LOCKED', 'CRON_UNFIT', 'CRON_UNKNOWN'],
 };
 
 const commands = Object.keys(ends) as readonly SessionCommand[];

@@ -28,6 +28,7 @@ export const operands = {
 export const flags = {
   ref: ['--ref <ref>', 'a branch, tag or commit instead of the one in the config'],
   to: ['--to <release>', 'this release instead of the one before the live one'],
+  toNode: ['--to <node>', 'move it to this node'],
   nodes: ['--nodes <names>', 'only these nodes, separated by commas'],
   strategy: ['--strategy <name>', 'another strategy than that of the config'],
   batch: ['--batch <sizes>', 'nodes at a time: a count, a part, or a list of them such as 1,30%,100%'],
@@ -51,6 +52,7 @@ export const flags = {
   watch: ['-w, --watch', 'read again every 2 s, until Ctrl-C'],
   forceTakeOver: ['--force', 'although the run may still be alive: it changes nothing any more'],
   forceDrain: ['--force', 'although fewer nodes than servingMin would serve'],
+  fenced: ['--fenced', 'nodes that cannot be read are off, and stay off: you say so, and it is recorded'],
   forceEnable: ['--force', 'without its checks'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
@@ -170,6 +172,14 @@ export const commandEntries: readonly CommandEntry[] = [
     flags: ['forceEnable', 'json'],
     examples: ['sluice enable production web3'],
     load: async () => (await import('./enable.ts')).enableCommand,
+  },
+  {
+    name: 'cron',
+    operands: ['stageIfSeveral'],
+    summary: 'Show which node runs the jobs, or move them.',
+    flags: ['toNode', 'fenced', 'json'],
+    examples: ['sluice cron production', 'sluice cron production --to web2'],
+    load: async () => (await import('./cron.ts')).cronCommand,
   },
   {
     name: 'simulate',

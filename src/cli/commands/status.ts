@@ -1,3 +1,4 @@
+import { cronRemarks } from '../../core/cron.ts';
 import { type Observation, servingNodes } from '../../core/observation.ts';
 import { driftedNodes, mostLive, statusText } from '../../reporters/status-text.ts';
 import { type Call, type Command, onSite, paintOf, siteOf, type Work } from '../call.ts';
@@ -35,6 +36,7 @@ function show(call: Call, { site, wanted }: Pick<Work, 'site' | 'wanted'>, obser
     wanted,
     servingMin: site.servingMin,
     observed,
+    remarks: cronRemarks(site, observed),
     paint: paintOf(environment, stdout),
   });
   stdout.write(flags.watch && stdout.isTTY ? `${home}${text}` : text);

@@ -6,6 +6,7 @@ import { activate } from './activate.ts';
 import { build } from './build.ts';
 import { check } from './check.ts';
 import { cleanup } from './cleanup.ts';
+import { cron } from './cron.ts';
 import { drain } from './drain.ts';
 import { enable } from './enable.ts';
 import { fetch } from './fetch.ts';
@@ -24,6 +25,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   check,
   enable,
   cleanup,
+  cron,
   hook,
   hold,
   shift,

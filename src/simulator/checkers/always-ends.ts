@@ -7,7 +7,7 @@ export const alwaysEnds: Checker = {
   watch: () => (event) => {
     if (event.kind !== 'ended' || event.session.end?.kind !== 'thrown') return null;
     const { command, name, end } = event.session;
-    const mayThrow = ['unlock', 'drain', 'enable'].includes(command);
+    const mayThrow = ['unlock', 'drain', 'enable', 'cron'].includes(command);
     if (mayThrow && isDeployError(end.error)) return null;
     const { stack } = end.error instanceof Error ? end.error : { stack: String(end.error) };
     return `${name} (${command}) throws: ${stack}`;

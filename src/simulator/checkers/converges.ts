@@ -13,7 +13,16 @@ export function notConverged(world: World, session: Session): string | null {
     if (application.release !== disk.current) return `${name} runs ${application.release}`;
     if (disk.lock !== null) return `${name} is locked`;
     const isHeld = world.members.some(({ servers }) => servers.get(name)!.isHeld);
+    const isOwner = cronHolder(world) === name;
+    if (disk.cron.length > 0 && !isOwner) return `${name} has the cron beside ${cronHolder(world)}`;
     if (world.members.length > 0 && !serves(world, name) && !isHeld) return `${name} does not serve`;
   }
+  if (world.site.cron !== null && cronHolder(world) === null) return 'no node has the cron';
   return null;
 }
+
+/** The node that may begin jobs; of several the one that got them last. */
+const cronHolder = ({ nodes }: World): string | null =>
+  [...nodes.values()]
+    .filter(({ disk }) => disk.cronSince !== null)
+    .toSorted((a, b) => (a.disk.cronSince! < b.disk.cronSince! ? 1 : -1))[0]?.name ?? null;

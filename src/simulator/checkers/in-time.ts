@@ -45,4 +45,5 @@ const waits: { readonly [K in StepKind]?: (site: Site) => number } = {
   activate: ({ drain }) => drain.timeoutMs,
   check: ({ checks }) => Math.max(0, ...checks.map(({ timeoutMs }) => timeoutMs)),
   enable: ({ drain }) => drain.enableTimeoutMs,
+  cron: ({ cron }) => cron?.timeoutMs ?? 0,
 };

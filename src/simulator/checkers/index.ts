@@ -15,6 +15,7 @@ import { lockFreed } from './lock-freed.ts';
 import { noSpilledRequest } from './no-spilled-request.ts';
 import { nothingLeftDrained } from './nothing-left-drained.ts';
 import { once } from './once.ts';
+import { oneCron } from './one-cron.ts';
 import { oneRevision } from './one-revision.ts';
 import { oneWayBack } from './one-way-back.ts';
 import { oursOnly } from './ours-only.ts';
@@ -37,6 +38,7 @@ export const checkers: readonly Checker[] = [
   oneWayBack,
   oursOnly,
   once,
+  oneCron,
   oneRevision,
   journalFirst,
   fencing,

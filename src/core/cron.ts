@@ -1,0 +1,122 @@
+import { list } from './errors.ts';
+import type { NodeName } from './node.ts';
+import { liveRelease, type NodeState, nodeState, type Observation } from './observation.ts';
+import { predict } from './predict.ts';
+import type { Site } from './site.ts';
+import type { Step, StepOf } from './step.ts';
+
+/** A site without settings for it has no cron: what stands on nodes is left over. */
+export const mayHaveCron = ({ cron, nodes }: Pick<Site, 'cron' | 'nodes'>, name: NodeName): boolean =>
+  cron !== null &&
+  nodes.some(
+    (node) => node.name === name && (cron.node === name || (cron.role && node.roles.includes(cron.role))),
+  );
+
+/** The nodes that were read and may begin jobs, the one that got the cron last first. */
+export const cronHolders = ({ nodes }: Observation): readonly NodeName[] =>
+  Object.values(nodes)
+    .filter(({ cron }) => cron.block !== 'none')
+    .toSorted((a, b) => ((a.cron.since ?? '') < (b.cron.since ?? '') ? 1 : -1))
+    .map(({ name }) => name);
+
+/** Who is to have it: of those that may, the one that has it, else the first that can run the site's jobs. */
+export function cronOwner(site: Site, observed: Observation): NodeName | null {
+  const able = site.nodes
+    .map(({ name }) => name)
+    .filter((name) => mayHaveCron(site, name) && canRun(observed.nodes[name]));
+  return cronHolders(observed).find((name) => able.includes(name)) ?? able[0] ?? null;
+}
+
+const canRun = (node: NodeState | undefined): boolean =>
+  node?.unreachable === null && liveRelease(node) !== null;
+
+export interface CronInput {
+  readonly site: Site;
+  readonly observed: Observation;
+  /** What the run does besides. */
+  readonly steps: readonly Step[];
+  /** On the way back a node that has the cron keeps it, whoever is to have it. */
+  readonly goesBack: boolean;
+}
+
+/**
+ * The steps with those around them that bring the cron to its node, and to no other. What is too many goes before
+ * anything else is done; the cron moves at the end, when the release that it is to run is live. Nobody gets it while a
+ * node that may have it cannot be read.
+ */
+export function withCron({ site, observed, steps, goesBack }: CronInput): readonly Step[] {
+  const holders = cronHolders(observed);
+  const owner = goesBack ? keeper(site, observed, steps) : comingOwner(site, observed, steps);
+  const held = site.cron?.hold === 'deploy' && steps.length > 0 && !goesBack;
+  const early = held ? holders : holders.length > 1 ? holders.filter((name) => name !== owner) : [];
+  const left = holders.filter((name) => !early.includes(name));
+  const others = left.filter((name) => name !== owner);
+  const isThere =
+    owner !== null && left.includes(owner) && (goesBack || !needsWriting(site, observed, owner));
+  return [
+    ...(early.length > 0 ? [cron(early, null)] : []),
+    ...steps,
+    ...(others.length === 0 && (owner === null || isThere) ? [] : [cron(others, owner)]),
+  ];
+}
+
+/** Whoever is to have it after the steps; while none of those can, whoever has it. */
+function comingOwner(site: Site, observed: Observation, steps: readonly Step[]): NodeName | null {
+  if (site.cron === null) return null;
+  const holder = cronHolders(observed)[0] ?? null;
+  const isBlind = Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null);
+  if (holder === null && isBlind) return null;
+  return cronOwner(site, steps.reduce(predict, observed)) ?? holder;
+}
+
+/** Whoever has it, or still runs its jobs. */
+const keeper = (site: Site, observed: Observation, steps: readonly Step[]): NodeName | null =>
+  site.cron === null
+    ? null
+    : (cronHolders(observed)[0] ??
+      Object.values(observed.nodes).find((node) => node.cron.running.length > 0 && canRun(node))?.name ??
+      comingOwner(site, observed, steps));
+
+const needsWriting = (site: Site, observed: Observation, name: NodeName): boolean =>
+  mayHaveCron(site, name) && nodeState(observed, name).cron.block !== 'as set';
+
+/** Takes the cron off `from`, waits for the jobs there, and puts it on `to`. */
+export const cron = (
+  from: readonly NodeName[],
+  to: NodeName | null,
+  off: readonly NodeName[] = [],
+): StepOf<'cron'> => ({
+  kind: 'cron',
+  nodes: [...from, ...(to === null || from.includes(to) ? [] : [to])],
+  from,
+  to,
+  off,
+});
+
+/** What is not as it should be, each a sentence. */
+export function cronRemarks(site: Site, observed: Observation): readonly string[] {
+  const holders = cronHolders(observed);
+  const owner = cronOwner(site, observed);
+  if (holders.length > 1) {
+    const rest = owner === null ? '' : ` ${owner} is to have it;`;
+    return [
+      `TWO CRONS: ${list(holders.toSorted())} run the jobs of the site.${rest} the next deploy takes it off the others before anything else.`,
+    ];
+  }
+  const [holder] = holders;
+  if (holder === undefined) {
+    const anyLive = Object.values(observed.nodes).some((node) => liveRelease(node) !== null);
+    return site.cron !== null && anyLive
+      ? [`No node that could be read has the cron of the site: its jobs do not run.`]
+      : [];
+  }
+  if (site.cron === null)
+    return [`${holder} runs jobs of a cron that the settings no longer have: the next deploy takes it off.`];
+  if (!mayHaveCron(site, holder))
+    return [
+      `${holder} has the cron of the site, and ${owner ?? 'another node'} is to have it: the next deploy moves it.`,
+    ];
+  return nodeState(observed, holder).cron.block === 'other'
+    ? [`The cron of ${holder} is not what the settings say, or is not whole: the next deploy writes it anew.`]
+    : [];
+}

@@ -1,0 +1,32 @@
+import type { SimulatedNode } from '../node.ts';
+import type { World } from '../world.ts';
+import type { Checker } from './checker.ts';
+
+/**
+ * Never two nodes may begin jobs of the site, and never do jobs run on two. A machine that was lost while it had the
+ * cron may come back with it: that is the exception, until sluice has taken it off.
+ */
+export const oneCron: Checker = {
+  name: 'one-cron',
+  watch(world) {
+    const astray = new Set<SimulatedNode>();
+    return (event) => {
+      if (event.kind !== 'job' && event.kind !== 'effect') return null;
+      const { node } = event;
+      if (!hasCron(node) && node.jobs.size === 0) astray.delete(node);
+      for (const other of world.nodes.values()) if (other.isGone && hasCron(other)) astray.add(other);
+      const at = holders(world).filter((one) => !astray.has(one));
+      const busy = [...world.nodes.values()]
+        .filter(({ jobs }) => jobs.size > 0)
+        .filter((one) => !astray.has(one));
+      if (at.length > 1) return `${namesOf(at)} may begin jobs at the same time`;
+      return busy.length > 1 ? `${namesOf(busy)} run jobs at the same time` : null;
+    };
+  },
+};
+
+const hasCron = ({ disk }: SimulatedNode): boolean => disk.cron.length > 0 && disk.cronSince !== null;
+
+const holders = ({ nodes }: World): readonly SimulatedNode[] => [...nodes.values()].filter(hasCron);
+
+const namesOf = (nodes: readonly SimulatedNode[]): string => nodes.map(({ name }) => name).join(' and ');

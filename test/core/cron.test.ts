@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest';
+import { cron, cronOwner, cronRemarks, withCron } from '../../src/core/cron.ts';
+import type { NodeName } from '../../src/core/node.ts';
+import { type CronState, noCron, type Observation } from '../../src/core/observation.ts';
+import { predict } from '../../src/core/predict.ts';
+import { brokenPromises } from '../../src/core/proof.ts';
+import type { CronSettings } from '../../src/core/site.ts';
+import { drain, type Step } from '../../src/core/step.ts';
+import { fleet, names, node, nodeState, site as siteOf } from './fleet.ts';
+
+const settings: CronSettings = {
+  node: null,
+  role: 'jobs',
+  jobs: [{ schedule: '@daily', run: ['true'] }],
+  onRunning: 'wait',
+  timeoutMs: 1000,
+  hold: 'never',
+};
+/** web1 to web3, of which web2 and web3 may have the cron. */
+const site = (more: Partial<CronSettings> | null = {}) =>
+  siteOf(3, {
+    nodes: names(3).map((name) => node(name, { roles: name === 'web1' ? [] : ['jobs'] })),
+    cron: more && { ...settings, ...more },
+  });
+const has = (since: string, more: Partial<CronState> = {}): CronState => ({
+  ...noCron,
+  block: 'as set',
+  since,
+  ...more,
+});
+const seen = (crons: Readonly<Record<NodeName, CronState>>, live: number | null = 1): Observation => {
+  const observed = fleet(3, live);
+  const nodes = Object.values(observed.nodes).map((state) => [
+    state.name,
+    { ...state, cron: crons[state.name] ?? noCron },
+  ]);
+  return { ...observed, nodes: Object.fromEntries(nodes) };
+};
+const without = (observed: Observation, name: NodeName): Observation => ({
+  ...observed,
+  nodes: { ...observed.nodes, [name]: nodeState(name, null, { unreachable: 'it is silent' }) },
+});
+
+test('the first node that may and can have it gets it, and keeps it', () => {
+  expect(cronOwner(site(), seen({}))).toBe('web2');
+  expect(cronOwner(site(), without(seen({}), 'web2'))).toBe('web3');
+  expect(cronOwner(site(), seen({ web3: has('a') }))).toBe('web3');
+  expect(cronOwner(site({ node: 'web1', role: null }), seen({ web3: has('a') }))).toBe('web1');
+  expect(cronOwner(site(), seen({}, null))).toBeNull();
+  expect(cronOwner(site(null), seen({ web3: has('a') }))).toBeNull();
+});
+
+test('of two that have it, the one that got it last is the right one', () => {
+  expect(cronOwner(site(), seen({ web2: has('20260101'), web3: has('20260102') }))).toBe('web3');
+});
+
+const stepsOf = (observed: Observation, more: Partial<CronSettings> | null = {}, goesBack = false) =>
+  withCron({ site: site(more), observed, steps: [drain(['web1'])], goesBack }).map((step) =>
+    step.kind === 'cron' ? `${step.from.join()}>${step.to}` : step.kind,
+  );
+
+test('the cron moves after everything else, and what is too many goes before', () => {
+  expect(stepsOf(seen({}))).toEqual(['drain', '>web2']);
+  expect(stepsOf(seen({ web2: has('a') }))).toEqual(['drain']);
+  expect(stepsOf(seen({ web1: has('a') }))).toEqual(['drain', 'web1>web2']);
+  expect(stepsOf(seen({ web2: has('a', { block: 'other' }) }))).toEqual(['drain', '>web2']);
+  expect(stepsOf(seen({ web1: has('b'), web2: has('a'), web3: has('c') }))).toEqual([
+    'web1,web2>null',
+    'drain',
+  ]);
+  expect(stepsOf(seen({ web2: has('a') }), null)).toEqual(['drain', 'web2>null']);
+});
+
+test('it is held while the run goes on, if that is set', () => {
+  expect(stepsOf(seen({ web2: has('a') }), { hold: 'deploy' })).toEqual(['web2>null', 'drain', '>web2']);
+  const idle = {
+    site: site({ hold: 'deploy' }),
+    observed: seen({ web2: has('a') }),
+    steps: [],
+    goesBack: false,
+  };
+  expect(withCron(idle)).toEqual([]);
+});
+
+test('on the way back whoever has it keeps it, and what was held is put back', () => {
+  expect(stepsOf(seen({ web1: has('a') }), {}, true)).toEqual(['drain']);
+  expect(stepsOf(seen({}), { hold: 'deploy' }, true)).toEqual(['drain', '>web2']);
+  expect(stepsOf(seen({ web1: { ...noCron, running: ['sleep'] } }), {}, true)).toEqual(['drain', '>web1']);
+});
+
+test('whoever has it keeps it while nobody can who should', () => {
+  const dead = (crons: Readonly<Record<NodeName, CronState>>) => without(seen(crons), 'web3');
+  const only = { node: 'web3', role: null };
+  expect(stepsOf(dead({ web1: has('a') }), only)).toEqual(['drain']);
+  expect(stepsOf(dead({ web1: has('a'), web2: has('b') }), only)).toEqual(['web1>null', 'drain']);
+  expect(stepsOf(dead({ web1: has('a') }), { ...only, hold: 'deploy' })).toEqual([
+    'web1>null',
+    'drain',
+    '>web1',
+  ]);
+});
+
+test('nobody gets it while a node that may have it cannot be read', () => {
+  expect(stepsOf(without(seen({}), 'web1'))).toEqual(['drain']);
+});
+
+const problems = (observed: Observation, step: Step) =>
+  brokenPromises({ strategy: 'x', observed, servingMin: 0, steps: [step] });
+
+test('a plan that would put it on a second node is refused', () => {
+  expect(problems(seen({ web1: has('a') }), cron([], 'web2'))).toEqual([
+    'step 1 (cron web2): web2 would run the cron of the site beside web1',
+  ]);
+  expect(problems(seen({ web1: has('a') }), cron(['web1'], 'web2'))).toEqual([]);
+  expect(problems(without(seen({}), 'web1'), cron([], 'web2'))[0]).toMatch(/nobody knows whether web1 does/);
+  expect(problems(without(seen({}), 'web1'), cron([], 'web2', ['web1']))).toEqual([]);
+});
+
+test('the step takes it off and puts it on', () => {
+  const after = predict(seen({ web1: has('a', { running: ['x'] }) }), cron(['web1'], 'web2'));
+  expect(Object.values(after.nodes).map((state) => state.cron.block)).toEqual(['none', 'as set', 'none']);
+  expect(after.nodes.web1?.cron.running).toEqual([]);
+});
+
+test('what is not as it should be is said', () => {
+  expect(cronRemarks(site(), seen({ web2: has('a') }))).toEqual([]);
+  expect(cronRemarks(site(null), seen({}))).toEqual([]);
+  expect(cronRemarks(site(), seen({}))[0]).toMatch(/No node .* has the cron/);
+  expect(cronRemarks(site(), seen({}, null))).toEqual([]);
+  expect(cronRemarks(site(), seen({ web2: has('a'), web1: has('b') }))[0]).toMatch(
+    /^TWO CRONS: web1 and web2 .*web2 is to/,
+  );
+  expect(cronRemarks(site(), seen({ web1: has('b') }))[0]).toMatch(
+    /web1 has the cron of the site, and web2 is to/,
+  );
+  expect(cronRemarks(site(), seen({ web2: has('b', { block: 'other' }) }))[0]).toMatch(
+    /not what the settings say/,
+  );
+  expect(cronRemarks(site(null), seen({ web2: has('a') }))[0]).toMatch(/no longer have/);
+});
