@@ -60,6 +60,8 @@ export interface Simulation {
 
 export interface DrawnStrategy {
   readonly strategy: Strategy;
+  /** What a person falls back on where that has no safe plan, such as a canary in a fleet that is down. */
+  readonly otherwise?: Strategy;
   readonly batchMax: number;
 }
 
@@ -111,7 +113,8 @@ interface Stage {
   readonly watcher: Watcher;
   readonly coverage: Coverage;
   readonly random: SeededRandom;
-  readonly strategy: Strategy;
+  strategy: Strategy;
+  readonly otherwise: Strategy | null;
   readonly batchMax: number;
   /** Commands that somebody is still to begin. */
   expected: number;
@@ -120,7 +123,7 @@ interface Stage {
 function setStage(simulation: Simulation): Stage {
   const random = seededRandom(simulation.seed);
   const nodes = simulation.nodes ?? random.fork('nodes').integer({ min: 1, max: 8 });
-  const { strategy, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
+  const { strategy, otherwise = null, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
   const drawn = drawSite(random.fork('site'), { nodes, batchMax });
   const site = { ...drawn, ...simulation.site };
   const mix = simulation.faults ? { ...noFaults, ...simulation.faults } : drawFaults(random.fork('mix'));
@@ -164,7 +167,7 @@ function setStage(simulation: Simulation): Stage {
   drawHolder(random.fork('cron'), site, world.nodes.values());
   startCrons(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
-  return { simulation, world, watcher, coverage, random, strategy, batchMax, expected: 0 };
+  return { simulation, world, watcher, coverage, random, strategy, otherwise, batchMax, expected: 0 };
 }
 
 /** The first phase: anything may happen, and every promise holds. */
@@ -244,6 +247,10 @@ async function healed(stage: Stage): Promise<void> {
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
   if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
+  if (reportOf(last)?.failure?.code === 'PLAN_UNSAFE' && stage.otherwise) {
+    stage.strategy = stage.otherwise;
+    last = await startAndWait(stage, 'deploy');
+  }
   for (let holds = 0; holds < holdsMax && reportOf(last)?.outcome === 'held'; holds++)
     last = await startAndWait(stage, 'promote');
   const wrong = notConverged(world, last);

@@ -45,7 +45,11 @@ const draws: {
     const lowered = steps.every(({ weight }) => weight === 100) ? 0 : half;
     const requestsMin = random.pick([1, 5, 20]);
     const options = { ...defaultsOf(verdictOptions), steps, batch: [size], requestsMin };
-    return { strategy: strategies.canary.create(options), batchMax: Math.min(nodes, size + lowered) };
+    return {
+      strategy: strategies.canary.create(options),
+      otherwise: strategies.rolling.create({ batch: [1], hold: null }),
+      batchMax: Math.min(nodes, size + lowered),
+    };
   },
 };
 
