@@ -44,10 +44,11 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     '  case $id in ([0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; (*) continue ;; esac',
     '  say release "$id"',
     '  revision=; read -r revision 2>/dev/null < "$dir/REVISION" || :; say revision "$id" "$revision"',
-    `  [ ! -f ".sluice/releases/$id" ] || while read -r mark rest; do say mark "$id" "$mark"; done < ".sluice/releases/$id"`,
+    `  [ ! -f ".sluice/releases/$id" ] || while read -r mark at rest; do say mark "$id" "$mark"; [ "$mark" != backup ] || say backup "$id" "$rest"; done < ".sluice/releases/$id"`,
     'done',
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
     'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
+    `[ ! -f ${layout.irreversible} ] || while read -r id; do say irreversible "$id"; done < ${layout.irreversible}`,
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
     `if [ -f ${layout.lock} ]; then`,
     `  { read -r run; read -r details; } < ${layout.lock} || :`,
@@ -124,6 +125,7 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     drained: all('drained'),
     lock: lockOf(all('lock')[0], all('held')[0], Number(all('now')[0])),
     once: onceMarksOf(all('once')),
+    irreversible: [...new Set(all('irreversible'))].filter(isReleaseId).sort(),
     problems: problemsOf(node, place, lines, current),
   };
 }
@@ -159,6 +161,7 @@ function releasesOf(lines: readonly Line[], current: Current): readonly ReleaseS
         complete: adopted || marks.includes('complete'),
         checked: adopted || marks.includes('checked'),
         failed: marks.lastIndexOf('failed') > marks.lastIndexOf('checked'),
+        backup: second(lines, 'backup', id).at(-1) ?? null,
       };
     });
 }
@@ -294,5 +297,6 @@ export const unreadable = (node: Node, reason: string): NodeState => ({
   drained: [],
   lock: null,
   once: [],
+  irreversible: [],
   problems: [],
 });

@@ -21,9 +21,14 @@ export const layout = {
   /** The process of the last attempt to switch. */
   latest: '.sluice/latest',
   drained: '.sluice/drained',
+  /** Releases whose migration closed the way back, an id a line; never forgotten. */
+  irreversible: '.sluice/irreversible',
+  backups: 'backups',
+  /** Of the database, before the release's migration; a suffix may follow. */
+  backup: (id: ReleaseId): string => `backups/${id}`,
   history: '.sluice/history',
   release: (id: ReleaseId): string => `releases/${id}`,
-  /** One line a mark: `complete`, `live`, `checked`, `failed`, each with its time. */
+  /** One line a mark: `complete`, `live`, `checked`, `failed`, `backup`, each with its time. */
   record: (id: ReleaseId): string => `.sluice/releases/${id}`,
   incoming: (id: ReleaseId): string => `.sluice/incoming/${id}`,
   journal: (run: string): string => `.sluice/journal/${run}`,

@@ -83,8 +83,16 @@ export interface Report {
   /** Nodes that were left out, and do not have what the others have. */
   readonly behind: readonly NodeName[];
   readonly tookMs: number;
+  /** The backup that was made before the release's migration; null: none. */
+  readonly backup: BackupReport | null;
   /** Null if the site could not be read at the end. */
   readonly nodes: readonly NodeReport[] | null;
+}
+
+export interface BackupReport {
+  readonly node: NodeName;
+  /** A path on the node, or the name of a snapshot. */
+  readonly name: string;
 }
 
 export interface NodeReport {

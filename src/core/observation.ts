@@ -24,6 +24,8 @@ export interface NodeState {
   readonly drained: readonly string[];
   readonly lock: LockState | null;
   readonly once: readonly OnceMark[];
+  /** Releases whose migration closed the way back to those before them. */
+  readonly irreversible: readonly ReleaseId[];
   /** What stands in the way of a release here, each a sentence; empty if nothing does. */
   readonly problems: readonly string[];
 }
@@ -44,6 +46,8 @@ export interface ReleaseState {
   readonly checked: boolean;
   /** It was live and failed its checks on this node, and never passed them since. */
   readonly failed: boolean;
+  /** The backup that was made on this node before its migration, as a path or a name; null: none. */
+  readonly backup: string | null;
 }
 
 export interface LockState {
@@ -156,6 +160,20 @@ export const isHeldOut = (observed: Observation, node: NodeName): boolean => {
     servers.length > 0 && servers.every(({ rotation, server }) => rotation !== 'in' && !ours.includes(server))
   );
 };
+
+/** The newest release after `release` whose migration closed the way back; null: the way is open. */
+export const closedBy = (observed: Observation, release: ReleaseId): ReleaseId | null =>
+  Object.values(observed.nodes)
+    .flatMap(({ irreversible }) => irreversible)
+    .filter((id) => id > release)
+    .toSorted()
+    .at(-1) ?? null;
+
+/** Whether work that runs once, of this name, is done for the release. */
+export const isDoneOnce = (observed: Observation, release: ReleaseId, hook: string): boolean =>
+  Object.values(observed.nodes).some(({ once }) =>
+    once.some((mark) => mark.release === release && mark.hook === hook && mark.state === 'done'),
+  );
 
 export const servingNodes = (observed: Observation): readonly NodeName[] =>
   Object.keys(observed.nodes).filter((node) => isServing(observed, node));

@@ -1,9 +1,13 @@
-import type { HookPhase, HookPoint, HookSpec } from './hook.ts';
+import { list } from './errors.ts';
+import type { Duty, HookPhase, HookPoint, HookSpec } from './hook.ts';
 import type { Before } from './intent.ts';
+import { dutyNames } from './migration.ts';
 import type { NodeName } from './node.ts';
 import {
   hasComplete,
+  isDoneOnce,
   isHeldOut,
+  liveRelease,
   nodeState,
   type Observation,
   serversOf,
@@ -52,9 +56,10 @@ export interface PlanInput {
 export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
   const chosen = settle(observed, [...strategy.steps({ observed, target })]);
-  const steps = chosen.length === 0 ? [] : complete(input, chosen);
+  const steps = chosen.length === 0 ? owed(input) : complete(input, chosen);
   const hasAssets = site.assets.length > 0;
-  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
+  const expands = purpose === 'deploy' && isOwed(input, 'expand');
+  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets, expands });
   return {
     purpose,
     summary: strategy.summary,
@@ -62,7 +67,7 @@ export function makePlan(input: PlanInput): Plan {
     steps: withServing(observed, steps),
     servingMin: site.servingMin,
     servingBefore: servingNodes(observed).length,
-    warnings: warningsOf(site, observed, { target, steps }),
+    warnings: warningsOf(input, steps),
   };
 }
 
@@ -87,11 +92,7 @@ function settle(observed: Observation, steps: readonly Step[]): readonly Step[] 
 }
 
 const isOver = (observed: Observation, { name, onceAs }: StepOf<'hold'>): boolean =>
-  Object.values(observed.nodes).some(({ once }) =>
-    once.some(
-      ({ release, hook, state }) => release === onceAs && hook === holdMark(name) && state === 'done',
-    ),
-  );
+  isDoneOnce(observed, onceAs, holdMark(name));
 
 function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const { purpose, target } = input;
@@ -105,7 +106,29 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
     step.kind === 'hook' || step.kind === 'hold' ? [step] : hooks.around(step.kind, step.nodes, [step]),
   );
-  return purpose === 'recovery' ? steps : hooks.around(purpose, nodes, [...missed, ...steps]);
+  if (purpose === 'recovery') return steps;
+  const all = hooks.around(purpose, nodes, [...missed, ...steps]);
+  return behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
+}
+
+/** Where all nodes have a release whose schema was expanded, and was not contracted with the last of them. */
+function owed(input: PlanInput): readonly Step[] {
+  const isLeft = input.purpose === 'deploy' && isOwed(input, 'contract') && !isOwed(input, 'expand');
+  if (!isLeft || behind(input, []).length > 0) return [];
+  return hookPlaces(input).around('deploy', input.target.nodes, []).filter(isContract);
+}
+
+/** The site has such work, and it is not done for the release. */
+const isOwed = ({ site, observed, target }: PlanInput, duty: Duty): boolean =>
+  site.hooks.some((hook) => hook.duty === duty) &&
+  !isDoneOnce(observed, target.onceAs ?? target.release.id, dutyNames[duty]);
+
+const isContract = (step: Step): boolean => step.kind === 'hook' && step.duty === 'contract';
+
+/** Nodes of the site that do not have the release once the steps are done. */
+function behind({ observed, target }: PlanInput, steps: readonly Step[]): readonly NodeName[] {
+  const { nodes } = steps.reduce(predict, observed);
+  return Object.values(nodes).flatMap((node) => (liveRelease(node) === target.release.id ? [] : [node.name]));
 }
 
 /**
@@ -165,7 +188,10 @@ function hookPlaces({ site, purpose, observed, target }: PlanInput): HookPlaces 
       const on = hook.point === point ? nodesOf(hook, nodes) : [];
       if (on.length === 0) return [];
       seen.add(hook.name);
-      return [{ kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), onceAs, release }];
+      const duty = hook.duty ? { duty: hook.duty } : {};
+      return [
+        { kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), onceAs, release, ...duty },
+      ];
     });
   return {
     around: (phase, nodes, inside) => [
@@ -196,16 +222,14 @@ function withServing(observed: Observation, steps: readonly Step[]): readonly Pl
   });
 }
 
-function warningsOf(
-  site: Site,
-  observed: Observation,
-  { target, steps }: { readonly target: Target; readonly steps: readonly Step[] },
-): readonly string[] {
+function warningsOf(input: PlanInput, steps: readonly Step[]): readonly string[] {
   if (steps.length === 0) return [];
+  const { site, observed, target } = input;
   const held = [...new Set(steps.flatMap(({ nodes }) => nodes))].filter((node) => isHeldOut(observed, node));
   const nameless =
     target.release.revision === '' && site.checks.some(({ expect }) => expect?.includes('{{revision}}'));
   return [
+    ...migrationWarnings(input, steps),
     ...(nameless
       ? [
           `Release ${target.release.id} has no REVISION: a check that expects {{revision}} proves nothing of it.`,
@@ -226,6 +250,51 @@ function warningsOf(
           ]),
   ];
 }
+
+function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly string[] {
+  const { site, observed, purpose } = input;
+  const { release, onceAs = release.id } = input.target;
+  const planned = (duty: Duty): boolean => steps.some((step) => step.kind === 'hook' && step.duty === duty);
+  const closing = site.hooks.flatMap(({ duty, action }) =>
+    action.kind === 'nodes' && action.closesWayBack && duty && planned(duty)
+      ? [closingTexts[duty](action.closesWayBack === true ? '' : 'may ')]
+      : [],
+  );
+  const last = behind(input, steps);
+  const waits = purpose === 'deploy' && isOwed(input, 'contract') && last.length > 0;
+  const cutOff = Object.values(observed.nodes).flatMap(({ name, once, releases }) =>
+    once
+      .filter(
+        (mark) =>
+          planned('expand') &&
+          mark.state === 'begun' &&
+          mark.hook === dutyNames.expand &&
+          mark.release !== onceAs &&
+          releases.some(({ id, revision }) => id === mark.release && revision === release.revision),
+      )
+      .map(
+        (mark) =>
+          `The migration of this revision was cut off on ${name}, as release ${mark.release}: nobody knows how that ended, and it is run again.`,
+      ),
+  );
+  return [
+    ...closing,
+    ...cutOff,
+    ...(waits
+      ? [
+          `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy that brings it to the last node does that.`,
+        ]
+      : []),
+  ];
+}
+
+const closingTexts: { readonly [D in Duty]: (may: string) => string } = {
+  backup: () => '',
+  expand: (may) =>
+    `The migration ${may === '' ? 'closes' : 'may close'} the way back before the first node changes: no failure from then on brings a release before live again, the run is held for a person instead.`,
+  contract: (may) =>
+    `Contracting the schema ${may === '' ? 'closes' : 'may close'} the way back: sluice rollback refuses from then on.`,
+};
 
 const provesRelease = ({ checks }: Site): boolean =>
   checks.some(({ expect }) => expect !== null && /\{\{(release|revision)\}\}/.test(expect));

@@ -64,7 +64,7 @@ const withRelease = (node: NodeState, { id, revision }: Release): NodeState =>
         ...node,
         releases: [
           ...node.releases.filter((release) => release.id !== id),
-          { id, revision, complete: true, checked: false, failed: false },
+          { id, revision, complete: true, checked: false, failed: false, backup: null },
         ].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
       };
 

@@ -12,7 +12,7 @@ import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
-import { type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
+import { backupOf, type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
 import { emit, expected, newRun, newRunId, type Run, textOf, together } from './run.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
@@ -172,6 +172,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     failure: stop && textOf(stop.error),
     warnings: [...run.warnings, ...lockWarnings],
     behind: [...run.leftOut.keys()],
+    backup: backupOf(aim, last),
     nodes: reportNodes(request.site, last, run),
   };
 }

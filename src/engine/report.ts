@@ -1,5 +1,5 @@
-import type { DeployError, ExitStatus } from '../core/errors.ts';
-import type { NodeReport, Report } from '../core/event.ts';
+import { type DeployError, type ExitStatus, list } from '../core/errors.ts';
+import type { BackupReport, NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before } from '../core/intent.ts';
 import {
@@ -32,6 +32,7 @@ export const nothingDone = (
   failure: error && textOf(error),
   warnings: [],
   behind: [],
+  backup: null,
   nodes,
 });
 
@@ -75,6 +76,7 @@ export function judge(
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
         ]),
   );
+  if (!stop && aim.purpose === 'deploy') run.warnings.push(...uncontracted(run, last));
   const untouched = left.length === 0 && isAs(before, last);
   if (held && (stop?.error.code === 'HELD' || !untouched)) return { outcome: 'held', exit: 4 };
   if (unread.length + left.length + missing.length + wrong.length > 0 || !recovered) return person;
@@ -83,6 +85,25 @@ export function judge(
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
   return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
 }
+
+/** What a later deploy of the release to the last node will do. */
+function uncontracted({ site, release }: Run, last: Observation): readonly string[] {
+  const waits = [...Object.values(last.nodes)].flatMap((node) =>
+    liveRelease(node) === release.id ? [] : [node.name],
+  );
+  return waits.length === 0 || !site.hooks.some(({ duty }) => duty === 'contract')
+    ? []
+    : [`The schema is not contracted yet: ${list(waits)} does not have ${release.id}.`];
+}
+
+/** The backup in the record of the release that a deploy brought. */
+export const backupOf = ({ purpose, target }: Aim, { nodes }: Observation): BackupReport | null =>
+  purpose === 'rollback'
+    ? null
+    : (Object.values(nodes).flatMap((node) => {
+        const name = releaseOn(node, target.release.id)?.backup ?? null;
+        return name === null ? [] : [{ node: node.name, name }];
+      })[0] ?? null);
 
 /** What this run took out and did not put back, though there is something to serve. */
 const leftOut = (run: Run, last: Observation, node: string): boolean =>

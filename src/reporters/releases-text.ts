@@ -23,6 +23,8 @@ export interface ReleaseRow {
   readonly incomplete: readonly NodeName[];
   /** Nodes on which it was live and failed its checks. */
   readonly failed: readonly NodeName[];
+  /** The backup that was made before its migration, and where; null: none. */
+  readonly backup: { readonly node: NodeName; readonly name: string } | null;
 }
 
 /** Newest first. */
@@ -44,6 +46,11 @@ export function releaseRows(observed: Observation): readonly ReleaseRow[] {
       complete: on(({ complete }) => complete),
       incomplete: on(({ complete }) => !complete),
       failed: on(({ failed }) => failed),
+      backup:
+        nodes.flatMap((node) => {
+          const name = releaseOn(node, id)?.backup ?? null;
+          return name === null ? [] : [{ node: node.name, name }];
+        })[0] ?? null,
     };
   });
 }
@@ -62,6 +69,7 @@ export function releasesText(observed: Observation, paint: Paint): string {
     [
       ...(row.failed.length > 0 ? [paint.bad(`failed its checks on ${names(row.failed, 6)}`)] : []),
       ...(row.incomplete.length > 0 ? [paint.warn(`not whole on ${names(row.incomplete, 6)}`)] : []),
+      ...(row.backup ? [`backup ${row.backup.name} on ${row.backup.node}`] : []),
     ].join('; '),
   ]);
   return [

@@ -92,6 +92,7 @@ function fenced(work: (running: Running) => Work): (running: Running) => Work {
     const { run, marks, before, after } = paramsOf<Fence>(running);
     for (const mark of marks) {
       if (mark.mark === 'once') disk.once.add(`${mark.release}.${encodeURIComponent(mark.hook)}.done`);
+      else if (mark.mark === 'irreversible') disk.irreversible.push(mark.release);
       else markRelease(disk, mark.release, mark.mark, { make: false });
       changed(running, `${mark.release} ${mark.mark}`);
     }
@@ -284,14 +285,25 @@ function* switchTo(running: Running): Work {
 
 function* runHook(running: Running): Work {
   const { world, node, by } = running;
-  const { once: marks } = node.disk;
-  const { hook, command, once, onceAs, release } = paramsOf<HookRun>(running);
+  const { once: marks, irreversible } = node.disk;
+  const {
+    hook,
+    command,
+    once,
+    onceAs,
+    release,
+    duty = null,
+    closesWayBack = false,
+  } = paramsOf<HookRun>(running);
   const mark = `${onceAs}.${encodeURIComponent(hook)}`;
-  if (once && marks.has(`${mark}.done`)) return early();
+  const told = (): string =>
+    closesWayBack !== false && irreversible.includes(onceAs) ? '= irreversible\n' : '';
+  if (once && marks.has(`${mark}.done`)) return early(told());
   if (once && marks.has(`${mark}.begun`)) return early('= cut off\n');
+  if (once && (closesWayBack === true || closesWayBack === 'true')) irreversible.push(onceAs);
   if (once) marks.add(`${mark}.begun`);
   const tell = (state: 'began' | 'done' | 'failed'): void =>
-    world.tell({ kind: 'hook', node, by, hook, once, release: release.id, state });
+    world.tell({ kind: 'hook', node, by, hook, once, duty, release: release.id, state });
   changed(running, `hook ${hook} runs`);
   tell('began');
   yield world.random.integer({ min: 5, max: 1500 });
@@ -302,7 +314,7 @@ function* runHook(running: Running): Work {
   }
   if (once) marks.add(`${mark}.done`);
   tell('done');
-  return ok('done\n');
+  return ok(`done\n${told()}`);
 }
 
 function* removeReleases(running: Running): Work {

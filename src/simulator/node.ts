@@ -44,6 +44,8 @@ export interface Disk {
   readonly claims: Map<string, string>;
   held: { readonly run: string; readonly details: string } | null;
   heartbeatSeconds: number;
+  /** Releases whose migration closed the way back, in the order in which that was written. */
+  readonly irreversible: ReleaseId[];
   /** File names, such as `20260114093000.migrate.done`. */
   readonly once: Set<string>;
   /** For each run what it wrote there of its steps, a line of JSON each. */
@@ -81,6 +83,7 @@ export const newDisk = (): Disk => ({
   claims: new Map(),
   held: null,
   heartbeatSeconds: 0,
+  irreversible: [],
   once: new Set(),
   journals: new Map(),
   history: [],

@@ -205,6 +205,7 @@ describe('the layout', () => {
       proved: null,
       lock: null,
       once: [],
+      irreversible: [],
       problems: [],
     });
   });
@@ -223,7 +224,9 @@ describe('receiving a release', () => {
     expect(folder.read(`${dir}/pub/media/photo.jpg`)).toBe('photo');
     expect(folder.list('shared/pub/media')).toEqual(['photo.jpg']);
     expect(folder.read('shared/.env')).toBe('KEY=1');
-    expect(look(folder).releases).toEqual([{ ...release(1), complete: true, checked: false, failed: false }]);
+    expect(look(folder).releases).toEqual([
+      { ...release(1), complete: true, checked: false, failed: false, backup: null },
+    ]);
     expect(folder.list('.sluice/incoming')).toEqual([]);
   });
 

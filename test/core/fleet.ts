@@ -13,6 +13,7 @@ export const good = (n: number): ReleaseState => ({
   complete: true,
   checked: true,
   failed: false,
+  backup: null,
 });
 
 export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
@@ -34,6 +35,7 @@ export const nodeState = (name: NodeName, live: number | null, more: Partial<Nod
   drained: [],
   lock: null,
   once: [],
+  irreversible: [],
   problems: [],
   ...more,
 });

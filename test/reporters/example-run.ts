@@ -40,6 +40,8 @@ export const report = (more: Partial<Report> = {}): Report => ({
   exit: 0,
   failure: null,
   warnings: [],
+  behind: [],
+  backup: null,
   tookMs: 12_400,
   nodes: [
     nodeReport('web1', newRelease, { outMs: 1900 }),

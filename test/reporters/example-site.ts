@@ -22,11 +22,13 @@ export const node = (name: string, release: Release | null, more: Partial<NodeSt
     complete: true,
     checked: true,
     failed: false,
+    backup: null,
   })),
   proved: release?.id ?? null,
   drained: [],
   lock: null,
   once: [],
+  irreversible: [],
   problems: [],
   ...more,
 });

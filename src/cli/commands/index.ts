@@ -35,6 +35,10 @@ export const flags = {
     '--failures-max <count>',
     'nodes that may fail and are left out: a count, or a part such as 10%',
   ],
+  acrossIrreversible: [
+    '--across-irreversible',
+    'although an irreversible migration lies between; written to the history',
+  ],
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
   runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
   seed: ['--seed <number>', 'the first of them; default: 1'],
@@ -73,6 +77,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Bring an earlier release back live.',
     flags: [
       'to',
+      'acrossIrreversible',
       'nodes',
       'strategy',
       'batch',
@@ -98,7 +103,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'abort',
     operands: ['stageIfSeveral'],
     summary: 'Go back to where a run that died or is held began.',
-    flags: ['forceTakeOver', 'yes', 'json', 'verbose'],
+    flags: ['acrossIrreversible', 'forceTakeOver', 'yes', 'json', 'verbose'],
     examples: ['sluice abort production'],
     load: async () => (await import('./abort.ts')).abortCommand,
   },
