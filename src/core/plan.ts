@@ -255,9 +255,9 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
   const { site, observed, purpose } = input;
   const { release, onceAs = release.id } = input.target;
   const planned = (duty: Duty): boolean => steps.some((step) => step.kind === 'hook' && step.duty === duty);
-  const closing = site.hooks.flatMap(({ duty, action }) =>
+  const [closing] = site.hooks.flatMap(({ duty, action }) =>
     action.kind === 'nodes' && action.closesWayBack && duty && planned(duty)
-      ? [closingTexts[duty](action.closesWayBack === true ? '' : 'may ')]
+      ? [closingTexts[duty](action.closesWayBack === true ? 'closes' : 'may close')]
       : [],
   );
   const last = behind(input, steps);
@@ -278,7 +278,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
       ),
   );
   return [
-    ...closing,
+    ...(closing ? [closing] : []),
     ...cutOff,
     ...(waits
       ? [
@@ -288,12 +288,12 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
   ];
 }
 
-const closingTexts: { readonly [D in Duty]: (may: string) => string } = {
+const closingTexts: { readonly [D in Duty]: (closes: string) => string } = {
   backup: () => '',
-  expand: (may) =>
-    `The migration ${may === '' ? 'closes' : 'may close'} the way back before the first node changes: no failure from then on brings a release before live again, the run is held for a person instead.`,
-  contract: (may) =>
-    `Contracting the schema ${may === '' ? 'closes' : 'may close'} the way back: sluice rollback refuses from then on.`,
+  expand: (closes) =>
+    `The migration ${closes} the way back before the first node changes: no failure from then on brings a release before live again, the run is held for a person instead.`,
+  contract: (closes) =>
+    `Contracting the schema ${closes} the way back: sluice rollback refuses from then on.`,
 };
 
 const provesRelease = ({ checks }: Site): boolean =>

@@ -300,10 +300,21 @@ function* runHook(running: Running): Work {
     closesWayBack !== false && irreversible.includes(onceAs) ? '= irreversible\n' : '';
   if (once && marks.has(`${mark}.done`)) return early(told());
   if (once && marks.has(`${mark}.begun`)) return early('= cut off\n');
-  if (once && (closesWayBack === true || closesWayBack === 'true')) irreversible.push(onceAs);
+  const closes = once && (closesWayBack === true || closesWayBack === 'true');
+  if (closes) irreversible.push(onceAs);
   if (once) marks.add(`${mark}.begun`);
   const tell = (state: 'began' | 'done' | 'failed'): void =>
-    world.tell({ kind: 'hook', node, by, hook, once, duty, release: release.id, state });
+    world.tell({
+      kind: 'hook',
+      node,
+      by,
+      hook,
+      once,
+      duty,
+      closesWayBack: closes,
+      release: release.id,
+      state,
+    });
   changed(running, `hook ${hook} runs`);
   tell('began');
   yield world.random.integer({ min: 5, max: 1500 });

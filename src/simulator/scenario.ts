@@ -1,5 +1,6 @@
 import type { HookPoint, HookSpec } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
+import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
 import type { Check, OnFailure, Site } from '../core/site.ts';
@@ -19,7 +20,7 @@ export interface SiteShape {
 export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteShape): Site {
   const names = Array.from({ length: count }, (_, i) => `web${i + 1}`);
   const balancers = random.chance(0.1) ? 0 : random.chance(0.3) ? 2 : 1;
-  return {
+  const site: Site = {
     name: 'shop',
     stage: 'production',
     source: {
@@ -74,7 +75,17 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt', 'hold']),
     failuresMax: random.pick([0, 0, 1, 2]),
   };
+  return random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
 }
+
+/** One that is asked for by the node, one that says so beforehand, one that closes nothing, and the usual. */
+const drawMigration = (random: SeededRandom): readonly HookSpec[] => {
+  const part = { role: null, timeoutMs: 60_000 };
+  const contract = random.chance(0.7) ? 'true' : null;
+  const irreversible = random.pick([null, null, true, 'true', 'false']);
+  const backup = random.chance(0.3) ? { command: 'true', ...part } : null;
+  return dutyHooks({ expand: 'true', contract, irreversible, ...part }, backup);
+};
 
 const newNode = (name: NodeName, roles: readonly string[]): Node => ({
   name,

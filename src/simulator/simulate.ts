@@ -273,6 +273,8 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
     // Whoever held it left it to a person, who has seen the heartbeats stop.
     else if (refusal === 'HELD' || reportOf(session)?.outcome === 'held')
       command = drawn.pick(['promote', 'abort']);
+    // The database no longer fits what was there before: the deploy that follows brings what does.
+    else if (refusal === 'IRREVERSIBLE') command = 'unlock';
     else if (refusal === 'HOLDER_ALIVE' && struck(stage, 'clock jump')) command = 'unlock';
     else if (refusal === 'PLAN_UNSAFE' && command === 'abort' && struck(stage, 'leave')) command = 'unlock';
     // To go on with a release that does not work would take too many nodes: there is the way back.

@@ -79,6 +79,7 @@ export type WorldEvent =
       readonly hook: string;
       readonly once: boolean;
       readonly duty: Duty | null;
+      readonly closesWayBack: boolean;
       readonly release: ReleaseId;
       readonly state: 'began' | 'done' | 'failed';
     }

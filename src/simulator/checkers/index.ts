@@ -19,6 +19,7 @@ import { oneWayBack } from './one-way-back.ts';
 import { oursOnly } from './ours-only.ts';
 import { outAtOnce } from './out-at-once.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
+import { schemaWindow } from './schema-window.ts';
 import { singleLock } from './single-lock.ts';
 import { wayBack } from './way-back.ts';
 
@@ -34,6 +35,7 @@ export const checkers: readonly Checker[] = [
   oneWayBack,
   oursOnly,
   once,
+  schemaWindow,
   oneRevision,
   journalFirst,
   fencing,
