@@ -25,6 +25,7 @@ export interface Flags {
   readonly onFailure?: string;
   readonly failuresMax?: string;
   readonly acrossIrreversible?: boolean;
+  readonly maintenance?: boolean;
   readonly reason?: string;
   readonly runs?: string;
   readonly seed?: string;

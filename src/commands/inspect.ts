@@ -49,6 +49,7 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
     'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
     `[ ! -f ${layout.irreversible} ] || while read -r id; do say irreversible "$id"; done < ${layout.irreversible}`,
+    `[ ! -e ${layout.maintenance} ] || { by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$by"; }`,
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
     `if [ -f ${layout.lock} ]; then`,
     `  { read -r run; read -r details; } < ${layout.lock} || :`,
@@ -126,6 +127,7 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     lock: lockOf(all('lock')[0], all('held')[0], Number(all('now')[0])),
     once: onceMarksOf(all('once')),
     irreversible: [...new Set(all('irreversible'))].filter(isReleaseId).sort(),
+    maintenance: maintenanceOf(all('maintenance')[0]),
     problems: problemsOf(node, place, lines, current),
   };
 }
@@ -182,6 +184,9 @@ const second = (lines: readonly Line[], key: string, id: ReleaseId): readonly st
   lines
     .filter((line) => line.key === key && line.rest.startsWith(`${id} `))
     .map(({ rest }) => rest.slice(id.length + 1));
+
+const maintenanceOf = (by: string | undefined): NodeState['maintenance'] =>
+  by === undefined ? null : by === 'sluice' ? 'ours' : 'operator';
 
 /** The file names of `layout.once`; a hook that is done has both marks. */
 function onceMarksOf(names: readonly string[]): readonly OnceMark[] {
@@ -298,5 +303,6 @@ export const unreadable = (node: Node, reason: string): NodeState => ({
   lock: null,
   once: [],
   irreversible: [],
+  maintenance: null,
   problems: [],
 });

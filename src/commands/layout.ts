@@ -23,6 +23,8 @@ export const layout = {
   drained: '.sluice/drained',
   /** Releases whose migration closed the way back, an id a line; never forgotten. */
   irreversible: '.sluice/irreversible',
+  /** Looked at by web server or application. Not in `shared/`, which may be on storage that hangs. */
+  maintenance: 'maintenance',
   backups: 'backups',
   /** Of the database, before the release's migration; a suffix may follow. */
   backup: (id: ReleaseId): string => `backups/${id}`,

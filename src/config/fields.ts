@@ -120,6 +120,10 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     'A backup that is made once, before the migration; without it nothing changes.',
     optional(backupField),
   ),
+  maintenance: describe(
+    'What is run on each node for sluice deploy --maintenance, beside the file <deployTo>/maintenance that says so.',
+    optional(objectOf(maintenanceFields), 'nothing: the file is all'),
+  ),
   become: describe(
     'The user that commands on nodes run as, through sudo without a password.',
     optional(userName, 'the login user'),
@@ -255,6 +259,13 @@ export const migrateFields = {
   ),
   role: describe('The first node with this role runs it.', optional(text, 'the first node')),
   timeout: describe('How long each part may take.', defaultsTo(period, '1h')),
+};
+
+/** Maintenance mode of an application that does not look at the file. */
+export const maintenanceFields = {
+  on: describe('Sets it, in the live release.', command),
+  off: describe('Lifts it.', command),
+  isOn: describe('Says by status 0 that it is on: then an operator set it, and it is not lifted.', command),
 };
 
 /** How nodes are reached. */

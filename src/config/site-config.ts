@@ -55,6 +55,8 @@ export interface StageConfig {
   readonly migrate?: MigrateConfig;
   /** A backup that is made once, before the migration; without it nothing changes. */
   readonly backup?: BackupConfig;
+  /** What is run on each node for sluice deploy --maintenance, beside the file <deployTo>/maintenance that says so. */
+  readonly maintenance?: MaintenanceConfig;
   /** The user that commands on nodes run as, through sudo without a password. */
   readonly become?: string;
   /** How nodes are reached. */
@@ -209,6 +211,15 @@ export interface MigrateConfig {
 export interface BackupConfig {
   readonly kind: string;
   readonly [option: string]: unknown;
+}
+
+export interface MaintenanceConfig {
+  /** Sets it, in the live release. */
+  readonly on: CommandLine;
+  /** Lifts it. */
+  readonly off: CommandLine;
+  /** Says by status 0 that it is on: then an operator set it, and it is not lifted. */
+  readonly isOn: CommandLine;
 }
 
 export interface SshConfig {

@@ -102,6 +102,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
     ),
     ...hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
   ],
+  maintenance: settings.maintenance,
   become: settings.become,
   ssh: sshOf(settings.ssh, local),
   onFailure: settings.onFailure,

@@ -26,6 +26,8 @@ export interface NodeState {
   readonly once: readonly OnceMark[];
   /** Releases whose migration closed the way back to those before them. */
   readonly irreversible: readonly ReleaseId[];
+  /** Who set maintenance mode: a run of sluice, or an operator, who then lifts it; null: it is off. */
+  readonly maintenance: 'ours' | 'operator' | null;
   /** What stands in the way of a release here, each a sentence; empty if nothing does. */
   readonly problems: readonly string[];
 }

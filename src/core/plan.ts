@@ -8,6 +8,7 @@ import {
   isDoneOnce,
   isHeldOut,
   liveRelease,
+  type NodeState,
   nodeState,
   type Observation,
   serversOf,
@@ -50,6 +51,8 @@ export interface PlanInput {
   readonly target: Target;
   /** What each node had when all this began, if that was an earlier run: the way back of this one. */
   readonly before?: Before | null;
+  /** Whether the site is in maintenance mode while its nodes and its database change; default: no. */
+  readonly maintenance?: boolean;
 }
 
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
@@ -104,11 +107,32 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   // A run that died between preparing and its hooks left them to the one that goes on.
   const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
-    step.kind === 'hook' || step.kind === 'hold' ? [step] : hooks.around(step.kind, step.nodes, [step]),
+    step.kind === 'hook' || step.kind === 'hold' || step.kind === 'maintenance'
+      ? [step]
+      : hooks.around(step.kind, step.nodes, [step]),
   );
   if (purpose === 'recovery') return steps;
   const all = hooks.around(purpose, nodes, [...missed, ...steps]);
-  return behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
+  const due = behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
+  return inMaintenance(input, due);
+}
+
+/** It begins before the backup, for nothing may be written after that which it lacks. What an earlier run left on, ends. */
+function inMaintenance(
+  { purpose, observed, maintenance = false }: PlanInput,
+  steps: readonly Step[],
+): readonly Step[] {
+  const nodesThat = (are: NodeState['maintenance']): readonly NodeName[] =>
+    Object.values(observed.nodes).flatMap((node) => (node.maintenance === are ? [node.name] : []));
+  const on = purpose === 'deploy' && maintenance ? nodesThat(null) : [];
+  const off = Object.keys(observed.nodes).filter((node) => [...on, ...nodesThat('ours')].includes(node));
+  const first = steps.findIndex((step) =>
+    step.kind === 'hook' ? step.duty !== undefined : step.kind === 'drain' || step.kind === 'activate',
+  );
+  const at = first < 0 ? steps.length : first;
+  const set = (to: 'on' | 'off', nodes: readonly NodeName[]): readonly Step[] =>
+    nodes.length === 0 ? [] : [{ kind: 'maintenance', nodes, to }];
+  return [...steps.slice(0, at), ...set('on', on), ...steps.slice(at), ...set('off', off)];
 }
 
 /** Where all nodes have a release whose schema was expanded, and was not contracted with the last of them. */
@@ -260,6 +284,9 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
       ? [closingTexts[duty](action.closesWayBack === true ? 'closes' : 'may close')]
       : [],
   );
+  const theirs = Object.values(observed.nodes).flatMap(({ name, maintenance }) =>
+    maintenance === 'operator' ? [name] : [],
+  );
   const last = behind(input, steps);
   const waits = purpose === 'deploy' && isOwed(input, 'contract') && last.length > 0;
   const cutOff = Object.values(observed.nodes).flatMap(({ name, once, releases }) =>
@@ -280,6 +307,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
   return [
     ...(closing ? [closing] : []),
     ...cutOff,
+    ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it stays on.`] : []),
     ...(waits
       ? [
           `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy that brings it to the last node does that.`,

@@ -11,6 +11,11 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
   build: (observed) => observed,
   hook: (observed) => observed,
   hold: (observed) => observed,
+  maintenance: (observed, { nodes, to }) =>
+    withNodes(observed, nodes, (node) => ({
+      ...node,
+      maintenance: node.maintenance === 'operator' ? 'operator' : to === 'on' ? 'ours' : null,
+    })),
   prepare: (observed, { nodes, release }) => withNodes(observed, nodes, (node) => withRelease(node, release)),
   drain: (observed, { nodes }) => ({
     ...withNodes(observed, nodes, (node) => ({ ...node, drained: drainedBy(observed, node) })),

@@ -25,6 +25,12 @@ export type Step =
       readonly duty?: Duty;
     }
   | {
+      readonly kind: 'maintenance';
+      readonly nodes: readonly NodeName[];
+      /** `off`: where this run, or one before, set it. */
+      readonly to: 'on' | 'off';
+    }
+  | {
       readonly kind: 'hold';
       /** The nodes that are looked at meanwhile; none of the site is out of rotation. */
       readonly nodes: readonly NodeName[];

@@ -110,7 +110,7 @@ export async function comeBack(
 const policyAfter = ({ left, policy }: Stop, { site }: Run): OnFailure =>
   left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
 
-const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook', 'hold'].includes(kind);
+const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook', 'hold', 'maintenance'].includes(kind);
 
 interface Way {
   /** The nodes that did not come back; all of them if there is no way. */

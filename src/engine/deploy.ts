@@ -129,6 +129,7 @@ const aborting = ({ site, force, ...request }: TakeOverRequest): Intent => ({
       before,
       takesOver,
       promotes: null,
+      maintenance: false,
       logLine: null,
     };
   },
@@ -159,7 +160,7 @@ const logLines: {
 };
 
 const forward = (
-  { strategy }: RunRequest,
+  { strategy, maintenance = false }: RunRequest,
   { operator }: Ports,
   aim: Pick<Aim, 'wanted' | 'target'> & { readonly purpose: RunIntent['purpose'] },
 ): Aim => ({
@@ -168,6 +169,7 @@ const forward = (
   before: null,
   takesOver: null,
   promotes: null,
+  maintenance,
   logLine: logLines[aim.purpose](aim, operator.name),
 });
 

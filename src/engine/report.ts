@@ -6,6 +6,7 @@ import {
   isHeldOut,
   isServing,
   liveRelease,
+  type NodeState,
   nodeState,
   type Observation,
   releaseOn,
@@ -71,6 +72,7 @@ export function judge(
     ...(unread.length > 0
       ? []
       : [
+          ...inMaintenance(run, last),
           ...left.map((node) => `${node} is out of rotation because of this run.`),
           ...missing.map((node) => `${node} served before this run, and does not serve now.`),
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
@@ -84,6 +86,21 @@ export function judge(
     return run.leftOut.size > 0 ? { outcome: 'done in part', exit: 6 } : { outcome: 'done', exit: 0 };
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
   return isAs(before, last) ? { outcome: 'rolled back', exit: 1 } : person;
+}
+
+/** Whatever the end: nobody is to find out by chance that visitors are turned away. */
+function inMaintenance({ site }: Run, { nodes }: Observation): readonly string[] {
+  const of = (by: NodeState['maintenance']): readonly string[] =>
+    Object.values(nodes).flatMap(({ name, maintenance }) => (maintenance === by ? [name] : []));
+  const [ours, theirs] = [of('ours'), of('operator')];
+  return [
+    ...(ours.length > 0
+      ? [
+          `Maintenance mode stays on, on ${list(ours)}: the next deploy or rollback that is done lifts it, or removing ${site.deployTo}/maintenance.`,
+        ]
+      : []),
+    ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it is still on.`] : []),
+  ];
 }
 
 /** What a later deploy of the release to the last node will do. */

@@ -21,5 +21,6 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   cleanup: ({ remove }, on) => `${on}: ${count(new Set(Object.values(remove).flat()).size, 'old release')}`,
   hold: ({ name, forMs }, on) =>
     `${name}: ${on} ${forMs === null ? 'until it is promoted' : `for ${duration(forMs)}`}`,
+  maintenance: ({ to }, on) => `${to} on ${on}`,
   hook: ({ hook, point }, on) => `${hook} (${point}) for ${on}`,
 };

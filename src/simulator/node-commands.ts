@@ -59,6 +59,7 @@ const twins: { readonly [name: string]: (running: Running) => Work } = {
   note: fenced(note),
   'hold-lock': fenced(holdLock),
   'pass-hold': fenced(passHold),
+  'set-maintenance': fenced(setMaintenance),
   receive: fenced(receive),
   switch: latest(fenced(switchTo)),
   'run-hook': alone(fenced(runHook)),
@@ -239,6 +240,16 @@ function* passHold(running: Running): Work {
   return ok();
 }
 
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* setMaintenance(running: Running): Work {
+  const { disk } = running.node;
+  const { to } = paramsOf<{ to: 'on' | 'off' }>(running);
+  if (disk.maintenance !== null && disk.maintenance !== 'sluice') return ok('= operator\n');
+  disk.maintenance = to === 'on' ? 'sluice' : null;
+  changed(running, `maintenance ${to}`);
+  return ok();
+}
+
 /** What a run had out is from now on a person's. */
 function handOver({ world, node }: Running): void {
   for (const { servers } of world.members) {
@@ -332,11 +343,11 @@ function* removeReleases(running: Running): Work {
   const { world, node, by } = running;
   const { disk } = node;
   for (const id of paramsOf<{ ids: readonly ReleaseId[] }>(running).ids) {
-    if (disk.current === id || !disk.releases.has(id)) continue;
-    yield world.random.integer({ min: 1, max: 30 });
-    disk.releases.delete(id);
+    if (disk.current === id) continue;
+    if (disk.releases.has(id)) yield world.random.integer({ min: 1, max: 30 });
     disk.records.delete(id);
     for (const name of disk.once) if (name.startsWith(`${id}.`)) disk.once.delete(name);
+    if (!disk.releases.delete(id)) continue;
     changed(running, `${layout.release(id)} removed`);
     world.tell({ kind: 'removed', node, by, release: id });
   }

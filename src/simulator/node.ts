@@ -44,6 +44,8 @@ export interface Disk {
   readonly claims: Map<string, string>;
   held: { readonly run: string; readonly details: string } | null;
   heartbeatSeconds: number;
+  /** What stands in the file that says so; null: there is none. */
+  maintenance: string | null;
   /** Releases whose migration closed the way back, in the order in which that was written. */
   readonly irreversible: ReleaseId[];
   /** File names, such as `20260114093000.migrate.done`. */
@@ -83,6 +85,7 @@ export const newDisk = (): Disk => ({
   claims: new Map(),
   held: null,
   heartbeatSeconds: 0,
+  maintenance: null,
   irreversible: [],
   once: new Set(),
   journals: new Map(),

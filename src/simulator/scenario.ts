@@ -57,6 +57,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     checks: random.chance(0.9) ? drawChecks(random) : [],
     activate: [],
     hooks: random.chance(0.4) ? drawHooks(random) : [],
+    maintenance: null,
     become: null,
     ssh: {
       transport: 'ssh2',

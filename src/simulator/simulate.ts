@@ -351,6 +351,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     strategy: mutant.strategy?.(stage.strategy) ?? stage.strategy,
     nodes: null,
     decide: null,
+    maintenance: random.fork(`maintenance of ${name}`).chance(0.15),
     signal: session.stop.signal,
     confirm: async () => {
       await ports.clock.sleep(chance.chance(0.2) ? chance.integer({ min: 0, max: 5000 }) : 0);

@@ -57,6 +57,7 @@ test('what help prints, word for word', async () => {
       --batch <sizes>         nodes at a time: a count, a part, or a list of them such as 1,30%,100%
       --on-failure <policy>   rollback, rollback-batch, halt or hold
       --failures-max <count>  nodes that may fail and are left out: a count, or a part such as 10%
+      --maintenance           turn visitors away while database and nodes change
       -y, --yes               do not ask; implied by CI=true
       --dry-run               print the whole plan, and change nothing
       --json                  for programs: JSON on standard output

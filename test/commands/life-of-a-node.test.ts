@@ -206,6 +206,7 @@ describe('the layout', () => {
       lock: null,
       once: [],
       irreversible: [],
+      maintenance: null,
       problems: [],
     });
   });

@@ -33,6 +33,7 @@ describe('defaults', () => {
       checks: [],
       activate: [],
       hooks: [],
+      maintenance: null,
       become: null,
       ssh: {
         transport: 'ssh2',

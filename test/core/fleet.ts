@@ -36,6 +36,7 @@ export const nodeState = (name: NodeName, live: number | null, more: Partial<Nod
   lock: null,
   once: [],
   irreversible: [],
+  maintenance: null,
   problems: [],
   ...more,
 });
@@ -119,6 +120,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   checks: [check()],
   activate: [],
   hooks: [],
+  maintenance: null,
   become: null,
   ssh: {
     transport: 'ssh2',

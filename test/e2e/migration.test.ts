@@ -112,6 +112,27 @@ test('a schema is contracted only once the last node has the release', async () 
   expect(await database.query("select release from ran where part = 'contract'")).toEqual([whole]);
 });
 
+test('S58: maintenance mode that an operator set stays on, ours is lifted, and stays on where a migration failed', async () => {
+  await freshTables();
+  const site = await lab.site({ name: 's58', nodes: 2, kind: 'files' });
+  await site.deployed('schema-1');
+  await site.configure({ ...migrating(), nodes: withRoles(site, 'web1') });
+  const file = (name: string): Promise<string | null> => site.read(site.node(name), 'maintenance');
+  await site.write(site.node('web2'), 'maintenance', 'moving house\n');
+
+  const done = await site.deploy('schema-2', '--maintenance');
+  expect(done.exit, done.output).toBe(0);
+  expect(done.output).toContain('An operator set maintenance mode on web2: it is still on.');
+  expect([await file('web1'), await file('web2')]).toEqual([null, 'moving house\n']);
+
+  const failed = await site.deploy('bad-schema', '--maintenance');
+  expect(failed.exit, failed.output).toBe(1);
+  expect(failed.output).toContain('Maintenance mode stays on, on web1:');
+  expect(await file('web1')).toBe('sluice\n');
+  await site.deployed('schema-1');
+  expect([await file('web1'), await file('web2')]).toEqual([null, 'moving house\n']);
+});
+
 test('S23: a rollback across an irreversible migration is refused, and recorded where a person insists', async () => {
   await freshTables();
   const site = await lab.site({ name: 's23', nodes: 2, kind: 'files' });

@@ -29,6 +29,7 @@ export const node = (name: string, release: Release | null, more: Partial<NodeSt
   lock: null,
   once: [],
   irreversible: [],
+  maintenance: null,
   problems: [],
   ...more,
 });

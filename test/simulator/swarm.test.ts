@@ -67,6 +67,7 @@ const steps: { readonly [K in StepKind]: true } = {
   cleanup: true,
   hook: true,
   hold: true,
+  maintenance: true,
 };
 
 /** How each command may end. */

@@ -11,6 +11,7 @@ import { enable } from './enable.ts';
 import type { StepHandler } from './handler.ts';
 import { hold } from './hold.ts';
 import { hook } from './hook.ts';
+import { maintenance } from './maintenance.ts';
 import { prepare } from './prepare.ts';
 
 const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
@@ -23,6 +24,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   cleanup,
   hook,
   hold,
+  maintenance,
 };
 
 /** The table is keyed by the step's own kind, so the handler that it gives fits the step. */
