@@ -52,6 +52,12 @@ export interface ReleaseState {
   readonly backup: string | null;
 }
 
+export interface BackupPlace {
+  readonly node: NodeName;
+  /** A path on the node, or the name of a snapshot. */
+  readonly name: string;
+}
+
 export interface LockState {
   /** The run that holds it: the fencing number that each changing command carries. */
   readonly run: string;
@@ -176,6 +182,13 @@ export const isDoneOnce = (observed: Observation, release: ReleaseId, hook: stri
   Object.values(observed.nodes).some(({ once }) =>
     once.some((mark) => mark.release === release && mark.hook === hook && mark.state === 'done'),
   );
+
+/** The backup that was made before the migration of a release; null: none, or it is gone with the release. */
+export const backupOf = (observed: Observation, release: ReleaseId): BackupPlace | null =>
+  Object.values(observed.nodes).flatMap((node) => {
+    const name = releaseOn(node, release)?.backup ?? null;
+    return name === null ? [] : [{ node: node.name, name }];
+  })[0] ?? null;
 
 export const servingNodes = (observed: Observation): readonly NodeName[] =>
   Object.keys(observed.nodes).filter((node) => isServing(observed, node));

@@ -2,7 +2,7 @@ import { type DeployError, failure, isDeployError, list } from '../core/errors.t
 import type { Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
-import { type Held, liveRelease, type Observation, releaseOn } from '../core/observation.ts';
+import { backupOf, type Held, liveRelease, type Observation, releaseOn } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Ports } from '../ports.ts';
@@ -12,7 +12,7 @@ import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
-import { backupOf, type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
+import { type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
 import { emit, expected, newRun, newRunId, type Run, textOf, together } from './run.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
@@ -172,7 +172,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     failure: stop && textOf(stop.error),
     warnings: [...run.warnings, ...lockWarnings],
     behind: [...run.leftOut.keys()],
-    backup: backupOf(aim, last),
+    backup: aim.purpose === 'rollback' ? null : backupOf(last, aim.target.release.id),
     nodes: reportNodes(request.site, last, run),
   };
 }

@@ -1,5 +1,5 @@
 import { type DeployError, type ExitStatus, list } from '../core/errors.ts';
-import type { BackupReport, NodeReport, Report } from '../core/event.ts';
+import type { NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before } from '../core/intent.ts';
 import {
@@ -112,15 +112,6 @@ function uncontracted({ site, release }: Run, last: Observation): readonly strin
     ? []
     : [`The schema is not contracted yet: ${list(waits)} does not have ${release.id}.`];
 }
-
-/** The backup in the record of the release that a deploy brought. */
-export const backupOf = ({ purpose, target }: Aim, { nodes }: Observation): BackupReport | null =>
-  purpose === 'rollback'
-    ? null
-    : (Object.values(nodes).flatMap((node) => {
-        const name = releaseOn(node, target.release.id)?.backup ?? null;
-        return name === null ? [] : [{ node: node.name, name }];
-      })[0] ?? null);
 
 /** What this run took out and did not put back, though there is something to serve. */
 const leftOut = (run: Run, last: Observation, node: string): boolean =>

@@ -1,5 +1,7 @@
 import type { NodeName } from '../core/node.ts';
 import {
+  type BackupPlace,
+  backupOf,
   liveRelease,
   type NodeState,
   nodeState,
@@ -24,7 +26,7 @@ export interface ReleaseRow {
   /** Nodes on which it was live and failed its checks. */
   readonly failed: readonly NodeName[];
   /** The backup that was made before its migration, and where; null: none. */
-  readonly backup: { readonly node: NodeName; readonly name: string } | null;
+  readonly backup: BackupPlace | null;
 }
 
 /** Newest first. */
@@ -46,11 +48,7 @@ export function releaseRows(observed: Observation): readonly ReleaseRow[] {
       complete: on(({ complete }) => complete),
       incomplete: on(({ complete }) => !complete),
       failed: on(({ failed }) => failed),
-      backup:
-        nodes.flatMap((node) => {
-          const name = releaseOn(node, id)?.backup ?? null;
-          return name === null ? [] : [{ node: node.name, name }];
-        })[0] ?? null,
+      backup: backupOf(observed, id),
     };
   });
 }
