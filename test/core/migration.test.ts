@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { dutyHooks, type Migration } from '../../src/core/migration.ts';
 import type { NodeState, Observation } from '../../src/core/observation.ts';
 import { makePlan, type Plan, type PlanInput } from '../../src/core/plan.ts';
+import { deployTarget } from '../../src/core/target.ts';
 import { strategies } from '../../strategies/index.ts';
 import { fleet, good, names, node, release, releaseId, site, withNode } from './fleet.ts';
 
@@ -112,4 +113,14 @@ test('a migration of the same revision that was cut off is run again by a new de
   const made = plan(cut, { target: { release: release(3), nodes: names(2) } });
   expect(shape(made)).toContain('expand');
   expect(made.warnings.join()).toContain(`was cut off on web1, as release ${releaseId(2)}`);
+});
+
+test('a deploy brings no node back behind an irreversible migration with a release that another still has', () => {
+  const both = all({ releases: [good(1), good(2)], irreversible: [releaseId(2)] });
+  const held = withNode(both, 'web1', { current: { kind: 'release', id: releaseId(2) } });
+  const { revision } = release(1);
+  const idOf = (observed: Observation) => deployTarget(observed, names(2), revision, 0).release.id;
+  expect(idOf(held) > releaseId(2)).toBe(true);
+  expect(idOf(withNode(held, 'web1', { irreversible: [] }))).toBe(idOf(held));
+  expect(idOf(both)).toBe(releaseId(1));
 });
