@@ -14,8 +14,8 @@ import {
 } from '../src/core/field.ts';
 import type { NodeName } from '../src/core/node.ts';
 import {
+  isDoneOnce,
   isHeldOut,
-  isHoldOver,
   liveRelease,
   nodeState,
   type Observation,
@@ -163,7 +163,7 @@ function trialsOf(steps: readonly CanaryStep[], observed: Observation, target: T
   const { release, nodes, onceAs } = target;
   const isNew = onceAs !== undefined || withoutRelease(observed, target).length > 0;
   if (!isNew || isKnown(observed, target)) return [];
-  const isOver = (name: string): boolean => isHoldOver(observed, onceAs ?? release.id, holdMark(name));
+  const isOver = (name: string): boolean => isDoneOnce(observed, onceAs ?? release.id, holdMark(name));
   let size: BatchSize = 1;
   return steps
     .map((step, index): Trial => {

@@ -24,6 +24,8 @@ export interface Flags {
   readonly batch?: string;
   readonly onFailure?: string;
   readonly failuresMax?: string;
+  readonly acrossIrreversible?: boolean;
+  readonly maintenance?: boolean;
   readonly reason?: string;
   readonly runs?: string;
   readonly seed?: string;

@@ -18,6 +18,7 @@ export const requestOf = async (
           flags.nodes.split(',').map((name) => name.trim()),
         ),
   strategy: await environment.config.strategy(site.strategy),
+  maintenance: flags.maintenance ?? false,
   signal: environment.signal,
   skipUnreachable: flags.skipUnreachable ?? false,
   withoutQuorum: flags.withoutQuorum ?? false,

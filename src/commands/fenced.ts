@@ -15,9 +15,10 @@ export interface Fence {
   readonly after: readonly string[];
 }
 
-/** What checks showed of a release on this node; or work that ran once somewhere, and must not run again. */
+/** What checks showed of a release on this node; or what was done elsewhere, and every node must know. */
 export type Mark =
   | { readonly release: ReleaseId; readonly mark: 'checked' | 'failed' }
+  | { readonly release: ReleaseId; readonly mark: 'irreversible' }
   | { readonly release: ReleaseId; readonly mark: 'once'; readonly hook: string };
 
 /** The exit status and the word on stderr of a command that found another run's lock, or none. */
@@ -74,17 +75,21 @@ export const awaitTurn = (secondsMax: number): string =>
 export const letGo = '9>&-';
 
 const guarded = ({ run, marks, before, after }: Fence, script: string): string =>
-  [
-    holdsLock(run),
-    ...marks.map((mark) =>
-      mark.mark === 'once'
-        ? `: > ${layout.once(mark.release, mark.hook)}.done`
-        : markRelease(mark.release, mark.mark),
-    ),
-    ...journal(run, before),
-    script,
-    ...journal(run, after),
-  ].join('\n');
+  [holdsLock(run), ...marks.map(markScript), ...journal(run, before), script, ...journal(run, after)].join(
+    '\n',
+  );
+
+function markScript(mark: Mark): string {
+  switch (mark.mark) {
+    case 'once':
+      return `: > ${layout.once(mark.release, mark.hook)}.done`;
+    case 'irreversible':
+      return `echo ${mark.release} >> ${layout.irreversible}`;
+    case 'checked':
+    case 'failed':
+      return markRelease(mark.release, mark.mark);
+  }
+}
 
 /** Ends the script unless the node's lock names `run`. */
 export const holdsLock = (run: string): string =>

@@ -54,10 +54,12 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     '  case $id in ([0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; (*) continue ;; esac',
     '  say release "$id"',
     '  revision=; read -r revision 2>/dev/null < "$dir/REVISION" || :; say revision "$id" "$revision"',
-    `  [ ! -f ".sluice/releases/$id" ] || while read -r mark rest; do say mark "$id" "$mark"; done < ".sluice/releases/$id"`,
+    `  [ ! -f ".sluice/releases/$id" ] || while read -r mark at rest; do say mark "$id" "$mark"; [ "$mark" != backup ] || say backup "$id" "$rest"; done < ".sluice/releases/$id"`,
     'done',
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
     'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
+    `[ ! -f ${layout.irreversible} ] || while read -r id; do say irreversible "$id"; done < ${layout.irreversible}`,
+    `[ ! -e ${layout.maintenance} ] || { by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$by"; }`,
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
     cronLook(deployTo),
     `if [ -f ${layout.lock} ]; then`,
@@ -141,6 +143,8 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
       'cron-job': all('cron-job'),
       'cron-busy': all('cron-busy'),
     }),
+    irreversible: [...new Set(all('irreversible'))].filter(isReleaseId).sort(),
+    maintenance: maintenanceOf(all('maintenance')[0]),
     problems: problemsOf(node, place, lines, current),
   };
 }
@@ -176,6 +180,7 @@ function releasesOf(lines: readonly Line[], current: Current): readonly ReleaseS
         complete: adopted || marks.includes('complete'),
         checked: adopted || marks.includes('checked'),
         failed: marks.lastIndexOf('failed') > marks.lastIndexOf('checked'),
+        backup: second(lines, 'backup', id).at(-1) ?? null,
       };
     });
 }
@@ -196,6 +201,9 @@ const second = (lines: readonly Line[], key: string, id: ReleaseId): readonly st
   lines
     .filter((line) => line.key === key && line.rest.startsWith(`${id} `))
     .map(({ rest }) => rest.slice(id.length + 1));
+
+const maintenanceOf = (by: string | undefined): NodeState['maintenance'] =>
+  by === undefined ? null : by === 'sluice' ? 'ours' : 'operator';
 
 /** The file names of `layout.once`; a hook that is done has both marks. */
 function onceMarksOf(names: readonly string[]): readonly OnceMark[] {
@@ -312,5 +320,7 @@ export const unreadable = (node: Node, reason: string): NodeState => ({
   lock: null,
   once: [],
   cron: noCron,
+  irreversible: [],
+  maintenance: null,
   problems: [],
 });

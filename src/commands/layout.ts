@@ -29,9 +29,16 @@ export const layout = {
   cronRunning: '.sluice/cron-running',
   /** The crontab as it was, and as it is to be, while it is changed. */
   crontab: '.sluice/crontab',
+  /** Releases whose migration closed the way back, an id a line; never forgotten. */
+  irreversible: '.sluice/irreversible',
+  /** Looked at by web server or application. Not in `shared/`, which may be on storage that hangs. */
+  maintenance: 'maintenance',
+  backups: 'backups',
+  /** Of the database, before the release's migration; a suffix may follow. */
+  backup: (id: ReleaseId): string => `backups/${id}`,
   history: '.sluice/history',
   release: (id: ReleaseId): string => `releases/${id}`,
-  /** One line a mark: `complete`, `live`, `checked`, `failed`, each with its time. */
+  /** One line a mark: `complete`, `live`, `checked`, `failed`, `backup`, each with its time. */
   record: (id: ReleaseId): string => `.sluice/releases/${id}`,
   incoming: (id: ReleaseId): string => `.sluice/incoming/${id}`,
   journal: (run: string): string => `.sluice/journal/${run}`,

@@ -1,3 +1,4 @@
+import type { CommandLine } from '../core/command.ts';
 import {
   command,
   defaultsTo,
@@ -32,6 +33,7 @@ import type { StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import type { StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
+import { backupField } from './backup.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
 import { nodeList, nodeListOrNone } from './node-list.ts';
@@ -119,6 +121,18 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   hooks: describe(
     `Your own steps, a list at each point: ${hookPoints.slice(0, 2).join(', ')} and so on.`,
     defaultsTo(hooksAt(listOf(hookEntry(hooks))), {}),
+  ),
+  migrate: describe(
+    'What brings the database to the new release: once for the fleet, on one node.',
+    optional(objectOf(migrateFields)),
+  ),
+  backup: describe(
+    'A backup that is made once, before the migration; without it nothing changes.',
+    optional(backupField),
+  ),
+  maintenance: describe(
+    'What is run on each node for sluice deploy --maintenance, beside the file <deployTo>/maintenance that says so.',
+    optional(objectOf(maintenanceFields), 'nothing: the file is all'),
   ),
   become: describe(
     'The user that commands on nodes run as, through sudo without a password.',
@@ -270,6 +284,32 @@ export const checkFields = {
   ),
 };
 
+/** Two parts, between which both the old and the new release can use the database. */
+export const migrateFields = {
+  expand: describe(
+    'Runs in the new release before the first node changes. It may only add: the old release is live.',
+    command,
+  ),
+  contract: describe(
+    'Runs in the new release once no node has the old one: takes away what only that one needed.',
+    optional(command, 'nothing'),
+  ),
+  irreversible: describe(
+    'Whether it closes the way back to the release before: true, false, or a command that is run in the new release before each ' +
+      'part, and says yes by status 0, no by 1.',
+    optional(orCommand(flag), 'contract does, expand does not'),
+  ),
+  role: describe('The first node with this role runs it.', optional(text, 'the first node')),
+  timeout: describe('How long each part may take.', defaultsTo(period, '1h')),
+};
+
+/** Maintenance mode of an application that does not look at the file. */
+export const maintenanceFields = {
+  on: describe('Sets it, in the live release.', command),
+  off: describe('Lifts it.', command),
+  isOn: describe('Says by status 0 that it is on: then an operator set it, and it is not lifted.', command),
+};
+
 /** How nodes are reached. */
 export const sshFields = {
   transport: describe(
@@ -327,6 +367,18 @@ type HooksAt = { readonly [K in HookPoint]: readonly HookEntry[] };
 function hooksAt(entries: Field<readonly HookEntry[]>): Field<HooksAt> {
   const points = Object.fromEntries(hookPoints.map((point) => [point, defaultsTo(entries, [])]));
   return { ...objectOf(points as Fields<HooksAt>), inside: commandHookFields, many: 'list' };
+}
+
+function orCommand(field: Field<boolean>): Field<boolean | CommandLine> {
+  return {
+    expected: `${field.expected}, or ${command.expected}`,
+    summary: '',
+    schema: { anyOf: [field.schema, command.schema] },
+    parse(value, path) {
+      const result = typeof value === 'boolean' ? parsed(value) : command.parse(value, path);
+      return result.ok ? result : unexpected(path, this.expected, value);
+    },
+  };
 }
 
 function orFalse<T>(field: Field<T>): Field<T | false> {

@@ -1,4 +1,5 @@
 import type { Field, Fields } from '../core/field.ts';
+import { backupKinds } from './backup.ts';
 import { type Registries, siteFields } from './fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
 
@@ -12,6 +13,7 @@ export function settingsReference(registries: Registries): string {
     table(fields as Fields<unknown>),
     ...inner,
     section('Each ready-made hook', readyMadeHookFields),
+    ...kinds('backup', 'kind', backupKinds),
     ...kinds('balancers', 'kind', registries.balancers),
     ...kinds('strategy', 'name', registries.strategies),
     ...kinds('hooks', 'use', registries.hooks),

@@ -58,6 +58,12 @@ export interface StageConfig {
   readonly activate?: readonly CommandLine[];
   /** Your own steps, a list at each point: before:deploy, after:deploy and so on. */
   readonly hooks?: { readonly [P in HookPoint]?: readonly HookConfig[] };
+  /** What brings the database to the new release: once for the fleet, on one node. */
+  readonly migrate?: MigrateConfig;
+  /** A backup that is made once, before the migration; without it nothing changes. */
+  readonly backup?: BackupConfig;
+  /** What is run on each node for sluice deploy --maintenance, beside the file <deployTo>/maintenance that says so. */
+  readonly maintenance?: MaintenanceConfig;
   /** The user that commands on nodes run as, through sudo without a password. */
   readonly become?: string;
   /** How nodes are reached. */
@@ -218,6 +224,37 @@ export interface ReadyMadeHookConfig {
   readonly name?: string;
   readonly timeout?: Duration;
   readonly [option: string]: unknown;
+}
+
+export interface MigrateConfig {
+  /** Runs in the new release before the first node changes. It may only add: the old release is live. */
+  readonly expand: CommandLine;
+  /** Runs in the new release once no node has the old one: takes away what only that one needed. */
+  readonly contract?: CommandLine;
+  /**
+   * Whether it closes the way back to the release before: true, false, or a command that is run in the new release before
+   * each part, and says yes by status 0, no by 1.
+   */
+  readonly irreversible?: boolean | CommandLine;
+  /** The first node with this role runs it. */
+  readonly role?: string;
+  /** How long each part may take. */
+  readonly timeout?: Duration;
+}
+
+/** Its kind (command, mysqldump or pg_dump), and the options of that kind. */
+export interface BackupConfig {
+  readonly kind: string;
+  readonly [option: string]: unknown;
+}
+
+export interface MaintenanceConfig {
+  /** Sets it, in the live release. */
+  readonly on: CommandLine;
+  /** Lifts it. */
+  readonly off: CommandLine;
+  /** Says by status 0 that it is on: then an operator set it, and it is not lifted. */
+  readonly isOn: CommandLine;
 }
 
 export interface SshConfig {

@@ -10,7 +10,9 @@ import {
   unknownSettings,
 } from '../core/field.ts';
 import { type HookSpec, hookPoints } from '../core/hook.ts';
+import { dutyHooks, type Migration } from '../core/migration.ts';
 import type { Check, CronSettings, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
+import { backupOf } from './backup.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
 import { countOf } from './node-count.ts';
 import { type Overrides, withOverrides } from './overrides.ts';
@@ -95,7 +97,14 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
   activate: settings.activate,
-  hooks: hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
+  hooks: [
+    ...dutyHooks(
+      settings.migrate && migrationOf(settings.migrate),
+      settings.backup && backupOf(settings.backup),
+    ),
+    ...hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
+  ],
+  maintenance: settings.maintenance,
   become: settings.become,
   ssh: sshOf(settings.ssh, local),
   onFailure: settings.onFailure,
@@ -129,6 +138,11 @@ const checkOf = ({ port, attempts, interval, timeout, ...check }: Settings['chec
   timeoutMs: timeout,
 });
 const defaultPorts = { http: 80, https: 443 } as const;
+
+const migrationOf = ({ timeout, ...migration }: NonNullable<Settings['migrate']>): Migration => ({
+  ...migration,
+  timeoutMs: timeout,
+});
 
 const hooksOf = (
   point: HookSpec['point'],

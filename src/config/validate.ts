@@ -1,6 +1,7 @@
 import { list } from '../core/errors.ts';
 import { isPlainObject, join, shown } from '../core/field.ts';
 import { hookPoints } from '../core/hook.ts';
+import { dutyNames } from '../core/migration.ts';
 import { suggestion } from '../core/nearest.ts';
 import type { Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
@@ -40,7 +41,14 @@ const rules = [
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
   rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
+  rule(['nodes', 'migrate'], ({ nodes, migrate }) => roleOfNobody(nodes, 'migrate', migrate?.role ?? null)),
+  rule(['nodes', 'backup'], ({ nodes, backup }) =>
+    roleOfNobody(nodes, 'backup', backup?.options.role ?? null),
+  ),
   rule(['hooks'], ({ hooks }) => repeatedHookNames(hooks)),
+  rule(['hooks', 'migrate', 'backup'], ({ hooks, migrate, backup }) =>
+    migrate || backup ? reservedHookNames(hooks) : [],
+  ),
 ];
 
 /** A value and where it stands. */
@@ -154,14 +162,25 @@ function serversOfNobody(nodes: NodeList, balancers: Settings['balancers']): rea
   });
 }
 
-function rolesOfNobody(nodes: NodeList, hooks: Settings['hooks']): readonly string[] {
+const rolesOfNobody = (nodes: NodeList, hooks: Settings['hooks']): readonly string[] =>
+  entriesOf(hooks).flatMap(({ path, entry: { action } }) =>
+    action.kind === 'nodes' ? roleOfNobody(nodes, path, action.role) : [],
+  );
+
+function roleOfNobody(nodes: NodeList, path: string, role: unknown): readonly string[] {
   const roles = [...new Set(nodes.flat().flatMap((node) => node.roles))];
-  return entriesOf(hooks).flatMap(({ path, entry: { action } }) =>
-    action.kind === 'nodes' && action.role !== null && !roles.includes(action.role)
-      ? [`${path}.role: no node has the role ${action.role}; they have ${list(roles)}`]
+  return typeof role !== 'string' || roles.includes(role)
+    ? []
+    : [`${path}.role: no node has the role ${role}; they have ${list(roles)}`];
+}
+
+/** Hooks that would leave the marks of a migration or a backup. */
+const reservedHookNames = (hooks: Settings['hooks']): readonly string[] =>
+  entriesOf(hooks).flatMap(({ path, entry: { name } }) =>
+    name !== null && Object.values(dutyNames).includes(name)
+      ? [`${path}.name: ${name} is the name of what migrate or backup does`]
       : [],
   );
-}
 
 /** One of node and role, and one that is there. */
 function cronOfNobody(nodes: NodeList, cron: Settings['cron']): readonly string[] {

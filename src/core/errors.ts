@@ -302,6 +302,12 @@ const catalogue = {
       `There is nothing to roll back to: ${list(d.nodes)} has no whole, checked release before the live one.`,
     hint: () => 'sluice releases shows which node has which release.',
   },
+  IRREVERSIBLE: {
+    message: (d: { release: string; closedBy: string }) =>
+      `Release ${d.release} must not go live again: the migration of release ${d.closedBy} is irreversible, and the database may no longer fit it.`,
+    hint: () =>
+      'deploy a release that repairs it (sluice unlock frees a run that is held); or say --across-irreversible if the database fits, for it was restored, say. That is written to the history.',
+  },
   HOOK_FAILED: {
     message: (d: { hook: string; point: string; where: string; reason: string }) =>
       `Hook ${d.hook} (${d.point}) failed on ${d.where}: ${d.reason}`,

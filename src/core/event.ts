@@ -1,6 +1,6 @@
 import type { ExitStatus } from './errors.ts';
 import type { NodeName } from './node.ts';
-import type { ServerState } from './observation.ts';
+import type { BackupPlace, ServerState } from './observation.ts';
 import type { Plan } from './plan.ts';
 import type { ReleaseId, Revision } from './release.ts';
 import type { OnFailure } from './site.ts';
@@ -83,6 +83,8 @@ export interface Report {
   /** Nodes that were left out, and do not have what the others have. */
   readonly behind: readonly NodeName[];
   readonly tookMs: number;
+  /** The backup that was made before the release's migration; null: none. */
+  readonly backup: BackupPlace | null;
   /** Null if the site could not be read at the end. */
   readonly nodes: readonly NodeReport[] | null;
 }

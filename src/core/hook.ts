@@ -31,7 +31,12 @@ export interface HookSpec {
   readonly name: string;
   readonly point: HookPoint;
   readonly action: HookAction;
+  /** What a hook is there for that the settings imply; the user's own have none. */
+  readonly duty?: Duty;
 }
+
+/** Each runs once, on a node: a backup, what the new release needs of the database, what no release needs any more. */
+export type Duty = 'backup' | 'expand' | 'contract';
 
 export type HookAction =
   | {
@@ -42,6 +47,8 @@ export type HookAction =
       /** On one node (the first that fits), and once in a deploy, whatever is retried. */
       readonly once: boolean;
       readonly timeoutMs: number;
+      /** Whether no release before may go live again from when it begins; a command says so there, by status 0 or 1. */
+      readonly closesWayBack?: boolean | CommandLine;
     }
   | { readonly kind: 'operator'; readonly command: CommandLine; readonly timeoutMs: number }
   | { readonly kind: 'function'; readonly run: HookFunction; readonly timeoutMs: number };

@@ -34,6 +34,10 @@ export interface NodeState {
   readonly lock: LockState | null;
   readonly once: readonly OnceMark[];
   readonly cron: CronState;
+  /** Releases whose migration closed the way back to those before them. */
+  readonly irreversible: readonly ReleaseId[];
+  /** Who set maintenance mode: a run of sluice, or an operator, who then lifts it; null: it is off. */
+  readonly maintenance: 'ours' | 'operator' | null;
   /** What stands in the way of a release here, each a sentence; empty if nothing does. */
   readonly problems: readonly string[];
 }
@@ -54,6 +58,14 @@ export interface ReleaseState {
   readonly checked: boolean;
   /** It was live and failed its checks on this node, and never passed them since. */
   readonly failed: boolean;
+  /** The backup that was made on this node before its migration, as a path or a name; null: none. */
+  readonly backup: string | null;
+}
+
+export interface BackupPlace {
+  readonly node: NodeName;
+  /** A path on the node, or the name of a snapshot. */
+  readonly name: string;
 }
 
 export interface LockState {
@@ -186,6 +198,27 @@ export const isHeldOut = (observed: Observation, node: NodeName): boolean => {
   );
 };
 
+/** The newest release after `release` whose migration closed the way back; null: the way is open. */
+export const closedBy = (observed: Observation, release: ReleaseId): ReleaseId | null =>
+  Object.values(observed.nodes)
+    .flatMap(({ irreversible }) => irreversible)
+    .filter((id) => id > release)
+    .toSorted()
+    .at(-1) ?? null;
+
+/** Whether work that runs once, of this name, is done for the release. */
+export const isDoneOnce = (observed: Observation, release: ReleaseId, hook: string): boolean =>
+  Object.values(observed.nodes).some(({ once }) =>
+    once.some((mark) => mark.release === release && mark.hook === hook && mark.state === 'done'),
+  );
+
+/** The backup that was made before the migration of a release; null: none, or it is gone with the release. */
+export const backupOf = (observed: Observation, release: ReleaseId): BackupPlace | null =>
+  Object.values(observed.nodes).flatMap((node) => {
+    const name = releaseOn(node, release)?.backup ?? null;
+    return name === null ? [] : [{ node: node.name, name }];
+  })[0] ?? null;
+
 export const servingNodes = (observed: Observation): readonly NodeName[] =>
   Object.keys(observed.nodes).filter((node) => isServing(observed, node));
 
@@ -203,9 +236,3 @@ export const bearingNodes = (observed: Observation): readonly NodeName[] =>
 /** Within a point, as balancers count whole weights; what has no server has no weight either. */
 export const hasWeight = ({ weight }: Pick<ServerState, 'weight'>, to: number): boolean =>
   Math.abs(weight - to) < 1;
-
-/** A hold that was gone through under the name of this release, as some node knows. */
-export const isHoldOver = (observed: Observation, release: ReleaseId, mark: string): boolean =>
-  Object.values(observed.nodes).some(({ once }) =>
-    once.some((one) => one.release === release && one.hook === mark && one.state === 'done'),
-  );

@@ -1,13 +1,17 @@
 import { cronHolders, cronRemarks, withCron } from './cron.ts';
-import { type HookPhase, type HookPoint, type HookSpec, hookPhases } from './hook.ts';
+import { list } from './errors.ts';
+import { type Duty, type HookPhase, type HookPoint, type HookSpec, hookPhases } from './hook.ts';
 import type { Before } from './intent.ts';
+import { dutyNames } from './migration.ts';
 import type { NodeName } from './node.ts';
 import {
   bearingNodes,
   hasComplete,
   hasWeight,
+  isDoneOnce,
   isHeldOut,
-  isHoldOver,
+  liveRelease,
+  type NodeState,
   nodeState,
   type Observation,
   serversOf,
@@ -52,17 +56,20 @@ export interface PlanInput {
   readonly before?: Before | null;
   /** In the midst of a run, which sees to the cron at its end. */
   readonly leavesCron?: boolean;
+  /** Whether the site is in maintenance mode while its nodes and its database change; default: no. */
+  readonly maintenance?: boolean;
 }
 
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
 export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
   const chosen = shifting(observed, settle(observed, [...strategy.steps({ observed, target })]));
-  const inner = chosen.length === 0 ? [] : complete(input, chosen);
+  const inner = chosen.length === 0 ? owed(input) : complete(input, chosen);
   const goesBack = purpose === 'recovery';
   const steps = input.leavesCron ? inner : withCron({ site, observed, steps: inner, goesBack });
   const hasAssets = site.assets.length > 0;
-  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
+  const expands = purpose === 'deploy' && isOwed(input, 'expand');
+  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets, expands });
   return {
     purpose,
     summary: strategy.summary,
@@ -70,7 +77,7 @@ export function makePlan(input: PlanInput): Plan {
     steps: withServing(observed, steps),
     servingMin: site.servingMin,
     servingBefore: bearingNodes(observed).length,
-    warnings: warningsOf(site, observed, { target, steps }),
+    warnings: warningsOf(input, steps),
   };
 }
 
@@ -85,7 +92,7 @@ function settle(observed: Observation, steps: readonly Step[]): readonly Step[] 
     drain: (node) => serversOf(observed, node).length > 0,
     enable: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
     shift: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
-    hold: (_node, step) => step.kind === 'hold' && !isHoldOver(observed, step.onceAs, holdMark(step.name)),
+    hold: (_node, step) => step.kind === 'hold' && !isDoneOnce(observed, step.onceAs, holdMark(step.name)),
   };
   return steps
     .map((step) => ({
@@ -121,9 +128,10 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
     isHookPhase(step.kind) ? hooks.around(step.kind, step.nodes, [step]) : [step],
   );
-  return purpose === 'deploy' || purpose === 'rollback'
-    ? hooks.around(purpose, nodes, [...missed, ...steps])
-    : steps;
+  if (purpose !== 'deploy' && purpose !== 'rollback') return steps;
+  const all = hooks.around(purpose, nodes, [...missed, ...steps]);
+  const due = behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
+  return inMaintenance(input, due);
 }
 
 const isHookPhase = (kind: StepKind): kind is StepKind & HookPhase =>
@@ -133,6 +141,44 @@ const isHookPhase = (kind: StepKind): kind is StepKind & HookPhase =>
 function artifactSteps({ purpose, observed, target: { release, nodes } }: PlanInput): readonly Step[] {
   const from = purpose === 'sync' ? holderOf(observed, release.id) : null;
   return [from === null ? { kind: 'build', nodes, release } : { kind: 'fetch', nodes, from, release }];
+}
+
+/** It begins before the backup, for nothing may be written after that which it lacks. What an earlier run left on, ends. */
+function inMaintenance(
+  { purpose, observed, maintenance = false }: PlanInput,
+  steps: readonly Step[],
+): readonly Step[] {
+  const nodesThat = (are: NodeState['maintenance']): readonly NodeName[] =>
+    Object.values(observed.nodes).flatMap((node) => (node.maintenance === are ? [node.name] : []));
+  const on = purpose === 'deploy' && maintenance ? nodesThat(null) : [];
+  const off = Object.keys(observed.nodes).filter((node) => [...on, ...nodesThat('ours')].includes(node));
+  const first = steps.findIndex((step) =>
+    step.kind === 'hook' ? step.duty !== undefined : step.kind === 'drain' || step.kind === 'activate',
+  );
+  const at = first < 0 ? steps.length : first;
+  const set = (to: 'on' | 'off', nodes: readonly NodeName[]): readonly Step[] =>
+    nodes.length === 0 ? [] : [{ kind: 'maintenance', nodes, to }];
+  return [...steps.slice(0, at), ...set('on', on), ...steps.slice(at), ...set('off', off)];
+}
+
+/** Where all nodes have a release whose schema was expanded, and was not contracted with the last of them. */
+function owed(input: PlanInput): readonly Step[] {
+  const isLeft = input.purpose === 'deploy' && isOwed(input, 'contract') && !isOwed(input, 'expand');
+  if (!isLeft || behind(input, []).length > 0) return [];
+  return hookPlaces(input).around('deploy', input.target.nodes, []).filter(isContract);
+}
+
+/** The site has such work, and it is not done for the release. */
+const isOwed = ({ site, observed, target }: PlanInput, duty: Duty): boolean =>
+  site.hooks.some((hook) => hook.duty === duty) &&
+  !isDoneOnce(observed, target.onceAs ?? target.release.id, dutyNames[duty]);
+
+const isContract = (step: Step): boolean => step.kind === 'hook' && step.duty === 'contract';
+
+/** Nodes of the site that do not have the release once the steps are done. */
+function behind({ observed, target }: PlanInput, steps: readonly Step[]): readonly NodeName[] {
+  const { nodes } = steps.reduce(predict, observed);
+  return Object.values(nodes).flatMap((node) => (liveRelease(node) === target.release.id ? [] : [node.name]));
 }
 
 /**
@@ -192,7 +238,10 @@ function hookPlaces({ site, purpose, observed, target }: PlanInput): HookPlaces 
       const on = hook.point === point ? nodesOf(hook, nodes) : [];
       if (on.length === 0) return [];
       seen.add(hook.name);
-      return [{ kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), onceAs, release }];
+      const duty = hook.duty ? { duty: hook.duty } : {};
+      return [
+        { kind: 'hook', nodes: on, hook: hook.name, point, once: runsOnce(hook), onceAs, release, ...duty },
+      ];
     });
   return {
     around: (phase, nodes, inside) => [
@@ -223,17 +272,15 @@ function withServing(observed: Observation, steps: readonly Step[]): readonly Pl
   });
 }
 
-function warningsOf(
-  site: Site,
-  observed: Observation,
-  { target, steps }: { readonly target: Target; readonly steps: readonly Step[] },
-): readonly string[] {
+function warningsOf(input: PlanInput, steps: readonly Step[]): readonly string[] {
   if (steps.length === 0) return [];
+  const { site, observed, target } = input;
   const held = [...new Set(steps.flatMap(({ nodes }) => nodes))].filter((node) => isHeldOut(observed, node));
   const nameless =
     target.release.revision === '' && site.checks.some(({ expect }) => expect?.includes('{{revision}}'));
   return [
     ...cronRemarks(site, observed).filter(() => cronHolders(observed).length > 0),
+    ...migrationWarnings(input, steps),
     ...(nameless
       ? [
           `Release ${target.release.id} has no REVISION: a check that expects {{revision}} proves nothing of it.`,
@@ -254,6 +301,55 @@ function warningsOf(
           ]),
   ];
 }
+
+function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly string[] {
+  const { site, observed, purpose } = input;
+  const { release, onceAs = release.id } = input.target;
+  const planned = (duty: Duty): boolean => steps.some((step) => step.kind === 'hook' && step.duty === duty);
+  const [closing] = site.hooks.flatMap(({ duty, action }) =>
+    action.kind === 'nodes' && action.closesWayBack && duty && planned(duty)
+      ? [closingTexts[duty](action.closesWayBack === true ? 'closes' : 'may close')]
+      : [],
+  );
+  const theirs = Object.values(observed.nodes).flatMap(({ name, maintenance }) =>
+    maintenance === 'operator' ? [name] : [],
+  );
+  const last = behind(input, steps);
+  const waits = purpose === 'deploy' && isOwed(input, 'contract') && last.length > 0;
+  const cutOff = Object.values(observed.nodes).flatMap(({ name, once, releases }) =>
+    once
+      .filter(
+        (mark) =>
+          planned('expand') &&
+          mark.state === 'begun' &&
+          mark.hook === dutyNames.expand &&
+          mark.release !== onceAs &&
+          releases.some(({ id, revision }) => id === mark.release && revision === release.revision),
+      )
+      .map(
+        (mark) =>
+          `The migration of this revision was cut off on ${name}, as release ${mark.release}: nobody knows how that ended, and it is run again.`,
+      ),
+  );
+  return [
+    ...(closing ? [closing] : []),
+    ...cutOff,
+    ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it stays on.`] : []),
+    ...(waits
+      ? [
+          `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy that brings it to the last node does that.`,
+        ]
+      : []),
+  ];
+}
+
+const closingTexts: { readonly [D in Duty]: (closes: string) => string } = {
+  backup: () => '',
+  expand: (closes) =>
+    `The migration ${closes} the way back before the first node changes: no failure from then on brings a release before live again, the run is held for a person instead.`,
+  contract: (closes) =>
+    `Contracting the schema ${closes} the way back: sluice rollback refuses from then on.`,
+};
 
 const provesRelease = ({ checks }: Site): boolean =>
   checks.some(({ expect }) => expect !== null && /\{\{(release|revision)\}\}/.test(expect));

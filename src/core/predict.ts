@@ -17,6 +17,11 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
       ...node,
       cron: node.name === to ? { ...noCron, block: 'as set' } : noCron,
     })),
+  maintenance: (observed, { nodes, to }) =>
+    withNodes(observed, nodes, (node) => ({
+      ...node,
+      maintenance: node.maintenance === 'operator' ? 'operator' : to === 'on' ? 'ours' : null,
+    })),
   prepare: (observed, { nodes, release }) => withNodes(observed, nodes, (node) => withRelease(node, release)),
   drain: (observed, { nodes }) => ({
     ...withNodes(observed, nodes, (node) => ({ ...node, drained: drainedBy(observed, node) })),
@@ -74,7 +79,7 @@ const withRelease = (node: NodeState, { id, revision }: Release): NodeState =>
         ...node,
         releases: [
           ...node.releases.filter((release) => release.id !== id),
-          { id, revision, complete: true, checked: false, failed: false },
+          { id, revision, complete: true, checked: false, failed: false, backup: null },
         ].toSorted((a, b) => (a.id < b.id ? -1 : 1)),
       };
 

@@ -22,6 +22,8 @@ export interface ProofInput {
   readonly steps: readonly Step[];
   /** Whether pages of a release need its files on every node. */
   readonly hasAssets?: boolean;
+  /** Whether the schema is still to be expanded for the release. */
+  readonly expands?: boolean;
 }
 
 /**
@@ -39,6 +41,7 @@ export function brokenPromises({
   servingMin,
   steps,
   hasAssets = false,
+  expands = false,
 }: ProofInput): readonly string[] {
   const strangers = unknownNodes(observed, steps);
   if (strangers.length > 0) return strangers;
@@ -47,7 +50,7 @@ export function brokenPromises({
   steps.forEach((step, index) => {
     const after = predict(before, step);
     const earlier = steps.slice(0, index);
-    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets };
+    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets, expands };
     for (const promise of promises) {
       for (const text of promise(step, context))
         problems.push(`step ${index + 1} (${step.kind} ${list(step.nodes)}): ${text}`);
@@ -86,6 +89,7 @@ interface Context {
   readonly servingMin: number;
   readonly earlier: readonly Step[];
   readonly hasAssets: boolean;
+  readonly expands: boolean;
 }
 
 type Promise = (step: Step, context: Context) => readonly string[];
@@ -219,6 +223,22 @@ const wholeBeforeFetched: Promise = (step, { before }) =>
     ? [`${step.from} does not have release ${step.release.id}, whole`]
     : [];
 
+/** The new release needs what the migration adds. */
+const expandFirst: Promise = (step, { earlier, expands }) =>
+  expands && step.kind === 'activate' && !earlier.some((one) => one.kind === 'hook' && one.duty === 'expand')
+    ? [
+        `it would bring release ${step.release.id} live before the schema is expanded, which needs a node of its role`,
+      ]
+    : [];
+
+/** The release before needs what the end of the migration takes away. */
+const contractLast: Promise = (step, { before }) =>
+  step.kind !== 'hook' || step.duty !== 'contract'
+    ? []
+    : Object.values(before.nodes)
+        .filter((node) => liveRelease(node) !== step.release.id)
+        .map(({ name }) => `the schema would be contracted while ${name} has another release`);
+
 const promises: readonly Promise[] = [
   floor,
   noSpilledRequest,
@@ -235,4 +255,6 @@ const promises: readonly Promise[] = [
   fairlyJudged,
   assetsFirst,
   oneCron,
+  expandFirst,
+  contractLast,
 ];

@@ -1,4 +1,4 @@
-import type { Before } from './intent.ts';
+import type { Before, RunIntent } from './intent.ts';
 import type { NodeName } from './node.ts';
 import {
   bearingNodes,
@@ -49,6 +49,22 @@ export const recovery = ({ policy, before, servingMin }: RecoveryInput): Strateg
     }
   },
 });
+
+/**
+ * The releases that nodes would return to although the migration of the run's own release closed that way. Empty: the way
+ * is open, or none of the nodes has left the release that it had.
+ */
+export const closedWays = (
+  observed: Observation,
+  { before, nodes, onceAs }: Pick<RunIntent, 'before' | 'nodes' | 'onceAs'>,
+): readonly ReleaseId[] => {
+  const isClosed = Object.values(observed.nodes).some(({ irreversible }) => irreversible.includes(onceAs));
+  if (!isClosed) return [];
+  return nodes.flatMap((name) => {
+    const release = before[name];
+    return release && release.id < onceAs && hasChanged(observed, name, before) ? [release.id] : [];
+  });
+};
 
 const sentences: { readonly [P in OnFailure | 'interrupted']: string } = {
   rollback: 'Bring every node back to the release that it had.',

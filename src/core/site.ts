@@ -39,6 +39,8 @@ export interface Site {
   /** Run on each node after `current` was switched, in order, in the release. */
   readonly activate: readonly CommandLine[];
   readonly hooks: readonly HookSpec[];
+  /** What is run beside the file in `deployTo` that says so; null: the file is all. */
+  readonly maintenance: MaintenanceSettings | null;
   /** The user that the commands on nodes run as through sudo; null: the login user. */
   readonly become: string | null;
   readonly ssh: SshSettings;
@@ -134,6 +136,14 @@ export interface Check {
   readonly timeoutMs: number;
   /** Through the node's SSH connection (so private nodes work), or straight from the operator's machine. */
   readonly via: 'ssh' | 'direct';
+}
+
+/** Run on each node, in its live release. */
+export interface MaintenanceSettings {
+  readonly on: CommandLine;
+  readonly off: CommandLine;
+  /** Status 0: it is on, and an operator's. */
+  readonly isOn: CommandLine;
 }
 
 export interface SshSettings {

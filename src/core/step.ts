@@ -1,4 +1,4 @@
-import type { HookPoint } from './hook.ts';
+import type { Duty, HookPoint } from './hook.ts';
 import type { NodeName } from './node.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { Target } from './target.ts';
@@ -36,6 +36,13 @@ export type Step =
       /** The release under whose name it leaves its marks. */
       readonly onceAs: ReleaseId;
       readonly release: Release;
+      readonly duty?: Duty;
+    }
+  | {
+      readonly kind: 'maintenance';
+      readonly nodes: readonly NodeName[];
+      /** `off`: where this run, or one before, set it. */
+      readonly to: 'on' | 'off';
     }
   | {
       readonly kind: 'cron';

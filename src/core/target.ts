@@ -1,7 +1,7 @@
 import { failure } from './errors.ts';
 import { nearest } from './nearest.ts';
 import type { Node, NodeName } from './node.ts';
-import { hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
+import { closedBy, hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from './release.ts';
 
 /** What a plan leads to: `release` live on each of `nodes`. */
@@ -15,7 +15,8 @@ export interface Target {
 /**
  * The release that a deploy of `revision` leads to. One that is live already on some node, and whole on all that were
  * asked for, is taken on: so nothing to do is nothing done, and the rest of a fleet gets the same bytes. Otherwise it is
- * a new release, were the revision known: going back to a release is what a rollback is for.
+ * a new release, were the revision known: going back to a release is what a rollback is for, and no node is brought back
+ * behind an irreversible migration unawares.
  */
 export function deployTarget(
   observed: Observation,
@@ -30,7 +31,12 @@ export function deployTarget(
   });
   const taken = live
     .toSorted()
-    .findLast((id) => nodes.every((name) => hasComplete(nodeState(observed, name), id)));
+    .findLast(
+      (id) =>
+        nodes.every((name) => hasComplete(nodeState(observed, name), id)) &&
+        (closedBy(observed, id) === null ||
+          nodes.every((name) => liveRelease(nodeState(observed, name)) === id)),
+    );
   return taken ? { release: { id: taken, revision }, nodes } : newTarget(observed, nodes, revision, nowMs);
 }
 

@@ -1,10 +1,10 @@
 import { note } from '../commands/note.ts';
-import { type ErrorCode, isDeployError } from '../core/errors.ts';
+import { type ErrorCode, failure, isDeployError } from '../core/errors.ts';
 import type { Before } from '../core/intent.ts';
 import type { NodeName } from '../core/node.ts';
 import type { Observation } from '../core/observation.ts';
 import { hookNodes, makePlan } from '../core/plan.ts';
-import { recovery } from '../core/recovery.ts';
+import { closedWays, recovery } from '../core/recovery.ts';
 import type { OnFailure } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
 import type { Target } from '../core/target.ts';
@@ -78,7 +78,7 @@ function isReleaseShown(
 async function bringBack(run: Run, { before, target }: Journey): Promise<void> {
   const nodes = [...run.leftOut].flatMap(([node, state]) => (state === 'as it failed' ? [node] : []));
   if (nodes.length === 0) return;
-  const failed = await recover(
+  const { failed } = await recover(
     run,
     { policy: 'rollback-batch', before, target: { ...target, nodes } },
     { leavesCron: true },
@@ -116,9 +116,9 @@ export async function comeBack(
   if (interrupted) emit(run.ports, { type: 'interrupted', signal: String(request.signal.reason) });
   const calm: Run = { ...run, signal: new AbortController().signal };
   const policy = interrupted ? 'interrupted' : policyAfter(stop, run);
-  const failed = journey === null ? null : await recover(calm, { policy, ...journey });
+  const way = journey === null ? null : await recover(calm, { policy, ...journey });
   await failedHooks(calm);
-  return { recovered: failed?.length === 0, held: policy === 'hold' };
+  return { recovered: way?.failed.length === 0, held: way?.policy === 'hold' };
 }
 
 function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
@@ -131,34 +131,53 @@ function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
 }
 
 const changesNodes = ({ kind }: Step): boolean =>
-  !['fetch', 'cleanup', 'hook', 'hold', 'shift', 'cron'].includes(kind);
+  !['fetch', 'cleanup', 'hook', 'hold', 'shift', 'cron', 'maintenance'].includes(kind);
 
-/** Returns the nodes that did not come back; all of them if there is no way. */
+interface Way {
+  /** The nodes that did not come back; all of them if there is no way. */
+  readonly failed: readonly NodeName[];
+  /** Where the migration closed the way back: `hold`, whatever was asked for. */
+  readonly policy: OnFailure | 'interrupted';
+}
+
 async function recover(
   run: Run,
-  { policy, before, target }: Journey & { readonly policy: OnFailure | 'interrupted' },
+  { policy: asked, before, target }: Journey & Pick<Way, 'policy'>,
   { leavesCron }: { readonly leavesCron: boolean } = { leavesCron: false },
-): Promise<readonly NodeName[]> {
+): Promise<Way> {
   const { site, ports } = run;
+  let policy = asked;
   try {
     await writeDown(run);
     run.observed = withoutLocks(await observePatiently(run));
+    const { release, onceAs = release.id } = target;
+    const [closed] =
+      asked === 'halt' ? [] : closedWays(run.observed, { before, nodes: target.nodes, onceAs });
+    if (closed && asked !== 'hold') {
+      policy = 'hold';
+      run.warnings.push(failure('IRREVERSIBLE', { release: closed, closedBy: onceAs }).message);
+    }
     const strategy = recovery({ policy, before, servingMin: site.servingMin });
     const { observed } = run;
     const plan = makePlan({ site, strategy, purpose: 'recovery', observed, target, leavesCron });
-    if (plan.steps.length === 0) return [];
+    if (plan.steps.length === 0) return { failed: stuck(policy, asked, target), policy };
     emit(ports, { type: 'recovering', policy, plan });
     const failures = await executeRecovery(plan, run);
     for (const { node, error } of failures) {
       run.warnings.push(`${node ?? 'the fleet'} did not come back: ${error.message}`);
     }
-    return failures.flatMap(({ node }) => node ?? target.nodes);
+    const failed = failures.flatMap(({ node }) => node ?? target.nodes);
+    return { failed: [...failed, ...stuck(policy, asked, target)], policy };
   } catch (error) {
     if (!isDeployError(error)) throw error;
     run.warnings.push(`The way back could not be planned: ${error.message}`);
-    return target.nodes;
+    return { failed: target.nodes, policy };
   }
 }
+
+/** Where the way back is closed, nodes that were left out do not come back. */
+const stuck = (policy: Way['policy'], asked: Way['policy'], { nodes }: Target): readonly NodeName[] =>
+  policy === asked ? [] : nodes;
 
 /** What cannot be read is looked at again for a moment: it may just restart. */
 export async function observePatiently({ site, ports, skipped }: Run): Promise<Observation> {

@@ -1,8 +1,9 @@
+import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { RunIntent } from '../core/intent.ts';
 import type { NodeName } from '../core/node.ts';
-import { hasComplete, nodeState, type Observation } from '../core/observation.ts';
-import { recovery } from '../core/recovery.ts';
+import { closedBy, hasComplete, nodeState, type Observation } from '../core/observation.ts';
+import { closedWays, recovery } from '../core/recovery.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
 import { bringingUp, syncTarget } from '../core/sync.ts';
 import { deployTarget, newTarget, rollbackTarget, type Target } from '../core/target.ts';
@@ -22,9 +23,11 @@ import {
 } from './propose.ts';
 
 type DeployRequest = RunRequest & { readonly ref: string };
-type RollbackRequest = RunRequest & { readonly to: ReleaseId | null };
+type RollbackRequest = RunRequest & WayBack & { readonly to: ReleaseId | null };
 /** `force`: although the lock's holder may be alive. It is fenced off: it changes nothing any more. */
-type TakeOverRequest = RunRequest & { readonly force: boolean };
+type TakeOverRequest = RunRequest & WayBack & { readonly force: boolean };
+/** A person's word that an irreversible migration is no obstacle; default: it is. It is recorded. */
+type WayBack = { readonly acrossIrreversible?: boolean };
 
 /** Brings `ref` live. Never rejects for a failure: the report says how it ended, events said how it went. */
 export const deploy = (request: DeployRequest, ports: Ports): Promise<Report> =>
@@ -72,13 +75,22 @@ const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
   resolve: noRevision,
   aim: ({ observed, nodes }) => {
     const target = rollbackTarget(observed, nodes, request.to);
-    return forward(request, ports, {
-      purpose: 'rollback',
-      wanted: request.to ?? 'to the release before',
-      target,
-    });
+    const barrier = closedBy(observed, target.release.id);
+    const wanted = `${request.to ?? 'to the release before'}${across(request, target.release.id, barrier)}`;
+    return forward(request, ports, { purpose: 'rollback', wanted, target });
   },
 });
+
+/** What the log says of a way back that is closed. Throws `IRREVERSIBLE` unless a person said that it is to be gone. */
+function across(
+  { acrossIrreversible = false }: WayBack,
+  release: ReleaseId,
+  barrier: ReleaseId | null,
+): string {
+  if (barrier === null) return '';
+  if (!acrossIrreversible) throw failure('IRREVERSIBLE', { release, closedBy: barrier });
+  return `, across the irreversible migration of ${barrier}`;
+}
 
 const syncing = (request: RollbackRequest, ports: Ports): Intent => ({
   command: 'sync',
@@ -117,20 +129,24 @@ function goingOn(
   return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
 }
 
-const aborting = ({ site, force }: TakeOverRequest): Intent => ({
+const aborting = ({ site, force, ...request }: TakeOverRequest): Intent => ({
   command: 'abort',
   resolve: noRevision,
   aim: ({ observed, nodes: present }) => {
     const takesOver = abandonedRun(observed, force);
-    const { wanted, release, nodes, before } = on(present, takesOver.intent);
+    const intent = on(present, takesOver.intent);
+    const { release, nodes, before, onceAs } = intent;
+    const [goesBack] = closedWays(observed, intent);
+    const wanted = `${intent.wanted}${goesBack ? across(request, goesBack, onceAs) : ''}`;
     return {
       purpose: 'recovery',
       wanted,
-      target: { release, nodes, onceAs: takesOver.intent.onceAs },
+      target: { release, nodes, onceAs },
       strategy: recovery({ policy: 'rollback', before, servingMin: site.servingMin }),
       before,
       takesOver,
       promotes: null,
+      maintenance: false,
       logLine: null,
     };
   },
@@ -172,7 +188,7 @@ const logLines: {
 };
 
 const forward = (
-  { strategy, site }: RunRequest,
+  { strategy, site, maintenance = false }: RunRequest,
   { operator }: Ports,
   aim: Pick<Aim, 'wanted' | 'target'> & { readonly purpose: RunIntent['purpose'] },
 ): Aim => ({
@@ -181,6 +197,7 @@ const forward = (
   before: null,
   takesOver: null,
   promotes: null,
+  maintenance,
   logLine: logLines[aim.purpose](aim, operator.name),
 });
 

@@ -2,7 +2,14 @@ import { type DeployError, failure, isDeployError, list } from '../core/errors.t
 import type { Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
-import { type Held, liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
+import {
+  backupOf,
+  type Held,
+  liveRelease,
+  nodeState,
+  type Observation,
+  releaseOn,
+} from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Revision } from '../core/release.ts';
 import type { Ports } from '../ports.ts';
@@ -200,6 +207,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     failure: stop && textOf(stop.error),
     warnings: [...run.warnings, ...lockWarnings],
     behind: behindOf(run),
+    backup: aim.purpose === 'rollback' ? null : backupOf(last, aim.target.release.id),
     nodes: reportNodes(request.site, last, run),
   };
 }

@@ -34,6 +34,8 @@ export interface RunRequest {
   readonly withoutQuorum: boolean;
   /** Aborted with the reason `SIGINT` or `SIGTERM`. */
   readonly signal: AbortSignal;
+  /** Whether the site is in maintenance mode while it changes; default: no. */
+  readonly maintenance?: boolean;
   /** Asked once the plan is proved, before anything is touched. False: the run ends as refused. */
   readonly confirm: (proposal: Proposal) => Promise<boolean>;
   /** Asked what is to be done about a failure that the site's budget does not cover; null: nobody can be asked. */
@@ -79,6 +81,7 @@ export interface Aim {
   readonly takesOver: TakenOver | null;
   /** The hold that a person said is over. */
   readonly promotes: string | null;
+  readonly maintenance: boolean;
   /** One line for `revisions.log`, in Capistrano's words; null if no release goes live. */
   readonly logLine: string | null;
 }
@@ -137,8 +140,8 @@ async function bothOrFirstFailure<A, B>(a: Promise<A>, b: Promise<B>): Promise<r
 export const planFor = (
   site: Site,
   observed: Observation,
-  { strategy, purpose, target, before }: Aim,
-): Plan => makePlan({ site, strategy, purpose, observed, target, before });
+  { strategy, purpose, target, before, maintenance }: Aim,
+): Plan => makePlan({ site, strategy, purpose, observed, target, before, maintenance });
 
 /** Throws `BALANCER_WITHOUT_WEIGHTS` if the plan sets weights at a balancer that cannot. */
 function refuseUnweighable({ steps }: Plan, observed: Observation, { balancers }: Ports): void {

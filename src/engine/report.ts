@@ -1,5 +1,5 @@
 import { cronRemarks } from '../core/cron.ts';
-import type { DeployError, ExitStatus } from '../core/errors.ts';
+import { type DeployError, type ExitStatus, list } from '../core/errors.ts';
 import type { NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before } from '../core/intent.ts';
@@ -8,6 +8,7 @@ import {
   isHeldOut,
   isServing,
   liveRelease,
+  type NodeState,
   nodeState,
   type Observation,
   releaseOn,
@@ -34,6 +35,7 @@ export const nothingDone = (
   failure: error && textOf(error),
   warnings: [],
   behind: [],
+  backup: null,
   nodes,
 });
 
@@ -73,11 +75,13 @@ export function judge(
     ...(unread.length > 0
       ? []
       : [
+          ...inMaintenance(run, last),
           ...left.map((node) => `${node} is out of rotation because of this run.`),
           ...missing.map((node) => `${node} served before this run, and does not serve now.`),
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
         ]),
   );
+  if (!stop && aim.purpose === 'deploy') run.warnings.push(...uncontracted(run, last));
   const untouched = left.length === 0 && isAs(before, last, run.skipped);
   if (held && (stop?.error.code === 'HELD' || !untouched)) return { outcome: 'held', exit: 4 };
   if (unread.length + left.length + missing.length + wrong.length > 0 || !recovered) return person;
@@ -85,6 +89,31 @@ export function judge(
     return behindOf(run).length > 0 ? { outcome: 'done in part', exit: 6 } : { outcome: 'done', exit: 0 };
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
   return isAs(before, last, run.skipped) ? { outcome: 'rolled back', exit: 1 } : person;
+}
+
+/** Whatever the end: nobody is to find out by chance that visitors are turned away. */
+function inMaintenance({ site }: Run, { nodes }: Observation): readonly string[] {
+  const of = (by: NodeState['maintenance']): readonly string[] =>
+    Object.values(nodes).flatMap(({ name, maintenance }) => (maintenance === by ? [name] : []));
+  const [ours, theirs] = [of('ours'), of('operator')];
+  return [
+    ...(ours.length > 0
+      ? [
+          `Maintenance mode stays on, on ${list(ours)}: the next deploy or rollback that is done lifts it, or removing ${site.deployTo}/maintenance.`,
+        ]
+      : []),
+    ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it is still on.`] : []),
+  ];
+}
+
+/** What a later deploy of the release to the last node will do. */
+function uncontracted({ site, release }: Run, last: Observation): readonly string[] {
+  const waits = [...Object.values(last.nodes)].flatMap((node) =>
+    liveRelease(node) === release.id ? [] : [node.name],
+  );
+  return waits.length === 0 || !site.hooks.some(({ duty }) => duty === 'contract')
+    ? []
+    : [`The schema is not contracted yet: ${list(waits)} does not have ${release.id}.`];
 }
 
 /** What this run took out and did not put back, though there is something to serve. */

@@ -23,6 +23,7 @@ export function endingText(ending: Ending): string {
   const { report, paint } = ending;
   const paragraphs = [
     touched(report) && report.nodes !== null ? nodeTable(report.nodes, paint) : '',
+    report.backup ? `backup before the migration: ${report.backup.name} on ${report.backup.node}` : '',
     report.warnings.map((text) => `${paint.warn('warning:')} ${text}`).join('\n'),
     [closings[report.outcome](ending), ...details(ending)].join('\n'),
   ];

@@ -1,5 +1,7 @@
 import type { NodeName } from '../core/node.ts';
 import {
+  type BackupPlace,
+  backupOf,
   liveRelease,
   type NodeState,
   nodeState,
@@ -23,6 +25,8 @@ export interface ReleaseRow {
   readonly incomplete: readonly NodeName[];
   /** Nodes on which it was live and failed its checks. */
   readonly failed: readonly NodeName[];
+  /** The backup that was made before its migration, and where; null: none. */
+  readonly backup: BackupPlace | null;
 }
 
 /** Newest first. */
@@ -44,6 +48,7 @@ export function releaseRows(observed: Observation): readonly ReleaseRow[] {
       complete: on(({ complete }) => complete),
       incomplete: on(({ complete }) => !complete),
       failed: on(({ failed }) => failed),
+      backup: backupOf(observed, id),
     };
   });
 }
@@ -62,6 +67,7 @@ export function releasesText(observed: Observation, paint: Paint): string {
     [
       ...(row.failed.length > 0 ? [paint.bad(`failed its checks on ${names(row.failed, 6)}`)] : []),
       ...(row.incomplete.length > 0 ? [paint.warn(`not whole on ${names(row.incomplete, 6)}`)] : []),
+      ...(row.backup ? [`backup ${row.backup.name} on ${row.backup.node}`] : []),
     ].join('; '),
   ]);
   return [

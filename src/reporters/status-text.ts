@@ -133,8 +133,20 @@ const balancerRemarks = ({ balancers }: Observation): readonly string[] =>
 function nodeRemarks(view: StatusView, name: NodeName): readonly string[] {
   const node = nodeState(view.observed, name);
   if (node.unreachable !== null) return [node.unreachable];
-  return [...driftRemarks(view.observed, node), ...rotationRemarks(view, node), ...node.problems];
+  return [
+    ...driftRemarks(view.observed, node),
+    ...rotationRemarks(view, node),
+    ...(node.maintenance === null
+      ? []
+      : [`${name} is in maintenance mode, ${maintenanceTexts[node.maintenance]}`]),
+    ...node.problems,
+  ];
 }
+
+const maintenanceTexts: { readonly [W in NonNullable<NodeState['maintenance']>]: string } = {
+  ours: 'which the next deploy or rollback that is done lifts',
+  operator: 'set by an operator',
+};
 
 function driftRemarks(observed: Observation, node: NodeState): readonly string[] {
   const [live, most] = [liveRelease(node), mostLive(observed)];

@@ -25,5 +25,6 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   shift: ({ to }, on) => `${on} to ${to} %`,
   cron: ({ from, to }) =>
     [from.length > 0 ? `off ${names(from)}` : '', to === null ? '' : `on ${to}`].filter(Boolean).join(', '),
+  maintenance: ({ to }, on) => `${to} on ${on}`,
   hook: ({ hook, point }, on) => `${hook} (${point}) for ${on}`,
 };

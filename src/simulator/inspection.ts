@@ -17,6 +17,8 @@ export function inspectionOf(node: SimulatedNode, deployTo: string, nowMs: numbe
         ...(disk.records.get(id) ?? []).map((mark) => `mark ${id} ${mark}`),
       ]),
     ...disk.revisionsLog.flatMap(loggedRelease).map((id) => `logged ${id}`),
+    ...(disk.maintenance === null ? [] : [`maintenance ${disk.maintenance}`]),
+    ...disk.irreversible.map((id) => `irreversible ${id}`),
     ...[...disk.once].sort().map((name) => `once ${name}`),
     ...disk.drained.map((server) => `drained ${server}`),
     ...disk.cron.map((line) => `cron ${line}`),

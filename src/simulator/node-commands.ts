@@ -61,6 +61,7 @@ const twins: { readonly [name: string]: (running: Running) => Work } = {
   note: fenced(note),
   'hold-lock': fenced(holdLock),
   'pass-hold': fenced(passHold),
+  'set-maintenance': fenced(setMaintenance),
   receive: fenced(receive),
   switch: latest(fenced(switchTo)),
   'run-hook': alone(fenced(runHook)),
@@ -97,6 +98,7 @@ function fenced(work: (running: Running) => Work): (running: Running) => Work {
     const { run, marks, before, after } = paramsOf<Fence>(running);
     for (const mark of marks) {
       if (mark.mark === 'once') disk.once.add(`${mark.release}.${encodeURIComponent(mark.hook)}.done`);
+      else if (mark.mark === 'irreversible') disk.irreversible.push(mark.release);
       else markRelease(disk, mark.release, mark.mark, { make: false });
       changed(running, `${mark.release} ${mark.mark}`);
     }
@@ -252,6 +254,16 @@ function* passHold(running: Running): Work {
   return ok();
 }
 
+// biome-ignore lint/correctness/useYield: it does not wait.
+function* setMaintenance(running: Running): Work {
+  const { disk } = running.node;
+  const { to } = paramsOf<{ to: 'on' | 'off' }>(running);
+  if (disk.maintenance !== null && disk.maintenance !== 'sluice') return ok('= operator\n');
+  disk.maintenance = to === 'on' ? 'sluice' : null;
+  changed(running, `maintenance ${to}`);
+  return ok();
+}
+
 /** What a run had out is from now on a person's. */
 function handOver({ world, node }: Running): void {
   for (const { servers } of world.members) {
@@ -298,14 +310,36 @@ function* switchTo(running: Running): Work {
 
 function* runHook(running: Running): Work {
   const { world, node, by } = running;
-  const { once: marks } = node.disk;
-  const { hook, command, once, onceAs, release } = paramsOf<HookRun>(running);
+  const { once: marks, irreversible } = node.disk;
+  const {
+    hook,
+    command,
+    once,
+    onceAs,
+    release,
+    duty = null,
+    closesWayBack = false,
+  } = paramsOf<HookRun>(running);
   const mark = `${onceAs}.${encodeURIComponent(hook)}`;
-  if (once && marks.has(`${mark}.done`)) return early();
+  const told = (): string =>
+    closesWayBack !== false && irreversible.includes(onceAs) ? '= irreversible\n' : '';
+  if (once && marks.has(`${mark}.done`)) return early(told());
   if (once && marks.has(`${mark}.begun`)) return early('= cut off\n');
+  const closes = once && (closesWayBack === true || closesWayBack === 'true');
+  if (closes) irreversible.push(onceAs);
   if (once) marks.add(`${mark}.begun`);
   const tell = (state: 'began' | 'done' | 'failed'): void =>
-    world.tell({ kind: 'hook', node, by, hook, once, release: release.id, state });
+    world.tell({
+      kind: 'hook',
+      node,
+      by,
+      hook,
+      once,
+      duty,
+      closesWayBack: closes,
+      release: release.id,
+      state,
+    });
   changed(running, `hook ${hook} runs`);
   tell('began');
   yield world.random.integer({ min: 5, max: 1500 });
@@ -316,7 +350,7 @@ function* runHook(running: Running): Work {
   }
   if (once) marks.add(`${mark}.done`);
   tell('done');
-  return ok('done\n');
+  return ok(`done\n${told()}`);
 }
 
 function* putCron(running: Running): Work {
@@ -353,11 +387,11 @@ function* removeReleases(running: Running): Work {
   const { world, node, by } = running;
   const { disk } = node;
   for (const id of paramsOf<{ ids: readonly ReleaseId[] }>(running).ids) {
-    if (disk.current === id || !disk.releases.has(id)) continue;
-    yield world.random.integer({ min: 1, max: 30 });
-    disk.releases.delete(id);
+    if (disk.current === id) continue;
+    if (disk.releases.has(id)) yield world.random.integer({ min: 1, max: 30 });
     disk.records.delete(id);
     for (const name of disk.once) if (name.startsWith(`${id}.`)) disk.once.delete(name);
+    if (!disk.releases.delete(id)) continue;
     changed(running, `${layout.release(id)} removed`);
     world.tell({ kind: 'removed', node, by, release: id });
   }

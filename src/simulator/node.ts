@@ -46,6 +46,10 @@ export interface Disk {
   readonly claims: Map<string, string>;
   held: { readonly run: string; readonly details: string } | null;
   heartbeatSeconds: number;
+  /** What stands in the file that says so; null: there is none. */
+  maintenance: string | null;
+  /** Releases whose migration closed the way back, in the order in which that was written. */
+  readonly irreversible: ReleaseId[];
   /** File names, such as `20260114093000.migrate.done`. */
   readonly once: Set<string>;
   /** For each run what it wrote there of its steps, a line of JSON each. */
@@ -92,6 +96,8 @@ export const newDisk = (): Disk => ({
   claims: new Map(),
   held: null,
   heartbeatSeconds: 0,
+  maintenance: null,
+  irreversible: [],
   once: new Set(),
   cron: [],
   cronSince: null,

@@ -1,6 +1,7 @@
 import { cronBlock } from '../commands/cron.ts';
 import type { HookPoint, HookSpec } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
+import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
 import type { Check, CronSettings, OnFailure, Site } from '../core/site.ts';
@@ -20,7 +21,7 @@ export interface SiteShape {
 export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteShape): Site {
   const names = Array.from({ length: count }, (_, i) => `web${i + 1}`);
   const balancers = random.chance(0.1) ? 0 : random.chance(0.3) ? 2 : 1;
-  return {
+  const site: Site = {
     name: 'shop',
     stage: 'production',
     source: {
@@ -59,6 +60,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     checks: random.chance(0.9) ? drawChecks(random) : [],
     activate: [],
     hooks: random.chance(0.4) ? drawHooks(random) : [],
+    maintenance: null,
     become: null,
     ssh: {
       transport: 'ssh2',
@@ -77,6 +79,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt', 'hold']),
     failuresMax: random.pick([0, 0, 1, 2]),
   };
+  return random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
 }
 
 /** Its jobs are not the shell's to run: the simulator draws how long each takes. */
@@ -91,6 +94,15 @@ const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSetting
     timeoutMs: 20_000,
     hold: random.pick(['never', 'deploy']),
   };
+};
+
+/** One that is asked for by the node, one that says so beforehand, one that closes nothing, and the usual. */
+const drawMigration = (random: SeededRandom): readonly HookSpec[] => {
+  const part = { role: null, timeoutMs: 60_000 };
+  const contract = random.chance(0.7) ? 'true' : null;
+  const irreversible = random.pick([null, null, true, 'true', 'false']);
+  const backup = random.chance(0.3) ? { command: 'true', ...part } : null;
+  return dutyHooks({ expand: 'true', contract, irreversible, ...part }, backup);
 };
 
 const newNode = (name: NodeName, roles: readonly string[]): Node => ({

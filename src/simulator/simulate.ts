@@ -319,6 +319,8 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
     // Whoever held it left it to a person, who has seen the heartbeats stop.
     else if (refusal === 'HELD' || reportOf(session)?.outcome === 'held')
       command = drawn.pick(['promote', 'abort']);
+    // The database no longer fits what was there before: the deploy that follows brings what does.
+    else if (refusal === 'IRREVERSIBLE') command = 'unlock';
     else if (refusal === 'HOLDER_ALIVE' && struck(stage, 'clock jump')) command = 'unlock';
     else if (refusal === 'PLAN_UNSAFE' && command === 'abort' && struck(stage, 'leave')) command = 'unlock';
     // To go on with a release that does not work would take too many nodes: there is the way back.
@@ -401,6 +403,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     skipUnreachable: chance.chance(0.3),
     withoutQuorum: false,
     decide: null,
+    maintenance: random.fork(`maintenance of ${name}`).chance(0.15),
     signal: session.stop.signal,
     confirm: async () => {
       await ports.clock.sleep(chance.chance(0.2) ? chance.integer({ min: 0, max: 5000 }) : 0);

@@ -1,3 +1,4 @@
+import type { Duty } from '../core/hook.ts';
 import type { NodeName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
@@ -77,6 +78,8 @@ export type WorldEvent =
       readonly by: Session;
       readonly hook: string;
       readonly once: boolean;
+      readonly duty: Duty | null;
+      readonly closesWayBack: boolean;
       readonly release: ReleaseId;
       readonly state: 'began' | 'done' | 'failed';
     }

@@ -208,6 +208,8 @@ describe('the layout', () => {
       lock: null,
       once: [],
       cron: { block: 'none', since: null, running: [] },
+      irreversible: [],
+      maintenance: null,
       problems: [],
     });
   });
@@ -226,7 +228,9 @@ describe('receiving a release', () => {
     expect(folder.read(`${dir}/pub/media/photo.jpg`)).toBe('photo');
     expect(folder.list('shared/pub/media')).toEqual(['photo.jpg']);
     expect(folder.read('shared/.env')).toBe('KEY=1');
-    expect(look(folder).releases).toEqual([{ ...release(1), complete: true, checked: false, failed: false }]);
+    expect(look(folder).releases).toEqual([
+      { ...release(1), complete: true, checked: false, failed: false, backup: null },
+    ]);
     expect(folder.list('.sluice/incoming')).toEqual([]);
   });
 

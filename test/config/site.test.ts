@@ -34,6 +34,7 @@ describe('defaults', () => {
       checks: [],
       activate: [],
       hooks: [],
+      maintenance: null,
       become: null,
       ssh: {
         transport: 'ssh2',

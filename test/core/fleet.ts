@@ -19,6 +19,7 @@ export const good = (n: number): ReleaseState => ({
   complete: true,
   checked: true,
   failed: false,
+  backup: null,
 });
 
 export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
@@ -41,6 +42,8 @@ export const nodeState = (name: NodeName, live: number | null, more: Partial<Nod
   lock: null,
   once: [],
   cron: noCron,
+  irreversible: [],
+  maintenance: null,
   problems: [],
   ...more,
 });
@@ -126,6 +129,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   checks: [check()],
   activate: [],
   hooks: [],
+  maintenance: null,
   become: null,
   ssh: {
     transport: 'ssh2',

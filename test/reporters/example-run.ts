@@ -41,6 +41,7 @@ export const report = (more: Partial<Report> = {}): Report => ({
   failure: null,
   warnings: [],
   behind: [],
+  backup: null,
   tookMs: 12_400,
   nodes: [
     nodeReport('web1', newRelease, { outMs: 1900 }),

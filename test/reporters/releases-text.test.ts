@@ -7,9 +7,9 @@ const releases = (...nodes: Parameters<typeof observation>[0] & object) =>
   releasesText(observation(nodes), paintWith(false));
 
 test('newest first, with where they are live, whole, half-made and failed', () => {
-  const failed = { ...newRelease, complete: true, checked: false, failed: true };
-  const half = { ...newRelease, complete: false, checked: false, failed: false };
-  const old = { ...oldRelease, complete: true, checked: true, failed: false };
+  const failed = { ...newRelease, complete: true, checked: false, failed: true, backup: null };
+  const half = { ...newRelease, complete: false, checked: false, failed: false, backup: null };
+  const old = { ...oldRelease, complete: true, checked: true, failed: false, backup: null };
   expect(
     releases(
       node('web1', oldRelease, { releases: [old, failed] }),

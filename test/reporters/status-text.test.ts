@@ -32,6 +32,19 @@ const lock = {
   held: null,
 };
 
+test('maintenance mode stands out, and whose it is', () => {
+  const text = status(
+    observation([
+      node('web1', oldRelease, { maintenance: 'ours' }),
+      node('web2', oldRelease, { maintenance: 'operator' }),
+    ]),
+  );
+  expect(text).toContain(
+    '! web1 is in maintenance mode, which the next deploy or rollback that is done lifts\n',
+  );
+  expect(text).toContain('! web2 is in maintenance mode, set by an operator\n');
+});
+
 test('a site that a dead run left half way', () => {
   const observed = observation(
     [

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
 import type { Answers, ServerCounts } from '../../src/core/counts.ts';
+import { dutyHooks } from '../../src/core/migration.ts';
 import { nodeState, type ServerState } from '../../src/core/observation.ts';
 import type { Release } from '../../src/core/release.ts';
 import type { Site } from '../../src/core/site.ts';
@@ -131,6 +132,11 @@ const instead =
     },
   });
 
+const migration = dutyHooks(
+  { expand: 'true', contract: 'true', irreversible: true, role: null, timeoutMs: 60_000 },
+  null,
+);
+
 const mutants: { readonly [name: string]: Case } = {
   'nothing is drained, though it is said to be': {
     mutant: {
@@ -249,6 +255,19 @@ const mutants: { readonly [name: string]: Case } = {
       ],
     },
     caughtBy: ['once'],
+  },
+  'the schema is said to be expanded, and is not': {
+    mutant: {
+      ports: swapped(named('run-hook', (command) => (command.params.duty === 'expand' ? done : command))),
+    },
+    site: { hooks: migration },
+    caughtBy: ['schema-window'],
+  },
+  'that the way back is closed is not read': {
+    mutant: { ports: rewritten((stdout) => stdout.replace(/^= irreversible.*\n/gm, '')) },
+    faults: { brokenRelease: 0.3 },
+    site: { hooks: migration, onFailure: 'rollback' },
+    caughtBy: ['schema-window'],
   },
   'the release before is deleted': {
     mutant: {

@@ -4,6 +4,7 @@ import type { Fence } from '../../src/commands/fenced.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { layout } from '../../src/commands/layout.ts';
 import { acquireLock, breakLock, releaseLock, renewLock } from '../../src/commands/lock.ts';
+import { setMaintenance } from '../../src/commands/maintenance.ts';
 import { note } from '../../src/commands/note.ts';
 import { readHistory } from '../../src/commands/read-history.ts';
 import { receive } from '../../src/commands/receive.ts';
@@ -73,7 +74,9 @@ function drawCommand(random: SeededRandom, site: Site): NodeCommand {
   const fence: Fence = {
     deployTo: site.deployTo,
     run,
-    marks: random.chance(0.3) ? [{ release: one.id, mark: random.pick(['checked', 'failed']) }] : [],
+    marks: random.chance(0.3)
+      ? [{ release: one.id, mark: random.pick(['checked', 'failed', 'irreversible']) }]
+      : [],
     before: random.chance(0.3) ? ['{"state":"begin"}'] : [],
     after: random.chance(0.3) ? ['{"state":"done"}', '{"it\'s":"so"}'] : [],
   };
@@ -93,6 +96,7 @@ function drawCommand(random: SeededRandom, site: Site): NodeCommand {
     onceAs: one.id,
     release: one,
     timeoutMs: 1000,
+    closesWayBack: random.pick([false, true, 'true', 'false']),
   } as const;
   const text = JSON.stringify({ at: '2026-01-14T09:30:00.000Z', run, text: 'something' });
   return random.pick<() => NodeCommand>([
@@ -107,6 +111,7 @@ function drawCommand(random: SeededRandom, site: Site): NodeCommand {
     () => switchTo(fence, site, one),
     () => switchTo(fence, site, one),
     () => runHook(fence, hook),
+    () => setMaintenance(fence, null, random.pick(['on', 'off'])),
     () => removeReleases(fence, [releaseId(1), releaseId(2)]),
     () => readHistory(site.deployTo),
   ])();

@@ -71,6 +71,7 @@ const steps: { readonly [K in StepKind]: true } = {
   hook: true,
   hold: true,
   shift: true,
+  maintenance: true,
 };
 
 /** How each command may end. */

@@ -6,13 +6,14 @@ import { showPlan } from './plan.ts';
 
 export const rollbackCommand: Command = async (call) => {
   const to = releaseOf(call);
+  const { acrossIrreversible = false } = call.flags;
   if (call.flags.dryRun) {
     return showPlan(call, 'rollback', (request, { ports, engine }) =>
-      engine.proposeRollback({ ...request, to }, ports),
+      engine.proposeRollback({ ...request, to, acrossIrreversible }, ports),
     );
   }
   return releaseRun(call, 'rollback', (request, { ports, engine }) =>
-    engine.rollback({ ...request, to }, ports),
+    engine.rollback({ ...request, to, acrossIrreversible }, ports),
   );
 };
 

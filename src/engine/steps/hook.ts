@@ -1,3 +1,4 @@
+import { note } from '../../commands/note.ts';
 import { runHook } from '../../commands/run-hook.ts';
 import { userCommand } from '../../commands/shell.ts';
 import { assert } from '../../core/assert.ts';
@@ -5,12 +6,14 @@ import type { CommandLine } from '../../core/command.ts';
 import { type DeployError, failure, isDeployError, messageOf } from '../../core/errors.ts';
 import type { HookContext, HookSpec } from '../../core/hook.ts';
 import type { NodeName } from '../../core/node.ts';
+import { liveRelease, type Observation } from '../../core/observation.ts';
 import type { Site } from '../../core/site.ts';
 import type { StepOf } from '../../core/step.ts';
 import {
   around,
   eachNode,
   emit,
+  expected,
   fenceFor,
   type NodeFailure,
   nodeOf,
@@ -29,6 +32,8 @@ export const hook: StepHandler<'hook'> = {
   describe: ({ hook: name, nodes }, _ports, site) => [describeAction(hookOf(site, name), nodes)],
   async execute(step, run) {
     const spec = hookOf(run.site, step.hook);
+    // Nodes were left out meanwhile: the report says what is to be done then.
+    if (step.duty === 'contract' && lagging(step, run.observed).length > 0) return [];
     try {
       switch (spec.action.kind) {
         case 'nodes':
@@ -43,6 +48,13 @@ export const hook: StepHandler<'hook'> = {
     }
   },
 };
+
+/** Nodes that do not have the release of the step. */
+export const lagging = (
+  { release }: Pick<HookStep, 'release'>,
+  { nodes }: Observation,
+): readonly NodeName[] =>
+  Object.values(nodes).flatMap((node) => (liveRelease(node) === release.id ? [] : [node.name]));
 
 function hookOf(site: Site, name: string): HookSpec {
   const spec = site.hooks.find((candidate) => candidate.name === name);
@@ -61,13 +73,16 @@ const failed = (step: HookStep, where: string, reason: string, cause?: unknown):
 
 const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<readonly NodeFailure[]> =>
   eachNode(run, step, async (node) => {
-    const { hook: name, point, once, onceAs, release } = step;
-    const { command, timeoutMs } = action;
+    const { hook: name, point, once, onceAs, release, duty } = step;
+    const { command, timeoutMs, closesWayBack = false } = action;
     const fence = fenceFor(run, node.name, around(run, step));
     const result = await onHeld(
       run,
       node,
-      runHook(fence, { hook: name, point, command, once, onceAs, release, timeoutMs }),
+      runHook(fence, {
+        ...{ hook: name, point, command, once, onceAs, release, timeoutMs, closesWayBack },
+        ...(duty ? { duty } : {}),
+      }),
     ).catch((error: unknown) => {
       throw isDeployError(error, 'COMMAND_FAILED', 'COMMAND_TIMEOUT')
         ? failed(step, node.name, error.message, error)
@@ -81,16 +96,34 @@ const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<rea
       );
     }
     if (once) tellOthers(step, run, node.name);
+    if (result.isIrreversible) await closeWayBack(step, run, node.name);
     for (const text of result.output.split('\n').filter((line) => line !== '')) {
       emit(run.ports, { type: 'line', from: `${name} on ${node.name}`, text });
     }
-    return null;
+    return result.backup;
   });
 
 /** The machine that it ran on may be lost: whoever goes on then reads it from another. */
 function tellOthers({ hook: name, onceAs }: HookStep, run: Run, ranOn: NodeName): void {
   for (const { name: node } of presentNodes(run).filter((other) => other.name !== ranOn))
     writeLater(run, node, null, [{ release: onceAs, mark: 'once', hook: name }]);
+}
+
+/** At once: whoever goes on, or back, from here must know it from any node that is left. */
+async function closeWayBack({ onceAs }: HookStep, run: Run, ranOn: NodeName): Promise<void> {
+  const others = run.site.nodes.filter(({ name }) => name !== ranOn);
+  const results = await Promise.allSettled(
+    others.map((node) => {
+      writeLater(run, node.name, null, [{ release: onceAs, mark: 'irreversible' }]);
+      return onHeld(run, node, note(fenceFor(run, node.name), null));
+    }),
+  );
+  for (const [index, result] of results.entries()) {
+    if (result.status === 'fulfilled') continue;
+    const error = expected(run.signal, result.reason);
+    if (error.code === 'LOCK_LOST') throw error;
+    run.warnings.push(`${others[index]!.name} does not know that the way back is closed: ${error.message}`);
+  }
 }
 
 async function onOperator(

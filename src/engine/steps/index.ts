@@ -13,6 +13,7 @@ import { fetch } from './fetch.ts';
 import type { StepHandler } from './handler.ts';
 import { hold } from './hold.ts';
 import { hook } from './hook.ts';
+import { maintenance } from './maintenance.ts';
 import { prepare } from './prepare.ts';
 import { shift } from './shift.ts';
 
@@ -29,6 +30,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   hook,
   hold,
   shift,
+  maintenance,
 };
 
 /** The table is keyed by the step's own kind, so the handler that it gives fits the step. */

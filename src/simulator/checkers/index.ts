@@ -21,6 +21,7 @@ import { oneWayBack } from './one-way-back.ts';
 import { oursOnly } from './ours-only.ts';
 import { outAtOnce } from './out-at-once.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
+import { schemaWindow } from './schema-window.ts';
 import { singleLock } from './single-lock.ts';
 import { wayBack } from './way-back.ts';
 import { weightsWhole } from './weights-whole.ts';
@@ -39,6 +40,7 @@ export const checkers: readonly Checker[] = [
   oursOnly,
   once,
   oneCron,
+  schemaWindow,
   oneRevision,
   journalFirst,
   fencing,
