@@ -24,6 +24,7 @@ export interface Flags {
   readonly batch?: string;
   readonly onFailure?: string;
   readonly failuresMax?: string;
+  readonly back?: boolean;
   readonly reason?: string;
   readonly runs?: string;
   readonly seed?: string;

@@ -11,18 +11,21 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
   ]);
-  const { abort, deploy, promote, propose, proposeRollback, resume, rollback } = run;
-  const { preflight, setup } = checking;
+  const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback } = run;
+  const { preflight, preflightPools, setup } = checking;
   return {
     deploy,
     rollback,
+    flip,
     resume,
     abort,
     promote,
     propose,
     proposeRollback,
+    proposeFlip,
     observe: observing.observe,
     preflight,
+    preflightPools,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

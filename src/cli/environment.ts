@@ -4,11 +4,21 @@ import type { Event } from '../core/event.ts';
 import type { JsonSchema } from '../core/field.ts';
 import type { Site, StrategySettings } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import type { abort, deploy, promote, propose, proposeRollback, resume, rollback } from '../engine/deploy.ts';
+import type {
+  abort,
+  deploy,
+  flip,
+  promote,
+  propose,
+  proposeFlip,
+  proposeRollback,
+  resume,
+  rollback,
+} from '../engine/deploy.ts';
 import type { history } from '../engine/history.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
-import type { preflight, setup } from '../engine/preflight.ts';
+import type { preflight, preflightPools, setup } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { Ports } from '../ports.ts';
@@ -52,13 +62,16 @@ export interface Config {
 export interface Engine {
   readonly deploy: typeof deploy;
   readonly rollback: typeof rollback;
+  readonly flip: typeof flip;
   readonly resume: typeof resume;
   readonly abort: typeof abort;
   readonly promote: typeof promote;
   readonly propose: typeof propose;
   readonly proposeRollback: typeof proposeRollback;
+  readonly proposeFlip: typeof proposeFlip;
   readonly observe: typeof observe;
   readonly preflight: typeof preflight;
+  readonly preflightPools: typeof preflightPools;
   readonly setup: typeof setup;
   readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;

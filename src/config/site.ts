@@ -13,6 +13,7 @@ import { type HookSpec, hookPoints } from '../core/hook.ts';
 import type { Check, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
 import { countOf } from './node-count.ts';
+import { fewestTogether } from './node-list.ts';
 import { type Overrides, withOverrides } from './overrides.ts';
 import { secretReader } from './secrets.ts';
 import { atStage } from './stage.ts';
@@ -89,7 +90,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   nodes: settings.nodes.flat(),
   balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),
   strategy: settings.strategy,
-  servingMin: countOf(settings.servingMin, settings.nodes.flat().length, 'up'),
+  servingMin: countOf(settings.servingMin, fewestTogether(settings.nodes.flat()), 'up'),
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
   activate: settings.activate,

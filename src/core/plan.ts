@@ -36,7 +36,7 @@ export interface PlannedStep {
 }
 
 /** Why a plan is made: it decides which hooks stand around it, and whether old releases are removed at the end. */
-export type Purpose = 'deploy' | 'rollback' | 'recovery';
+export type Purpose = 'deploy' | 'rollback' | 'flip' | 'recovery';
 
 export interface PlanInput {
   readonly site: Site;
@@ -105,7 +105,9 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
     step.kind === 'hook' || step.kind === 'hold' ? [step] : hooks.around(step.kind, step.nodes, [step]),
   );
-  return purpose === 'recovery' ? steps : hooks.around(purpose, nodes, [...missed, ...steps]);
+  return purpose === 'recovery' || purpose === 'flip'
+    ? steps
+    : hooks.around(purpose, nodes, [...missed, ...steps]);
 }
 
 /**

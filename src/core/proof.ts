@@ -2,11 +2,13 @@ import { failure, list } from './errors.ts';
 import {
   hasComplete,
   isHeldOut,
+  isReady,
   isServing,
   liveRelease,
   mayReceive,
   nodeState,
   type Observation,
+  poolNodes,
   servingNodes,
 } from './observation.ts';
 import { predict } from './predict.ts';
@@ -54,10 +56,10 @@ export function brokenPromises({
   return [...new Set([...problems, ...leftOut(observed, before)])];
 }
 
-/** What the plan takes out of rotation it also puts back. */
+/** What the plan takes out of rotation it also puts back; a pool that gets no traffic any more is still in it. */
 const leftOut = (first: Observation, last: Observation): readonly string[] =>
   servingNodes(first)
-    .filter((node) => !isServing(last, node))
+    .filter((node) => !isServing(last, node) && !isReady(last, node))
     .map((node) => `the end: ${node} serves now and would be left out of rotation`);
 
 /** Nothing else can be said of a step that names a node of nowhere. */
@@ -167,6 +169,24 @@ const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
     ? [`it would bring the assets of release ${step.release.id} after a node serves its pages`]
     : [];
 
+/** The pool that goes live is named whole, is not empty, and each of its nodes is proved as one and the same release. */
+const wholePool: Promise = (step, { before, after }) => {
+  if (step.kind !== 'flip') return [];
+  const nodes = poolNodes(before, step.to).filter((node) => !isHeldOut(before, node));
+  const unnamed = nodes.filter((node) => !step.nodes.includes(node));
+  const strange = step.nodes.filter((node) => nodeState(before, node).pool !== step.to);
+  const live = [...new Set(nodes.map((node) => liveRelease(nodeState(before, node)) ?? 'nothing'))];
+  return [
+    ...unnamed.map((node) => `${node} of pool ${step.to} would go live unnamed`),
+    ...strange.map((node) => `${node} is not of pool ${step.to}`),
+    ...(servingNodes(after).length === 0 ? [`pool ${step.to} has no node that could serve`] : []),
+    ...(live.length > 1 ? [`pool ${step.to} would serve ${list(live)} at the same time`] : []),
+    ...nodes
+      .filter((node) => nodeState(before, node).proved !== liveRelease(nodeState(before, node)))
+      .map((node) => `${node} would take traffic before it answered its checks after its last change`),
+  ];
+};
+
 const promises: readonly Promise[] = [
   floor,
   noSpilledRequest,
@@ -179,4 +199,5 @@ const promises: readonly Promise[] = [
   once,
   holdsWhole,
   assetsFirst,
+  wholePool,
 ];

@@ -1,5 +1,5 @@
 import type { HookPoint } from './hook.ts';
-import type { NodeName } from './node.ts';
+import type { NodeName, PoolName } from './node.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { Target } from './target.ts';
 
@@ -11,6 +11,8 @@ export type Step =
   | { readonly kind: 'activate'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'check'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'enable'; readonly nodes: readonly NodeName[] }
+  /** All new requests to another pool; `nodes` are those of that pool. */
+  | { readonly kind: 'flip'; readonly nodes: readonly NodeName[]; readonly to: PoolName }
   | { readonly kind: 'cleanup'; readonly nodes: readonly NodeName[]; readonly remove: Removals }
   | {
       readonly kind: 'hook';
@@ -72,3 +74,6 @@ export const hold = (
 export const holdMark = (name: string): string => `hold ${name}`;
 
 export const enable = (nodes: readonly NodeName[]): Step => ({ kind: 'enable', nodes });
+
+/** Sends all traffic to the pool at once. `nodes` are all that it has. */
+export const flip = (nodes: readonly NodeName[], to: PoolName): Step => ({ kind: 'flip', nodes, to });

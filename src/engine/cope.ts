@@ -1,7 +1,7 @@
 import { note } from '../commands/note.ts';
 import { type ErrorCode, isDeployError } from '../core/errors.ts';
 import type { Before } from '../core/intent.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import type { Observation } from '../core/observation.ts';
 import { hookNodes, makePlan } from '../core/plan.ts';
 import { recovery } from '../core/recovery.ts';
@@ -19,6 +19,8 @@ import { executeStep } from './steps/index.ts';
 /** Where the nodes of a run came from, and where they are to go. */
 export interface Journey {
   readonly before: Before;
+  /** The pool that got the traffic when all this began. */
+  readonly pool: PoolName | null;
   readonly target: Target;
 }
 
@@ -29,7 +31,8 @@ export interface Journey {
 export const copingWith = ({ decide }: Pick<RunRequest, 'decide'>, run: Run, journey: Journey): Coping => ({
   async decide(step, failures): Promise<Decision> {
     if (run.signal.aborted || failures.some(({ error }) => neverMended.includes(error.code))) return 'stop';
-    const mayLeaveOut = isOfSomeNodes(step, failures);
+    // A pool is whole, or it does not go live.
+    const mayLeaveOut = journey.pool === null && isOfSomeNodes(step, failures);
     if (mayLeaveOut && isWithinBudget(run, failures) && isReleaseShown(run, step, failures, journey))
       return 'leave out';
     return decide === null ? 'stop' : decide({ step, failures, mayLeaveOut });
@@ -65,10 +68,10 @@ function isReleaseShown(
 }
 
 /** Each node once: what does not come back stays out of rotation, and is said. */
-async function bringBack(run: Run, { before, target }: Journey): Promise<void> {
+async function bringBack(run: Run, { before, pool, target }: Journey): Promise<void> {
   const nodes = [...run.leftOut].flatMap(([node, state]) => (state === 'as it failed' ? [node] : []));
   if (nodes.length === 0) return;
-  const failed = await recover(run, { policy: 'rollback-batch', before, target: { ...target, nodes } });
+  const failed = await recover(run, { policy: 'rollback-batch', before, pool, target: { ...target, nodes } });
   for (const node of nodes)
     run.leftOut.set(node, failed.includes(node) ? 'did not come back' : 'brought back');
 }
@@ -107,21 +110,22 @@ export async function comeBack(
   return { recovered: failed?.length === 0, held: policy === 'hold' };
 }
 
-const policyAfter = ({ left, policy }: Stop, { site }: Run): OnFailure =>
-  left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
+/** What a hold showed not to hold is taken back, be it the last step. */
+const policyAfter = ({ step, left, policy }: Stop, { site }: Run): OnFailure =>
+  step.kind === 'hold' || left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
 
 const changesNodes = ({ kind }: Step): boolean => !['cleanup', 'hook', 'hold'].includes(kind);
 
 /** Returns the nodes that did not come back; all of them if there is no way. */
 async function recover(
   run: Run,
-  { policy, before, target }: Journey & { readonly policy: OnFailure | 'interrupted' },
+  { policy, before, pool, target }: Journey & { readonly policy: OnFailure | 'interrupted' },
 ): Promise<readonly NodeName[]> {
   const { site, ports } = run;
   try {
     await writeDown(run);
     run.observed = withoutLocks(await observePatiently(run));
-    const strategy = recovery({ policy, before, servingMin: site.servingMin });
+    const strategy = recovery({ policy, before, pool, servingMin: site.servingMin });
     const plan = makePlan({ site, strategy, purpose: 'recovery', observed: run.observed, target });
     if (plan.steps.length === 0) return [];
     emit(ports, { type: 'recovering', policy, plan });

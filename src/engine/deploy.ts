@@ -1,9 +1,20 @@
+import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { RunIntent } from '../core/intent.ts';
 import { hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { recovery } from '../core/recovery.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
-import { deployTarget, namedNodes, newTarget, rollbackTarget, type Target } from '../core/target.ts';
+import { flipOver, type Strategy } from '../core/strategy.ts';
+import {
+  deployTarget,
+  flipTarget,
+  namedNodes,
+  newTarget,
+  nodesToRenew,
+  poolsOf,
+  rollbackTarget,
+  type Target,
+} from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
 import {
@@ -20,6 +31,8 @@ import {
 
 type DeployRequest = RunRequest & { readonly ref: string };
 type RollbackRequest = RunRequest & { readonly to: ReleaseId | null };
+/** `back`: to the pool with the older release. */
+type FlipRequest = RunRequest & { readonly back: boolean };
 /** `force`: although the lock's holder may be alive. It is fenced off: it changes nothing any more. */
 type TakeOverRequest = RunRequest & { readonly force: boolean };
 
@@ -30,6 +43,10 @@ export const deploy = (request: DeployRequest, ports: Ports): Promise<Report> =>
 /** Brings an earlier release live again: `to`, or the newest good one before the live one. */
 export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...rollingBack(request, ports) }, ports);
+
+/** Sends all traffic to the other pool, once that was checked: no release is made, and no node changes. */
+export const flip = (request: FlipRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...flipping(request, ports) }, ports);
 
 /** Finishes what a run that died had begun. What is done is not done again. */
 export const resume = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
@@ -50,13 +67,19 @@ export const propose = async (request: DeployRequest, ports: Ports): Promise<Pro
 export const proposeRollback = async (request: RollbackRequest, ports: Ports): Promise<Proposal> =>
   (await proposeFrom({ ...request, ...rollingBack(request, ports) }, ports)).proposal;
 
+export const proposeFlip = async (request: FlipRequest, ports: Ports): Promise<Proposal> =>
+  (await proposeFrom({ ...request, ...flipping(request, ports) }, ports)).proposal;
+
 const deploying = (request: DeployRequest, ports: Ports): Intent => ({
   command: 'deploy',
   resolve: () => ports.source.resolve(request.ref, request.signal),
   aim: (observed, revision) => {
-    const nodes = namedNodes(request.site.nodes, request.nodes);
     // The revision is what this intent's own `resolve` gave.
-    const target = deployTarget(observed, nodes, revision as Revision, ports.clock.nowMs());
+    const wanted = revision as Revision;
+    const named = namedNodes(request.site.nodes, request.nodes);
+    if (request.strategy.flips) refuseParts(request);
+    const nodes = request.strategy.flips ? nodesToRenew(observed, wanted) : named;
+    const target = deployTarget(observed, nodes, wanted, ports.clock.nowMs());
     return forward(request, ports, { purpose: 'deploy', wanted: request.ref, target });
   },
 });
@@ -65,7 +88,10 @@ const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
   command: 'rollback',
   resolve: noRevision,
   aim: (observed) => {
-    const target = rollbackTarget(observed, namedNodes(request.site.nodes, request.nodes), request.to);
+    const named = namedNodes(request.site.nodes, request.nodes);
+    if (request.strategy.flips) refuseParts(request);
+    const { idle, serving } = request.strategy.flips ? poolsOf(observed) : { idle: named, serving: named };
+    const target = rollbackTarget(observed, idle, request.to, serving);
     return forward(request, ports, {
       purpose: 'rollback',
       wanted: request.to ?? 'to the release before',
@@ -73,6 +99,27 @@ const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
     });
   },
 });
+
+const flipping = (request: FlipRequest, ports: Ports): Intent => ({
+  command: 'flip',
+  resolve: noRevision,
+  aim: (observed) => {
+    const { pool, ...target } = flipTarget(observed, request.back);
+    return forward({ ...request, strategy: flipOver }, ports, {
+      purpose: 'flip',
+      wanted: `to ${pool}`,
+      target,
+    });
+  },
+});
+
+/** Throws `USAGE` if only some nodes were asked for: a pool is renewed whole. */
+function refuseParts({ nodes, strategy }: RunRequest): void {
+  if (nodes === null) return;
+  throw failure('USAGE', {
+    problem: `--nodes: ${strategy.name} renews the whole of a pool, and never a part of it.`,
+  });
+}
 
 const resuming = (request: TakeOverRequest, ports: Ports): Intent => ({
   command: 'resume',
@@ -96,9 +143,11 @@ function goingOn(
   { observed, takesOver }: { readonly observed: Observation; readonly takesOver: TakenOver },
 ): Aim {
   const { intent } = takesOver;
-  const { purpose, wanted, before } = intent;
+  const { purpose, wanted, before, pool } = intent;
   const target = resumeTarget(observed, intent, ports);
-  return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
+  const strategy: Strategy = purpose === 'flip' ? flipOver : request.strategy;
+  const aim = forward({ ...request, strategy }, ports, { purpose, wanted, target });
+  return { ...aim, before, pool, takesOver };
 }
 
 const aborting = ({ site, force }: TakeOverRequest): Intent => ({
@@ -106,13 +155,14 @@ const aborting = ({ site, force }: TakeOverRequest): Intent => ({
   resolve: noRevision,
   aim: (observed) => {
     const takesOver = abandonedRun(observed, force);
-    const { wanted, release, nodes, before } = takesOver.intent;
+    const { wanted, release, nodes, before, pool } = takesOver.intent;
     return {
       purpose: 'recovery',
       wanted,
       target: { release, nodes, onceAs: takesOver.intent.onceAs },
-      strategy: recovery({ policy: 'rollback', before, servingMin: site.servingMin }),
+      strategy: recovery({ policy: 'rollback', before, pool, servingMin: site.servingMin }),
       before,
+      pool,
       takesOver,
       promotes: null,
       logLine: null,
@@ -132,7 +182,7 @@ function resumeTarget(
   ports: Ports,
 ): Target {
   const whole = nodes.every((name) => hasComplete(nodeState(observed, name), release.id));
-  if (whole || purpose === 'rollback') return { release, nodes, onceAs };
+  if (whole || purpose !== 'deploy') return { release, nodes, onceAs };
   return { ...newTarget(observed, nodes, release.revision, ports.clock.nowMs()), onceAs };
 }
 
@@ -142,6 +192,8 @@ const logLines: {
   deploy: ({ wanted, target: { release } }, operator) =>
     `Branch ${wanted} (at ${release.revision}) deployed as release ${release.id} by ${operator}`,
   rollback: ({ target: { release } }, operator) => `${operator} rolled back to release ${release.id}`,
+  flip: ({ wanted, target: { release } }, operator) =>
+    `${operator} flipped ${wanted}, with release ${release.id}`,
 };
 
 const forward = (
@@ -152,6 +204,7 @@ const forward = (
   ...aim,
   strategy,
   before: null,
+  pool: null,
   takesOver: null,
   promotes: null,
   logLine: logLines[aim.purpose](aim, operator.name),

@@ -1,9 +1,17 @@
 import { setUp } from '../commands/setup.ts';
-import { failure } from '../core/errors.ts';
+import { failure, list } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
-import { isServing, type LockState, liveRelease, type Observation, serversOf } from '../core/observation.ts';
+import {
+  isReady,
+  type LockState,
+  livePool,
+  liveRelease,
+  type Observation,
+  serversOf,
+} from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
-import type { Ports } from '../ports.ts';
+import { aimsOf } from '../core/target.ts';
+import type { Balancer, Ports } from '../ports.ts';
 import { onNode } from './run.ts';
 
 export interface Preflight {
@@ -19,7 +27,7 @@ export function preflight(site: Site, observed: Observation): Preflight {
   const unserved =
     observed.balancers.length === 0
       ? []
-      : nodes.filter(({ name }) => liveRelease(observed.nodes[name]!) !== null && !isServing(observed, name));
+      : nodes.filter(({ name }) => liveRelease(observed.nodes[name]!) !== null && !isReady(observed, name));
   return {
     problems: [
       ...nodes.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
@@ -27,9 +35,33 @@ export function preflight(site: Site, observed: Observation): Preflight {
       ...observed.balancers.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
     ],
     warnings: [
+      ...(hasPools(site) && livePool(observed) === null
+        ? [`Balancers do not send traffic to one and the same pool: ${list(aimsOf(observed))}.`]
+        : []),
       ...unserved.map(({ name }) => `${name} does not serve now: ${rotationText(observed, name)}.`),
       ...(site.checks.length === 0 ? ['There are no checks: a broken release would take traffic.'] : []),
     ],
+  };
+}
+
+const hasPools = ({ nodes }: Site): boolean => nodes.some(({ pool }) => pool !== null);
+
+/** What the balancers' abilities say against a site with pools. Pure. */
+export function preflightPools(site: Site, balancers: readonly Balancer[]): Preflight {
+  if (!hasPools(site)) return { problems: [], warnings: [] };
+  const named = (flip: Balancer['capabilities']['flip']): readonly string[] =>
+    balancers.filter(({ capabilities }) => capabilities.flip === flip).map(({ name }) => name);
+  return {
+    problems: [
+      ...(balancers.length === 0 ? ['Without a balancer, nothing can be flipped between pools.'] : []),
+      ...named('none').map(
+        (name) => `Balancer ${name} cannot flip: its settings do not say how it chooses a pool.`,
+      ),
+    ],
+    warnings: named('forgotten').map(
+      (name) =>
+        `Balancer ${name} forgets a flip when it starts anew: it then sends traffic where its own files say.`,
+    ),
   };
 }
 

@@ -1,7 +1,7 @@
 import { failure, isDeployError, lockStaleMs } from '../core/errors.ts';
 import type { RunCommand } from '../core/event.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import {
   type Held,
   type LockState,
@@ -18,7 +18,7 @@ import type { Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
-import { refuseUnfit } from './preflight.ts';
+import { preflightPools, refuseUnfit } from './preflight.ts';
 import { describeStep } from './steps/index.ts';
 import { refuseUnfitStorage } from './storage.ts';
 
@@ -63,6 +63,8 @@ export interface Aim {
   readonly strategy: Strategy;
   /** What each node had when all this began; null: what it has now. */
   readonly before: Before | null;
+  /** The pool that got the traffic when all this began; null: the one that gets it now. */
+  readonly pool: PoolName | null;
   /** The dead run that this one goes on for. */
   readonly takesOver: TakenOver | null;
   /** The hold that a person said is over. */
@@ -91,12 +93,19 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   );
   const aim = request.aim(observed, revision);
   refuseUnfit(request.site, observed, Object.values(aim.takesOver?.runs ?? {}));
+  if (aim.strategy.flips) refuseUnflippable(request.site, ports);
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
   if (aim.purpose === 'deploy') await refuseUnfitStorage(request.site, ports, request.signal);
   const plan = planFor(request.site, observed, aim);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, request.site));
   return { proposal: { plan, observed, comparison, commands }, aim };
+}
+
+/** Throws `PREFLIGHT` if a balancer cannot move all traffic at once. */
+function refuseUnflippable(site: Site, { balancers }: Ports): void {
+  const { problems } = preflightPools(site, balancers);
+  if (problems.length > 0) throw failure('PREFLIGHT', { problems });
 }
 
 /** Both end before the first failure is thrown: no question goes on behind the caller's back. */

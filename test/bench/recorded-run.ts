@@ -46,6 +46,7 @@ const recording = ({ clock, transport, balancers, source, http, operator, ...res
     observe: recorded((signal) => balancer.observe(signal)),
     change: recorded((changes, signal) => balancer.change(changes, signal)),
     shift: recorded((changes, signal) => balancer.shift(changes, signal)),
+    flip: recorded((to, signal) => balancer.flip(to, signal)),
     count: recorded((signal) => balancer.count(signal)),
     describe: (change) => balancer.describe(change),
     close: () => balancer.close(),

@@ -20,6 +20,7 @@ export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
   address: `${name}.example.org`,
   port: null,
   user: null,
+  pool: null,
   roles: [],
   labels: {},
   ...more,
@@ -27,6 +28,7 @@ export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
 
 export const nodeState = (name: NodeName, live: number | null, more: Partial<NodeState> = {}): NodeState => ({
   name,
+  pool: null,
   unreachable: null,
   current: live === null ? { kind: 'absent' } : { kind: 'release', id: releaseId(live) },
   releases: live === null ? [] : [good(live)],
@@ -56,7 +58,7 @@ export const names = (count: number): readonly NodeName[] =>
 /** A fleet behind one balancer, all serving release `live`. */
 export const fleet = (count: number, live: number | null = 1): Observation => ({
   nodes: Object.fromEntries(names(count).map((name) => [name, nodeState(name, live)])),
-  balancers: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1' }],
+  balancers: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1', pool: null }],
   servers: names(count).map((name) => server(name, live === null ? { health: 'down' } : {})),
 });
 

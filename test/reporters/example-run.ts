@@ -40,6 +40,7 @@ export const report = (more: Partial<Report> = {}): Report => ({
   exit: 0,
   failure: null,
   warnings: [],
+  behind: [],
   tookMs: 12_400,
   nodes: [
     nodeReport('web1', newRelease, { outMs: 1900 }),

@@ -51,6 +51,7 @@ function worldOf(nodes: readonly string[]): World {
     lagMs: 0,
     checks: { intervalMs: 1000, rise: 1, fall: 1 },
     servers: new Map(nodes.map((node) => [node, newServer(name, node)])),
+    pool: null,
     isUp: true,
     restarts: 0,
     past: [],
@@ -58,7 +59,7 @@ function worldOf(nodes: readonly string[]): World {
   });
   const balancer: SimulatedBalancer = {
     name: 'lb',
-    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', counters: true },
+    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', flip: 'none', counters: true },
     members: [member('lb-a'), member('lb-b')],
   };
   return newWorld(

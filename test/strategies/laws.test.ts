@@ -52,6 +52,7 @@ const optionsOf: {
 } = {
   rolling: (random) => ({ batch: random() < 0.5 ? [1 + Math.floor(random() * 3)] : [1, '30%', '100%'] }),
   'all-at-once': () => ({}),
+  'blue-green': (random) => ({ bake: random() < 0.5 ? 'promote' : 60_000 }),
 };
 
 /** The plan, or null if it was refused as not safe: a strategy need not fit every fleet. */

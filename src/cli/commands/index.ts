@@ -35,6 +35,7 @@ export const flags = {
     '--failures-max <count>',
     'nodes that may fail and are left out: a count, or a part such as 10%',
   ],
+  back: ['--back', 'to the pool with the older release'],
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
   runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
   seed: ['--seed <number>', 'the first of them; default: 1'],
@@ -85,6 +86,14 @@ export const commandEntries: readonly CommandEntry[] = [
     ],
     examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
     load: async () => (await import('./rollback.ts')).rollbackCommand,
+  },
+  {
+    name: 'flip',
+    operands: ['stageIfSeveral'],
+    summary: 'Send all traffic to the other pool, as it is.',
+    flags: ['back', 'yes', 'dryRun', 'json', 'verbose'],
+    examples: ['sluice flip production', 'sluice flip production --back'],
+    load: async () => (await import('./flip.ts')).flipCommand,
   },
   {
     name: 'resume',

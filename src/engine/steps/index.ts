@@ -8,6 +8,7 @@ import { check } from './check.ts';
 import { cleanup } from './cleanup.ts';
 import { drain } from './drain.ts';
 import { enable } from './enable.ts';
+import { flip } from './flip.ts';
 import type { StepHandler } from './handler.ts';
 import { hold } from './hold.ts';
 import { hook } from './hook.ts';
@@ -20,6 +21,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   activate,
   check,
   enable,
+  flip,
   cleanup,
   hook,
   hold,
