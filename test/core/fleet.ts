@@ -67,6 +67,16 @@ export const withNode = (observed: Observation, name: NodeName, change: Partial<
   nodes: { ...observed.nodes, [name]: { ...observed.nodes[name]!, ...change } },
 });
 
+/** Two pools of one size, blue first; the balancer sends traffic to blue. */
+export const pooledFleet = (size: number, live: number | null = 1): Observation => {
+  const all = names(2 * size);
+  const observed = fleet(2 * size, live);
+  return all.reduce((now, name, i) => withNode(now, name, { pool: i < size ? 'blue' : 'green' }), {
+    ...observed,
+    balancers: observed.balancers.map((one) => ({ ...one, pool: 'blue' })),
+  });
+};
+
 export const withServer = (
   observed: Observation,
   name: NodeName,
