@@ -54,7 +54,14 @@ export function makePlan(input: PlanInput): Plan {
   const chosen = settle(observed, [...strategy.steps({ observed, target })]);
   const steps = chosen.length === 0 ? [] : complete(input, chosen);
   const hasAssets = site.assets.length > 0;
-  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets });
+  prove({
+    strategy: strategy.name,
+    observed,
+    servingMin: site.servingMin,
+    steps,
+    hasAssets,
+    goesBack: purpose === 'recovery',
+  });
   return {
     purpose,
     summary: strategy.summary,

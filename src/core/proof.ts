@@ -21,6 +21,8 @@ export interface ProofInput {
   readonly steps: readonly Step[];
   /** Whether pages of a release need its files on every node. */
   readonly hasAssets?: boolean;
+  /** It leads to where the site was, which may have been a pool of several releases. */
+  readonly goesBack?: boolean;
 }
 
 /**
@@ -38,6 +40,7 @@ export function brokenPromises({
   servingMin,
   steps,
   hasAssets = false,
+  goesBack = false,
 }: ProofInput): readonly string[] {
   const strangers = unknownNodes(observed, steps);
   if (strangers.length > 0) return strangers;
@@ -46,7 +49,7 @@ export function brokenPromises({
   steps.forEach((step, index) => {
     const after = predict(before, step);
     const earlier = steps.slice(0, index);
-    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets };
+    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets, goesBack };
     for (const promise of promises) {
       for (const text of promise(step, context))
         problems.push(`step ${index + 1} (${step.kind} ${list(step.nodes)}): ${text}`);
@@ -79,6 +82,7 @@ interface Context {
   readonly servingMin: number;
   readonly earlier: readonly Step[];
   readonly hasAssets: boolean;
+  readonly goesBack: boolean;
 }
 
 type Promise = (step: Step, context: Context) => readonly string[];
@@ -170,7 +174,7 @@ const assetsFirst: Promise = (step, { earlier, hasAssets }) =>
     : [];
 
 /** The pool that goes live is named whole, is not empty, and each of its nodes is proved as one and the same release. */
-const wholePool: Promise = (step, { before, after }) => {
+const wholePool: Promise = (step, { before, after, goesBack }) => {
   if (step.kind !== 'flip') return [];
   const nodes = poolNodes(before, step.to).filter((node) => !isHeldOut(before, node));
   const unnamed = nodes.filter((node) => !step.nodes.includes(node));
@@ -180,7 +184,7 @@ const wholePool: Promise = (step, { before, after }) => {
     ...unnamed.map((node) => `${node} of pool ${step.to} would go live unnamed`),
     ...strange.map((node) => `${node} is not of pool ${step.to}`),
     ...(servingNodes(after).length === 0 ? [`pool ${step.to} has no node that could serve`] : []),
-    ...(live.length > 1 ? [`pool ${step.to} would serve ${list(live)} at the same time`] : []),
+    ...(live.length > 1 && !goesBack ? [`pool ${step.to} would serve ${list(live)} at the same time`] : []),
     ...nodes
       .filter((node) => nodeState(before, node).proved !== liveRelease(nodeState(before, node)))
       .map((node) => `${node} would take traffic before it answered its checks after its last change`),

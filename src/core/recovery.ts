@@ -70,6 +70,8 @@ function* flipBack(
   if (pool === null || livePool(observed) === pool) return;
   if ((policy === 'halt' || policy === 'hold') && livePool(observed) !== null) return;
   const nodes = poolNodes(observed, pool);
+  // Of a first release there is no way back: nothing is live there.
+  if (nodes.every((name) => liveRelease(nodeState(observed, name)) === null)) return;
   yield* proveUnproved(
     observed,
     nodes.filter((name) => !isHeldOut(observed, name)),

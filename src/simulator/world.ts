@@ -119,12 +119,17 @@ export function endRequest(
   countRequest(server, { isError: isCut || isFailing, ms: clock.passedMs() - startedAtMs });
 }
 
+/** Every balancer would send the node requests, if its pool got them. */
+export const isReady = (world: World, node: NodeName): boolean =>
+  world.members.every(({ isUp, servers }) => isUp && takesRequests(servers.get(node)!));
+
+/** The node's pool, of two, gets no requests of any balancer. */
+export const isIdle = (world: World, node: NodeName): boolean =>
+  world.members.length > 0 && world.members.every((member) => !isAimedAt(member, member.servers.get(node)!));
+
 /** Every balancer sends the node requests. */
 export const serves = (world: World, node: NodeName): boolean =>
-  world.members.every((member) => {
-    const server = member.servers.get(node)!;
-    return member.isUp && takesRequests(server) && isAimedAt(member, server);
-  });
+  isReady(world, node) && world.members.every((member) => isAimedAt(member, member.servers.get(node)!));
 
 export const nodeOf = (world: World, name: NodeName): SimulatedNode => {
   const node = world.nodes.get(name);

@@ -71,10 +71,13 @@ export const withNode = (observed: Observation, name: NodeName, change: Partial<
 export const pooledFleet = (size: number, live: number | null = 1): Observation => {
   const all = names(2 * size);
   const observed = fleet(2 * size, live);
-  return all.reduce((now, name, i) => withNode(now, name, { pool: i < size ? 'blue' : 'green' }), {
-    ...observed,
-    balancers: observed.balancers.map((one) => ({ ...one, pool: 'blue' })),
-  });
+  return all.reduce<Observation>(
+    (now, name, i) => withNode(now, name, { pool: i < size ? 'blue' : 'green' }),
+    {
+      ...observed,
+      balancers: observed.balancers.map((one) => ({ ...one, pool: 'blue' })),
+    },
+  );
 };
 
 export const withServer = (

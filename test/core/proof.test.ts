@@ -205,6 +205,17 @@ describe('two pools', () => {
     ]);
   });
 
+  test('only the way back may lead to a pool of two releases', () => {
+    const mixed = withNode(pooledFleet(2), 'web4', {
+      current: { kind: 'release', id: releaseId(2) },
+      releases: [good(1), good(2)],
+      proved: releaseId(2),
+    });
+    const input = { strategy: 'test', observed: mixed, servingMin: 2, steps: [flip(green, 'green')] };
+    expect(brokenPromises(input)).toHaveLength(1);
+    expect(brokenPromises({ ...input, goesBack: true })).toEqual([]);
+  });
+
   test('a pool does not go live with fewer nodes than the floor, nor with none', () => {
     const held = withServer(pooledFleet(2), 'web4', { rotation: 'out', health: 'unchecked' });
     expect(broken([flip(green, 'green')], held, 2)).toEqual([

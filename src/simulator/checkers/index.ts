@@ -18,6 +18,7 @@ import { oneRevision } from './one-revision.ts';
 import { oneWayBack } from './one-way-back.ts';
 import { oursOnly } from './ours-only.ts';
 import { outAtOnce } from './out-at-once.ts';
+import { poolWhole } from './pool-whole.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
 import { singleLock } from './single-lock.ts';
 import { wayBack } from './way-back.ts';
@@ -28,6 +29,7 @@ export const checkers: readonly Checker[] = [
   noSpilledRequest,
   drainInTime,
   proofBeforeTraffic,
+  poolWhole,
   allowedRelease,
   blastRadius,
   wayBack,
