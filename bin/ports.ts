@@ -63,7 +63,9 @@ function balancerOf(site: Site, { name, kind, options }: BalancerSettings, trans
   const kinds: Readonly<Record<string, BalancerKind>> = balancerKinds;
   const found = kinds[kind];
   assert(found, `the config was parsed, so balancers of kind ${kind} are registered`);
-  return found.create({ name, options, nodes: site.nodes.map((node) => node.name), transport });
+  const nodes = site.nodes.map((node) => node.name);
+  const pools = Object.fromEntries(site.nodes.flatMap((node) => (node.pool ? [[node.name, node.pool]] : [])));
+  return found.create({ name, options, nodes, pools, transport });
 }
 
 /** Where caches belong: https://specifications.freedesktop.org/basedir-spec. */

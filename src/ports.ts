@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts';
 import type { Counted } from './core/counts.ts';
 import type { Event } from './core/event.ts';
-import type { Node, NodeName } from './core/node.ts';
+import type { Node, NodeName, PoolName } from './core/node.ts';
 import type { BalancerState, ServerState } from './core/observation.ts';
 import type { Release, Revision } from './core/release.ts';
 import type { BalancerName } from './core/site.ts';
@@ -92,6 +92,11 @@ export interface Balancer {
    */
   shift(changes: readonly WeightChange[], signal?: AbortSignal): Promise<void>;
   /**
+   * Sends all new requests to the pool, by one change at every member, and reads back that it took it; only where
+   * `capabilities.flip` is not `none`. Where it is `kept`, that is written down first. Rejects as `change` does.
+   */
+  flip(to: PoolName, signal?: AbortSignal): Promise<void>;
+  /**
    * What every member has counted since it started; only where `capabilities.counters` is true. Members and servers
    * as in `observe`.
    */
@@ -108,6 +113,8 @@ export interface BalancerCapabilities {
   readonly sessions: 'exact' | 'none';
   /** `server`: `shift` sets the weight of each. */
   readonly weights: 'server' | 'none';
+  /** `flip` moves all traffic to a pool; whether that is `kept` or `forgotten` when the balancer starts anew. */
+  readonly flip: 'kept' | 'forgotten' | 'none';
   /** Whether `count` counts. */
   readonly counters: boolean;
 }

@@ -1,5 +1,6 @@
 import type { StrategyKind } from '../src/core/strategy.ts';
 import { allAtOnce } from './all-at-once.ts';
+import { blueGreen } from './blue-green.ts';
 import { canary } from './canary.ts';
 import { rolling } from './rolling.ts';
 
@@ -8,4 +9,5 @@ export const strategies = {
   rolling,
   'all-at-once': allAtOnce,
   canary,
+  'blue-green': blueGreen,
 } as const satisfies Readonly<Record<string, StrategyKind>>;

@@ -1,17 +1,11 @@
-import {
-  describe,
-  type Field,
-  optional,
-  parsed,
-  period,
-  unexpected,
-  withDefault,
-} from '../src/core/field.ts';
+import { describe, optional, withDefault } from '../src/core/field.ts';
 import { activate, check, drain, enable, hold, prepare } from '../src/core/step.ts';
 import {
   type BatchSize,
   batches,
   batchSizes,
+  type HoldTime,
+  holdTime,
   outdated,
   strategyKind,
   weakestFirst,
@@ -20,19 +14,8 @@ import {
 interface RollingOptions {
   readonly batch: readonly BatchSize[];
   /** Milliseconds, or until a person promotes the run; null: no hold. */
-  readonly hold: number | 'promote' | null;
+  readonly hold: HoldTime | null;
 }
-
-const holdField: Field<number | 'promote'> = {
-  expected: "'promote' or a duration such as '10m'",
-  summary: '',
-  schema: { anyOf: [{ const: 'promote' }, period.schema] },
-  parse(value, path) {
-    if (value === 'promote') return parsed(value);
-    const time = period.parse(value, path);
-    return time.ok ? time : unexpected(path, this.expected, value);
-  },
-};
 
 export const rolling = strategyKind<RollingOptions>({
   summary: 'Renews one batch of nodes after the other, each out of rotation while it changes.',
@@ -44,7 +27,7 @@ export const rolling = strategyKind<RollingOptions>({
     hold: describe(
       "What the other batches wait for once the first one serves: a time such as '10m', in which it must go on " +
         "serving, or 'promote' for a person, who says sluice promote.",
-      optional(holdField, 'nothing'),
+      optional(holdTime, 'nothing'),
     ),
   },
   create: ({ batch: sizes, hold: holdFor }) => ({

@@ -26,6 +26,7 @@ export interface Flags {
   readonly failuresMax?: string;
   readonly acrossIrreversible?: boolean;
   readonly maintenance?: boolean;
+  readonly back?: boolean;
   readonly reason?: string;
   readonly runs?: string;
   readonly seed?: string;

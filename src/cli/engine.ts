@@ -12,19 +12,22 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/history.ts'),
     import('../engine/cron.ts'),
   ]);
-  const { abort, deploy, promote, propose, proposeRollback, resume, rollback, sync } = run;
-  const { preflight, setup } = checking;
+  const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
+  const { preflight, preflightPools, setup } = checking;
   return {
     deploy,
     rollback,
+    flip,
     resume,
     abort,
     promote,
     sync,
     propose,
     proposeRollback,
+    proposeFlip,
     observe: observing.observe,
     preflight,
+    preflightPools,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

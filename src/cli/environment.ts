@@ -8,8 +8,10 @@ import type { moveCron } from '../engine/cron.ts';
 import type {
   abort,
   deploy,
+  flip,
   promote,
   propose,
+  proposeFlip,
   proposeRollback,
   resume,
   rollback,
@@ -18,7 +20,7 @@ import type {
 import type { history } from '../engine/history.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
-import type { preflight, setup } from '../engine/preflight.ts';
+import type { preflight, preflightPools, setup } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { Ports } from '../ports.ts';
@@ -62,14 +64,17 @@ export interface Config {
 export interface Engine {
   readonly deploy: typeof deploy;
   readonly rollback: typeof rollback;
+  readonly flip: typeof flip;
   readonly resume: typeof resume;
   readonly abort: typeof abort;
   readonly promote: typeof promote;
   readonly sync: typeof sync;
   readonly propose: typeof propose;
   readonly proposeRollback: typeof proposeRollback;
+  readonly proposeFlip: typeof proposeFlip;
   readonly observe: typeof observe;
   readonly preflight: typeof preflight;
+  readonly preflightPools: typeof preflightPools;
   readonly setup: typeof setup;
   readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;

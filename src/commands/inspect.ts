@@ -130,6 +130,7 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
   const live = current.kind === 'release' ? current.id : null;
   return {
     name: node.name,
+    pool: node.pool,
     unreachable: null,
     current,
     releases,
@@ -312,6 +313,7 @@ function problemsOf(node: Node, place: Place, lines: readonly Line[], current: C
 /** What is said of a node that could not be read. */
 export const unreadable = (node: Node, reason: string): NodeState => ({
   name: node.name,
+  pool: node.pool,
   unreachable: reason,
   current: { kind: 'absent' },
   releases: [],

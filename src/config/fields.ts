@@ -103,7 +103,8 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     defaultsTo(strategyOf(strategies), 'rolling'),
   ),
   servingMin: describe(
-    'The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all.',
+    'The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all, or of the ' +
+      'smaller of two pools.',
     defaultsTo(nodeCount, '50%'),
   ),
   drain: describe(

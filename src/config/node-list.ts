@@ -1,5 +1,5 @@
 import * as field from '../core/field.ts';
-import type { Node } from '../core/node.ts';
+import type { Node, PoolName } from '../core/node.ts';
 import { hostName, userName } from './address.ts';
 
 /** For each entry of the list, the nodes that it stands for. */
@@ -23,6 +23,10 @@ export const nodeFields = {
   ),
   user: field.describe('The login user.', field.optional(userName, 'ssh.user')),
   port: field.describe('The port of its SSH server.', field.optional(field.port, 'ssh.port')),
+  pool: field.describe(
+    'The pool that it gets traffic with, where the site has two, such as blue and green.',
+    field.optional(field.textLike('the name of a pool', /^[A-Za-z0-9][\w-]*$/), 'no pool'),
+  ),
   roles: field.describe(
     'What it is there for; hooks choose nodes by role.',
     field.defaultsTo(field.listOf(field.text), []),
@@ -88,3 +92,11 @@ function expand(text: string, each: field.Field<string>, path: string): field.Pa
   const first = each.parse(texts[0], path);
   return first.ok ? field.parsed(texts) : first;
 }
+
+export const poolsOf = (nodes: readonly Node[]): readonly PoolName[] => [
+  ...new Set(nodes.flatMap(({ pool }) => pool ?? [])),
+];
+
+/** How many nodes get traffic together at least: those of the smaller pool, or all. */
+export const fewestTogether = (nodes: readonly Node[]): number =>
+  Math.min(nodes.length, ...poolsOf(nodes).map((pool) => nodes.filter((node) => node.pool === pool).length));

@@ -48,7 +48,7 @@ export interface StageConfig {
   readonly balancers?: Readonly<Record<string, BalancerConfig>>;
   /** The order in which nodes change: the name of a strategy, or an object of its name and options. */
   readonly strategy?: string | StrategyConfig;
-  /** The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all. */
+  /** The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all, or of the smaller of two pools. */
   readonly servingMin?: number | `${number}%`;
   /** How a node leaves and joins the rotation. */
   readonly drain?: DrainConfig;
@@ -151,6 +151,8 @@ export interface NodeConfig {
   readonly user?: string;
   /** The port of its SSH server. */
   readonly port?: number;
+  /** The pool that it gets traffic with, where the site has two, such as blue and green. */
+  readonly pool?: string;
   /** What it is there for; hooks choose nodes by role. */
   readonly roles?: readonly string[];
   /** Words of your own about it, such as its rack. */

@@ -15,6 +15,7 @@ import type { Check, CronSettings, DrainSettings, GitSource, Site, SshSettings }
 import { backupOf } from './backup.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
 import { countOf } from './node-count.ts';
+import { fewestTogether } from './node-list.ts';
 import { type Overrides, withOverrides } from './overrides.ts';
 import { secretReader } from './secrets.ts';
 import { atStage } from './stage.ts';
@@ -93,7 +94,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   witnesses: settings.witnesses.flat(),
   balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),
   strategy: settings.strategy,
-  servingMin: countOf(settings.servingMin, settings.nodes.flat().length, 'up'),
+  servingMin: countOf(settings.servingMin, fewestTogether(settings.nodes.flat()), 'up'),
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
   activate: settings.activate,

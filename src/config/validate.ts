@@ -6,7 +6,7 @@ import { suggestion } from '../core/nearest.ts';
 import type { Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
 import { countOf } from './node-count.ts';
-import { type NodeList, nodesMax } from './node-list.ts';
+import { fewestTogether, type NodeList, nodesMax, poolsOf } from './node-list.ts';
 
 /**
  * What the settings must be together: every broken rule, each problem beginning with its path. A rule is left out
@@ -38,6 +38,8 @@ const rules = [
   rule(['nodes'], ({ nodes }) => tooManyNodes(nodes)),
   rule(['nodes', 'ssh'], ({ nodes, ssh }) => repeatedNodes(nodes, ssh.port ?? 22)),
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
+  rule(['nodes'], ({ nodes }) => unpaired(nodes)),
+  rule(['nodes', 'balancers'], ({ nodes, balancers }) => backendsOfNobody(nodes, balancers)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
   rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
@@ -133,19 +135,51 @@ function floorThatCannotBeKept({
   balancers,
   servingMin,
 }: Pick<Settings, 'nodes' | 'balancers' | 'servingMin'>): readonly string[] {
-  const total = nodes.flat().length;
+  const total = fewestTogether(nodes.flat());
+  const hasPools = poolsOf(nodes.flat()).length > 0;
   const behindBalancer = Object.keys(balancers).length > 0;
-  const most = behindBalancer ? total - 1 : total;
+  const most = behindBalancer && !hasPools ? total - 1 : total;
   const count = countOf(servingMin, total, 'up');
   if (count <= most) return [];
   const got = `got ${shown(servingMin)}${typeof servingMin === 'number' ? '' : `, which is ${nodeCount(count)}`}`;
   if (!behindBalancer) return [`servingMin: expected at most ${most}, the number of nodes, ${got}`];
+  if (hasPools) return [`servingMin: expected at most ${most}, the nodes of the smaller pool, ${got}`];
   return total === 1
     ? [`servingMin: expected 0 (a single node leaves nobody behind when it leaves the balancer), ${got}`]
     : [`servingMin: expected at most ${most} (of ${total} nodes one must be able to leave), ${got}`];
 }
 
 const nodeCount = (count: number): string => `${count} ${count === 1 ? 'node' : 'nodes'}`;
+
+/** Pools come in twos, and every node is in one of them. */
+function unpaired(nodes: NodeList): readonly string[] {
+  const pools = poolsOf(nodes.flat());
+  if (pools.length === 0) return [];
+  const outside = nodes.flatMap((entry, i) =>
+    entry.some(({ pool }) => pool === null) ? [`nodes[${i}]: expected a pool, as other nodes have one`] : [],
+  );
+  return pools.length === 2
+    ? outside
+    : [...outside, `nodes: expected two pools, got ${pools.length === 1 ? `only ${pools[0]}` : list(pools)}`];
+}
+
+/** By convention `backend`, in the options of any kind of balancer, may map each pool to what serves it. */
+function backendsOfNobody(nodes: NodeList, balancers: Settings['balancers']): readonly string[] {
+  const pools = poolsOf(nodes.flat());
+  return Object.entries(balancers).flatMap(([balancer, { options }]) => {
+    const path = `${join('balancers', balancer)}.backend`;
+    const mapped = isPlainObject(options.backend) ? Object.keys(options.backend) : null;
+    if (mapped === null) return [];
+    return [
+      ...mapped
+        .filter((pool) => !pools.includes(pool))
+        .map((pool) => `${join(path, pool)}: no node is in this pool${suggestion(pool, pools)}`),
+      ...pools
+        .filter((pool) => !mapped.includes(pool))
+        .map((pool) => `${path}: expected a backend for pool ${pool} as well`),
+    ];
+  });
+}
 
 /** By convention `servers`, in the options of any kind of balancer, maps nodes to servers. */
 function serversOfNobody(nodes: NodeList, balancers: Settings['balancers']): readonly string[] {

@@ -264,6 +264,42 @@ const catalogue = {
       `The plan sets weights of ${list(d.nodes)}, and balancer ${d.balancer} cannot.`,
     hint: () => 'leave weight out of the steps of strategy canary.',
   },
+  POOLS_ABSENT: {
+    message: () => 'The site has no pools, and nothing to flip between.',
+    hint: () => 'give each node a pool (nodes: [{ name, pool }]), or choose another strategy.',
+  },
+  POOLS_DIFFER: {
+    message: (d: { seen: readonly string[] }) =>
+      `Balancers do not send traffic to one and the same pool: ${list(d.seen)}.`,
+    hint: () =>
+      'sluice flip brings all of them to the pool with the newer release, sluice flip --back to the one with the older.',
+  },
+  POOL_NOT_WHOLE: {
+    message: (d: { pool: string; seen: readonly string[] }) =>
+      `Pool ${d.pool} does not have one release on all of its nodes: ${list(d.seen)}.`,
+    hint: () => 'sluice deploy renews the pool that gets no traffic, and then flips to it.',
+  },
+  FLIP_NOWHERE: {
+    message: (d: { pool: string; release: string; back: boolean }) =>
+      `Pool ${d.pool} gets all traffic already, and has the ${d.back ? 'older' : 'newer'} release (${d.release}).`,
+    hint: (d: { back: boolean }) =>
+      d.back ? 'sluice flip leads to the newer one.' : 'sluice flip --back leads to the older one.',
+  },
+  POOL_IDLE: {
+    message: (d: { pool: string; serving: number; servingMin: number }) =>
+      `Pool ${d.pool} would serve with ${count(d.serving, 'node')}, and servingMin is ${d.servingMin}.`,
+    hint: () => 'sluice status shows what the balancers think of its nodes.',
+  },
+  POOL_NOT_READY: {
+    message: (d: { pool: string; withinMs: number; seen: string }) =>
+      `Pool ${d.pool} was proved, but ${d.withinMs} ms later not every balancer finds it healthy: ${d.seen}.`,
+    hint: () => "look at the balancer's own health check of these nodes.",
+  },
+  FLIP_NOT_APPLIED: {
+    message: (d: { pool: string; seen: readonly string[] }) =>
+      `The flip to ${d.pool} was taken, but reads back otherwise: traffic goes from ${list(d.seen)}.`,
+    hint: () => null,
+  },
   SITE_CHANGED: {
     message: () =>
       'The site changed between the plan and the lock, so the plan is no longer the one that was shown.',

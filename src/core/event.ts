@@ -56,7 +56,7 @@ export type EventBody =
   | { readonly type: 'run-ended'; readonly run: string; readonly report: Report };
 
 /** The commands that change releases. */
-export type RunCommand = 'deploy' | 'rollback' | 'resume' | 'abort' | 'promote' | 'sync';
+export type RunCommand = 'deploy' | 'rollback' | 'flip' | 'resume' | 'abort' | 'promote' | 'sync';
 
 export interface FailureText {
   readonly code: string;

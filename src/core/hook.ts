@@ -13,6 +13,7 @@ export const hookPhases = [
   'activate',
   'check',
   'enable',
+  'flip',
   'cleanup',
 ] as const;
 export type HookPhase = (typeof hookPhases)[number];

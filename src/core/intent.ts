@@ -1,5 +1,5 @@
 import { isPlainObject } from './field.ts';
-import type { NodeName } from './node.ts';
+import type { NodeName, PoolName } from './node.ts';
 import { isReleaseId, isRevision, type Release, type ReleaseId } from './release.ts';
 
 /**
@@ -7,12 +7,14 @@ import { isReleaseId, isRevision, type Release, type ReleaseId } from './release
  * on or go back, from any machine.
  */
 export interface RunIntent {
-  readonly purpose: 'deploy' | 'rollback' | 'sync';
+  readonly purpose: 'deploy' | 'rollback' | 'flip' | 'sync';
   /** What was asked for, such as a branch. */
   readonly wanted: string;
   readonly release: Release;
   readonly nodes: readonly NodeName[];
   readonly before: Before;
+  /** The pool that got the traffic when the run began; null: there were no pools, or balancers differed. */
+  readonly pool: PoolName | null;
   /** The release under whose name work that runs once leaves its marks: the first one of several attempts. */
   readonly onceAs: ReleaseId;
 }
@@ -23,13 +25,14 @@ export type Before = Readonly<Record<NodeName, Release | null>>;
 /** Reads what stands on a node; null for anything that is not a whole intent. */
 export function parseIntent(value: unknown): RunIntent | null {
   if (!isPlainObject(value)) return null;
-  const { purpose, wanted, nodes, onceAs } = value;
+  const { purpose, wanted, nodes, onceAs, pool = null } = value;
   const release = parseRelease(value.release);
   const before = parseBefore(value.before);
-  if (purpose !== 'deploy' && purpose !== 'rollback' && purpose !== 'sync') return null;
+  if (purpose !== 'deploy' && purpose !== 'rollback' && purpose !== 'flip' && purpose !== 'sync') return null;
+  if (pool !== null && typeof pool !== 'string') return null;
   if (typeof wanted !== 'string' || !release || !before || !isTextList(nodes)) return null;
   if (typeof onceAs !== 'string' || !isReleaseId(onceAs)) return null;
-  return { purpose, wanted, release, nodes, before, onceAs };
+  return { purpose, wanted, release, nodes, before, pool, onceAs };
 }
 
 /** A release of another tool may have no revision. */

@@ -1,4 +1,6 @@
 export type NodeName = string;
+/** Such as `blue`. */
+export type PoolName = string;
 
 /** A web frontend. */
 export interface Node {
@@ -7,6 +9,8 @@ export interface Node {
   readonly address: string;
   readonly port: number | null;
   readonly user: string | null;
+  /** The pool that it gets traffic with; null: the site has no pools. */
+  readonly pool: PoolName | null;
   readonly roles: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }

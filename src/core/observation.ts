@@ -1,5 +1,5 @@
 import type { RunIntent } from './intent.ts';
-import type { NodeName } from './node.ts';
+import type { NodeName, PoolName } from './node.ts';
 import type { ReleaseId, Revision } from './release.ts';
 import type { BalancerName } from './site.ts';
 
@@ -22,6 +22,8 @@ export interface WitnessState {
 
 export interface NodeState {
   readonly name: NodeName;
+  /** As the config has it; null: the site has no pools. */
+  readonly pool: PoolName | null;
   /** Null if the node answered; else why it could not be read, and the fields below say nothing. */
   readonly unreachable: string | null;
   readonly current: Current;
@@ -121,6 +123,8 @@ export interface BalancerState {
   readonly unreachable: string | null;
   /** Changes when the process was restarted or reloaded: run-time state may be lost. */
   readonly incarnation: string;
+  /** The pool that it sends new requests to; null: it knows no pools, or none of this site, or could not be read. */
+  readonly pool: PoolName | null;
 }
 
 export interface ServerState {
@@ -170,6 +174,28 @@ export const serversOf = (observed: Observation, node: NodeName): readonly Serve
 const takesTraffic = (server: ServerState): boolean =>
   server.rotation === 'in' && (server.health === 'up' || server.health === 'unchecked');
 
+/** The balancer sends new requests to the server's pool. Of one that does not say which, nobody can rule it out. */
+export const isAimedAt = (observed: Observation, { balancer, member, node }: ServerState): boolean => {
+  const own = observed.nodes[node]?.pool ?? null;
+  const told = observed.balancers.find((one) => one.balancer === balancer && one.member === member)?.pool;
+  return own === null || (told ?? own) === own;
+};
+
+/** The pool that all balancers send new requests to; null: there are no pools, or they differ, or one does not say. */
+export function livePool({ balancers }: Observation): PoolName | null {
+  const [pool = null, ...others] = new Set(balancers.map((balancer) => balancer.pool));
+  return others.length === 0 ? pool : null;
+}
+
+export const poolNodes = ({ nodes }: Observation, pool: PoolName): readonly NodeName[] =>
+  Object.values(nodes).flatMap((node) => (node.pool === pool ? [node.name] : []));
+
+/** Every balancer has the node in rotation and finds it healthy: it serves, or would once its pool gets the traffic. */
+export const isReady = (observed: Observation, node: NodeName): boolean => {
+  const servers = serversOf(observed, node);
+  return servers.length > 0 && servers.every(takesTraffic);
+};
+
 /**
  * Every balancer sends the node traffic. A site without balancers cannot take a node out, so a node serves
  * there as long as it has a live release.
@@ -178,7 +204,7 @@ export function isServing(observed: Observation, node: NodeName): boolean {
   const state = nodeState(observed, node);
   const servers = serversOf(observed, node);
   if (observed.balancers.length === 0) return state.unreachable === null && liveRelease(state) !== null;
-  return servers.length > 0 && servers.every(takesTraffic);
+  return isReady(observed, node) && servers.every((server) => isAimedAt(observed, server));
 }
 
 /**
@@ -187,7 +213,9 @@ export function isServing(observed: Observation, node: NodeName): boolean {
  */
 export const mayReceive = (observed: Observation, node: NodeName): boolean =>
   observed.balancers.some(({ unreachable }) => unreachable !== null) ||
-  serversOf(observed, node).some((server) => server.rotation !== 'out' || (server.sessions ?? 0) > 0);
+  serversOf(observed, node).some(
+    (server) => (server.rotation !== 'out' && isAimedAt(observed, server)) || (server.sessions ?? 0) > 0,
+  );
 
 /** An operator, not sluice, took the node out of rotation everywhere: it stays out. */
 export const isHeldOut = (observed: Observation, node: NodeName): boolean => {

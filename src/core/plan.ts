@@ -44,7 +44,7 @@ export interface PlannedStep {
 }
 
 /** Why a plan is made: it decides which hooks stand around it, and whether old releases are removed at the end. */
-export type Purpose = 'deploy' | 'rollback' | 'sync' | 'recovery';
+export type Purpose = 'deploy' | 'rollback' | 'flip' | 'sync' | 'recovery';
 
 export interface PlanInput {
   readonly site: Site;
@@ -69,7 +69,15 @@ export function makePlan(input: PlanInput): Plan {
   const steps = input.leavesCron ? inner : withCron({ site, observed, steps: inner, goesBack });
   const hasAssets = site.assets.length > 0;
   const expands = purpose === 'deploy' && isOwed(input, 'expand');
-  prove({ strategy: strategy.name, observed, servingMin: site.servingMin, steps, hasAssets, expands });
+  prove({
+    strategy: strategy.name,
+    observed,
+    servingMin: site.servingMin,
+    steps,
+    hasAssets,
+    expands,
+    goesBack,
+  });
   return {
     purpose,
     summary: strategy.summary,

@@ -1,5 +1,13 @@
 import type { NodeName } from './node.ts';
-import { hasComplete, type NodeState, noCron, type Observation, type ServerState } from './observation.ts';
+import {
+  hasComplete,
+  liveRelease,
+  type NodeState,
+  noCron,
+  type Observation,
+  poolNodes,
+  type ServerState,
+} from './observation.ts';
 import type { Release } from './release.ts';
 import type { Step, StepKind, StepOf } from './step.ts';
 
@@ -47,12 +55,27 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
     ...observed,
     servers: withServers(observed, nodes, (server) => ({ ...server, weight: to })),
   }),
+  flip: (observed, { to }) => ({
+    ...observed,
+    balancers: observed.balancers.map((balancer) => ({ ...balancer, pool: to })),
+    servers: withServers(observed, poolNodes(observed, to).filter(isProved(observed)), (server) =>
+      server.rotation === 'in' && server.health !== 'unchecked' ? { ...server, health: 'up' } : server,
+    ),
+  }),
   cleanup: (observed, { nodes, remove }) =>
     withNodes(observed, nodes, (node) => ({
       ...node,
       releases: node.releases.filter(({ id }) => !remove[node.name]?.includes(id)),
     })),
 };
+
+/** What a node answered its checks as, it answers the balancer's as well: a flip waits until the balancer says so. */
+const isProved =
+  ({ nodes }: Observation) =>
+  (name: NodeName): boolean => {
+    const node = nodes[name];
+    return node !== undefined && node.proved !== null && node.proved === liveRelease(node);
+  };
 
 const withNodes = (
   observed: Observation,

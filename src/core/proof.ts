@@ -5,11 +5,13 @@ import {
   hasComplete,
   isHeldOut,
   isLowered,
+  isReady,
   isServing,
   liveRelease,
   mayReceive,
   nodeState,
   type Observation,
+  poolNodes,
   servingNodes,
 } from './observation.ts';
 import { predict } from './predict.ts';
@@ -24,6 +26,8 @@ export interface ProofInput {
   readonly hasAssets?: boolean;
   /** Whether the schema is still to be expanded for the release. */
   readonly expands?: boolean;
+  /** It leads to where the site was, which may have been a pool of several releases. */
+  readonly goesBack?: boolean;
 }
 
 /**
@@ -42,6 +46,7 @@ export function brokenPromises({
   steps,
   hasAssets = false,
   expands = false,
+  goesBack = false,
 }: ProofInput): readonly string[] {
   const strangers = unknownNodes(observed, steps);
   if (strangers.length > 0) return strangers;
@@ -50,7 +55,16 @@ export function brokenPromises({
   steps.forEach((step, index) => {
     const after = predict(before, step);
     const earlier = steps.slice(0, index);
-    const context: Context = { first: observed, before, after, servingMin, earlier, hasAssets, expands };
+    const context: Context = {
+      first: observed,
+      before,
+      after,
+      servingMin,
+      earlier,
+      hasAssets,
+      expands,
+      goesBack,
+    };
     for (const promise of promises) {
       for (const text of promise(step, context))
         problems.push(`step ${index + 1} (${step.kind} ${list(step.nodes)}): ${text}`);
@@ -60,10 +74,10 @@ export function brokenPromises({
   return [...new Set([...problems, ...leftOut(observed, before), ...leftLowered(before, steps)])];
 }
 
-/** What the plan takes out of rotation it also puts back. */
+/** What the plan takes out of rotation it also puts back; a pool that gets no traffic any more is still in it. */
 const leftOut = (first: Observation, last: Observation): readonly string[] =>
   servingNodes(first)
-    .filter((node) => !isServing(last, node))
+    .filter((node) => !isServing(last, node) && !isReady(last, node))
     .map((node) => `the end: ${node} serves now and would be left out of rotation`);
 
 /** Weights that the plan changes are whole in the end. */
@@ -90,6 +104,7 @@ interface Context {
   readonly earlier: readonly Step[];
   readonly hasAssets: boolean;
   readonly expands: boolean;
+  readonly goesBack: boolean;
 }
 
 type Promise = (step: Step, context: Context) => readonly string[];
@@ -238,6 +253,23 @@ const contractLast: Promise = (step, { before }) =>
     : Object.values(before.nodes)
         .filter((node) => liveRelease(node) !== step.release.id)
         .map(({ name }) => `the schema would be contracted while ${name} has another release`);
+/** The pool that goes live is named whole, is not empty, and each of its nodes is proved as one and the same release. */
+const wholePool: Promise = (step, { before, after, goesBack }) => {
+  if (step.kind !== 'flip') return [];
+  const nodes = poolNodes(before, step.to).filter((node) => !isHeldOut(before, node));
+  const unnamed = nodes.filter((node) => !step.nodes.includes(node));
+  const strange = step.nodes.filter((node) => nodeState(before, node).pool !== step.to);
+  const live = [...new Set(nodes.map((node) => liveRelease(nodeState(before, node)) ?? 'nothing'))];
+  return [
+    ...unnamed.map((node) => `${node} of pool ${step.to} would go live unnamed`),
+    ...strange.map((node) => `${node} is not of pool ${step.to}`),
+    ...(servingNodes(after).length === 0 ? [`pool ${step.to} has no node that could serve`] : []),
+    ...(live.length > 1 && !goesBack ? [`pool ${step.to} would serve ${list(live)} at the same time`] : []),
+    ...nodes
+      .filter((node) => nodeState(before, node).proved !== liveRelease(nodeState(before, node)))
+      .map((node) => `${node} would take traffic before it answered its checks after its last change`),
+  ];
+};
 
 const promises: readonly Promise[] = [
   floor,
@@ -257,4 +289,5 @@ const promises: readonly Promise[] = [
   oneCron,
   expandFirst,
   contractLast,
+  wholePool,
 ];

@@ -1,34 +1,44 @@
 import type { Before, RunIntent } from './intent.ts';
-import type { NodeName } from './node.ts';
+import type { NodeName, PoolName } from './node.ts';
 import {
   bearingNodes,
   isHeldOut,
   isLowered,
   isServing,
+  livePool,
   liveRelease,
   nodeState,
   type Observation,
+  poolNodes,
 } from './observation.ts';
+import { predict } from './predict.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { OnFailure } from './site.ts';
-import { activate, check, drain, enable, type Step, shift } from './step.ts';
+import { activate, check, drain, enable, flip, type Step, shift } from './step.ts';
 import type { Strategy } from './strategy.ts';
 
 export interface RecoveryInput {
   readonly policy: OnFailure | 'interrupted';
   readonly before: Before;
+  /** The pool that got the traffic before; null: there are no pools. */
+  readonly pool?: PoolName | null;
   readonly servingMin: number;
 }
 
 /**
- * The way on after a failure or a signal: nodes that this run left out of rotation come back first (they serve
+ * The way on after a failure or a signal: traffic that was flipped goes back first, for the pool before is still warm. Then nodes that this run left out of rotation come back first (they serve
  * nothing, so that costs nothing), then, for `rollback`, the others return to the release they had, never more at a
  * time than the floor allows.
  */
-export const recovery = ({ policy, before, servingMin }: RecoveryInput): Strategy => ({
+export const recovery = ({ policy, before, pool = null, servingMin }: RecoveryInput): Strategy => ({
   name: `recovery (${policy})`,
   summary: sentences[policy],
-  *steps({ observed, target }) {
+  *steps({ observed: found, target }) {
+    let observed = found;
+    for (const step of flipBack(found, { policy, before, pool })) {
+      observed = predict(observed, step);
+      yield step;
+    }
     const stays = policy === 'halt' || policy === 'hold';
     const out = target.nodes.filter(
       (name) => isOut(observed, name, before) || (!stays && isOnTrial(observed, name, before)),
@@ -73,6 +83,24 @@ const sentences: { readonly [P in OnFailure | 'interrupted']: string } = {
   hold: 'Let nodes that passed their checks serve again, and wait for a person.',
   interrupted: 'Bring the nodes that are out of rotation back to the release that they had.',
 };
+
+/** Where nothing is to be taken back, only balancers that differ are brought together. */
+function* flipBack(
+  observed: Observation,
+  { policy, before, pool }: Required<Omit<RecoveryInput, 'servingMin'>>,
+): Iterable<Step> {
+  if (pool === null || livePool(observed) === pool) return;
+  if ((policy === 'halt' || policy === 'hold') && livePool(observed) !== null) return;
+  const nodes = poolNodes(observed, pool);
+  // Of a first release there is no way back: nothing is live there.
+  if (nodes.every((name) => liveRelease(nodeState(observed, name)) === null)) return;
+  yield* proveUnproved(
+    observed,
+    nodes.filter((name) => !isHeldOut(observed, name)),
+    before,
+  );
+  yield flip(nodes, pool);
+}
 
 /**
  * Nodes that did not change come back as they are; the others return to the release they had first. One on which

@@ -1,5 +1,5 @@
 import type { Duty, HookPoint } from './hook.ts';
-import type { NodeName } from './node.ts';
+import type { NodeName, PoolName } from './node.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { Target } from './target.ts';
 import type { VerdictOptions } from './verdict.ts';
@@ -25,6 +25,8 @@ export type Step =
       /** In percent of the weight in the balancer's configuration, whole, from 1 to 100. */
       readonly to: number;
     }
+  /** All new requests to another pool; `nodes` are those of that pool. */
+  | { readonly kind: 'flip'; readonly nodes: readonly NodeName[]; readonly to: PoolName }
   | { readonly kind: 'cleanup'; readonly nodes: readonly NodeName[]; readonly remove: Removals }
   | {
       readonly kind: 'hook';
@@ -122,3 +124,6 @@ export const holdMark = (name: string): string => `hold ${name}`;
 export const shift = (nodes: readonly NodeName[], to: number): Step => ({ kind: 'shift', nodes, to });
 
 export const enable = (nodes: readonly NodeName[]): Step => ({ kind: 'enable', nodes });
+
+/** Sends all traffic to the pool at once. `nodes` are all that it has. */
+export const flip = (nodes: readonly NodeName[], to: PoolName): Step => ({ kind: 'flip', nodes, to });

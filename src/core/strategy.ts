@@ -1,7 +1,17 @@
-import { all, type Field, type Fields, type JsonSchema, listOf, scalar } from './field.ts';
+import {
+  all,
+  type Field,
+  type Fields,
+  type JsonSchema,
+  listOf,
+  parsed,
+  period,
+  scalar,
+  unexpected,
+} from './field.ts';
 import type { NodeName } from './node.ts';
-import { isHeldOut, isServing, liveRelease, nodeState, type Observation } from './observation.ts';
-import type { Step } from './step.ts';
+import { isHeldOut, isServing, livePool, liveRelease, nodeState, type Observation } from './observation.ts';
+import { check, flip, type Step } from './step.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -12,6 +22,8 @@ export interface Strategy {
   readonly name: string;
   /** One sentence, shown above the plan. */
   readonly summary: string;
+  /** It renews the pool that gets no traffic, and flips to it: a plan of it leads to one pool alone. */
+  readonly flips?: true;
   steps(input: { readonly observed: Observation; readonly target: Target }): Iterable<Step>;
 }
 
@@ -24,6 +36,19 @@ export interface StrategyKind<Options = Record<string, unknown>> {
 
 export const strategyKind = <Options>(kind: StrategyKind<Options>): StrategyKind =>
   kind as unknown as StrategyKind;
+
+/** All traffic to the pool that has the target's release already, once each of its nodes was asked again. */
+export const flipOver: Strategy = {
+  name: 'flip',
+  summary: 'Check the other pool, and flip all traffic to it at once.',
+  flips: true,
+  *steps({ observed, target }) {
+    const to = target.nodes.map((name) => nodeState(observed, name).pool)[0] ?? null;
+    if (to === null || livePool(observed) === to) return;
+    yield check(target.nodes, target);
+    yield flip(target.nodes, to);
+  },
+};
 
 /** The target's nodes that do not run its release, were not shown to, or were left out of rotation by an earlier run. */
 export const outdated = (observed: Observation, target: Target): readonly NodeName[] =>
@@ -98,3 +123,17 @@ function batchSchema(): JsonSchema {
     ],
   };
 }
+
+/** Milliseconds, or until a person promotes the run. */
+export type HoldTime = number | 'promote';
+
+export const holdTime: Field<HoldTime> = {
+  expected: "'promote' or a duration such as '10m'",
+  summary: '',
+  schema: { anyOf: [{ const: 'promote' }, period.schema] },
+  parse(value, path) {
+    if (value === 'promote') return parsed(value);
+    const time = period.parse(value, path);
+    return time.ok ? time : unexpected(path, this.expected, value);
+  },
+};

@@ -1,7 +1,16 @@
 import { failure } from './errors.ts';
 import { nearest } from './nearest.ts';
-import type { Node, NodeName } from './node.ts';
-import { closedBy, hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
+import type { Node, NodeName, PoolName } from './node.ts';
+import {
+  closedBy,
+  hasComplete,
+  livePool,
+  liveRelease,
+  nodeState,
+  type Observation,
+  poolNodes,
+  releaseOn,
+} from './observation.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from './release.ts';
 
 /** What a plan leads to: `release` live on each of `nodes`. */
@@ -53,14 +62,15 @@ const allIds = (observed: Observation): readonly ReleaseId[] =>
 
 /**
  * The release that a rollback leads to: the one that is named, or the newest before the live one that answered its
- * checks, and is whole on every node. Throws `RELEASE_ABSENT` or `NO_RELEASE_BEFORE`.
+ * checks, and is whole on every node. Live is what those nodes have that are `serving`. Throws `RELEASE_ABSENT` or `NO_RELEASE_BEFORE`.
  */
 export function rollbackTarget(
   observed: Observation,
   nodes: readonly NodeName[],
   to: ReleaseId | null,
+  serving: readonly NodeName[] = nodes,
 ): Target {
-  const id = to ?? releaseBefore(observed, nodes);
+  const id = to ?? releaseBefore(observed, nodes, serving);
   if (id === null) throw failure('NO_RELEASE_BEFORE', { nodes });
   const absent = nodes.filter((name) => !hasComplete(nodeState(observed, name), id));
   if (absent.length > 0) throw failure('RELEASE_ABSENT', { release: id, nodes: absent });
@@ -72,11 +82,15 @@ export function rollbackTarget(
  * The newest release before the live one that is good on every node: whole, and it answered its checks there. By id, the
  * only order among releases, never by the times of directories.
  */
-function releaseBefore(observed: Observation, nodes: readonly NodeName[]): ReleaseId | null {
+function releaseBefore(
+  observed: Observation,
+  nodes: readonly NodeName[],
+  serving: readonly NodeName[],
+): ReleaseId | null {
   const states = nodes.map((name) => nodeState(observed, name));
   const live =
-    states
-      .map((state) => liveRelease(state) ?? '')
+    serving
+      .map((name) => liveRelease(nodeState(observed, name)) ?? '')
       .toSorted()
       .at(-1) ?? '';
   const good = states.map(
@@ -90,6 +104,74 @@ function releaseBefore(observed: Observation, nodes: readonly NodeName[]): Relea
       .toSorted()
       .at(-1) ?? null
   );
+}
+
+/** The pool that gets the traffic, and the nodes of the other one. */
+export interface Pools {
+  readonly live: PoolName;
+  readonly serving: readonly NodeName[];
+  readonly idle: readonly NodeName[];
+}
+
+/** Throws `POOLS_ABSENT`, or `POOLS_DIFFER` if not all balancers send traffic to one and the same pool. */
+export function poolsOf(observed: Observation): Pools {
+  const pools = [...new Set(Object.values(observed.nodes).flatMap(({ pool }) => pool ?? []))];
+  if (pools.length === 0) throw failure('POOLS_ABSENT', {});
+  const live = livePool(observed);
+  if (live === null) throw failure('POOLS_DIFFER', { seen: aimsOf(observed) });
+  const idle = pools.filter((pool) => pool !== live).flatMap((pool) => poolNodes(observed, pool));
+  return { live, serving: poolNodes(observed, live), idle };
+}
+
+/** Which balancer sends traffic where, a sentence's part each. */
+export const aimsOf = ({ balancers }: Observation): readonly string[] =>
+  balancers.map(({ balancer, member, pool, unreachable }) => {
+    const isAlone = balancers.filter((one) => one.balancer === balancer).length === 1;
+    const name = isAlone ? balancer : `${balancer} (${member})`;
+    return `${name} to ${pool ?? (unreachable === null ? 'no pool that it names' : 'nobody knows where')}`;
+  });
+
+/** Of two pools, the nodes that get `revision`: those without traffic, unless the others have it, and proved it. */
+export function nodesToRenew(observed: Observation, revision: Revision): readonly NodeName[] {
+  const { serving, idle } = poolsOf(observed);
+  const [id = null, ...others] = new Set(serving.map((name) => liveRelease(nodeState(observed, name))));
+  const isDone = serving.every((name) => {
+    const node = nodeState(observed, name);
+    const release = id === null ? null : releaseOn(node, id);
+    return release?.revision === revision && !release.failed && node.proved === id;
+  });
+  return isDone && others.length === 0 ? serving : idle;
+}
+
+/**
+ * Where a flip leads: to the pool with the newer release, `back` to the one with the older; where both have the same, to
+ * the other one. Throws `POOLS_ABSENT`, `POOL_NOT_WHOLE` or `FLIP_NOWHERE`.
+ */
+export function flipTarget(observed: Observation, back: boolean): Target & { readonly pool: PoolName } {
+  const names = [...new Set(Object.values(observed.nodes).flatMap(({ pool }) => pool ?? []))];
+  if (names.length === 0) throw failure('POOLS_ABSENT', {});
+  const live = livePool(observed);
+  const pools = names
+    .map((pool) => ({ pool, ...wholeRelease(observed, pool) }))
+    .toSorted((a, b) =>
+      a.id < b.id ? -1 : a.id > b.id ? 1 : Number(b.pool === live) - Number(a.pool === live),
+    );
+  const [older, newer] = [pools[0]!, pools.at(-1)!];
+  const chosen = back && older.id !== newer.id ? older : newer;
+  if (chosen.pool === live) throw failure('FLIP_NOWHERE', { pool: live, release: chosen.id, back });
+  const { pool, id, revision } = chosen;
+  return { release: { id, revision }, nodes: poolNodes(observed, pool), pool };
+}
+
+function wholeRelease(observed: Observation, pool: PoolName): Release {
+  const nodes = poolNodes(observed, pool).map((name) => nodeState(observed, name));
+  const [id = null, ...others] = new Set(nodes.map(liveRelease));
+  if (id === null || others.length > 0)
+    throw failure('POOL_NOT_WHOLE', {
+      pool,
+      seen: nodes.map((node) => `${node.name} has ${liveRelease(node) ?? 'nothing'}`),
+    });
+  return { id, revision: releaseOn(nodes[0]!, id)?.revision ?? ('' as Revision) };
 }
 
 /** The nodes with these names, in the order of the config and each once; null: all. Throws `NODE_UNKNOWN`. */

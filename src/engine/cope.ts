@@ -1,7 +1,7 @@
 import { note } from '../commands/note.ts';
 import { type ErrorCode, failure, isDeployError } from '../core/errors.ts';
 import type { Before } from '../core/intent.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import type { Observation } from '../core/observation.ts';
 import { hookNodes, makePlan } from '../core/plan.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
@@ -28,6 +28,8 @@ import { executeStep } from './steps/index.ts';
 /** Where the nodes of a run came from, and where they are to go. */
 export interface Journey {
   readonly before: Before;
+  /** The pool that got the traffic when all this began. */
+  readonly pool: PoolName | null;
   readonly target: Target;
 }
 
@@ -38,7 +40,8 @@ export interface Journey {
 export const copingWith = ({ decide }: Pick<RunRequest, 'decide'>, run: Run, journey: Journey): Coping => ({
   async decide(step, failures): Promise<Decision> {
     if (run.signal.aborted || failures.some(({ error }) => neverMended.includes(error.code))) return 'stop';
-    const mayLeaveOut = isOfSomeNodes(step, failures);
+    // A pool is whole, or it does not go live.
+    const mayLeaveOut = journey.pool === null && isOfSomeNodes(step, failures);
     if (mayLeaveOut && isWithinBudget(run, failures) && isReleaseShown(run, step, failures, journey))
       return 'leave out';
     return decide === null ? 'stop' : decide({ step, failures, mayLeaveOut });
@@ -75,12 +78,12 @@ function isReleaseShown(
 }
 
 /** Each node once: what does not come back stays out of rotation, and is said. */
-async function bringBack(run: Run, { before, target }: Journey): Promise<void> {
+async function bringBack(run: Run, { before, pool, target }: Journey): Promise<void> {
   const nodes = [...run.leftOut].flatMap(([node, state]) => (state === 'as it failed' ? [node] : []));
   if (nodes.length === 0) return;
   const { failed } = await recover(
     run,
-    { policy: 'rollback-batch', before, target: { ...target, nodes } },
+    { policy: 'rollback-batch', before, pool, target: { ...target, nodes } },
     { leavesCron: true },
   );
   for (const node of nodes)
@@ -121,13 +124,12 @@ export async function comeBack(
   return { recovered: way?.failed.length === 0, held: way?.policy === 'hold' };
 }
 
-function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
-  if (error.code === 'CANARY_FAILED') {
-    // The batch that failed is all that has the release, and it is in rotation.
-    const chosen = policy ?? site.onFailure;
-    return chosen === 'rollback-batch' ? 'rollback' : chosen;
-  }
-  return left.some(changesNodes) ? (policy ?? site.onFailure) : 'halt';
+function policyAfter({ error, step, left, policy }: Stop, { site }: Run): OnFailure {
+  const chosen = policy ?? site.onFailure;
+  // The batch that failed is all that has the release, and it is in rotation.
+  if (error.code === 'CANARY_FAILED') return chosen === 'rollback-batch' ? 'rollback' : chosen;
+  // What a hold showed not to hold is taken back, be it the last step.
+  return step.kind === 'hold' || left.some(changesNodes) ? chosen : 'halt';
 }
 
 const changesNodes = ({ kind }: Step): boolean =>
@@ -142,7 +144,7 @@ interface Way {
 
 async function recover(
   run: Run,
-  { policy: asked, before, target }: Journey & Pick<Way, 'policy'>,
+  { policy: asked, before, pool, target }: Journey & Pick<Way, 'policy'>,
   { leavesCron }: { readonly leavesCron: boolean } = { leavesCron: false },
 ): Promise<Way> {
   const { site, ports } = run;
@@ -157,7 +159,7 @@ async function recover(
       policy = 'hold';
       run.warnings.push(failure('IRREVERSIBLE', { release: closed, closedBy: onceAs }).message);
     }
-    const strategy = recovery({ policy, before, servingMin: site.servingMin });
+    const strategy = recovery({ policy, before, pool, servingMin: site.servingMin });
     const { observed } = run;
     const plan = makePlan({ site, strategy, purpose: 'recovery', observed, target, leavesCron });
     if (plan.steps.length === 0) return { failed: stuck(policy, asked, target), policy };

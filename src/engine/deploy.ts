@@ -5,8 +5,17 @@ import type { NodeName } from '../core/node.ts';
 import { closedBy, hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
+import { flipOver, type Strategy } from '../core/strategy.ts';
 import { bringingUp, syncTarget } from '../core/sync.ts';
-import { deployTarget, newTarget, rollbackTarget, type Target } from '../core/target.ts';
+import {
+  deployTarget,
+  flipTarget,
+  newTarget,
+  nodesToRenew,
+  poolsOf,
+  rollbackTarget,
+  type Target,
+} from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { perform } from './perform.ts';
 import {
@@ -24,6 +33,8 @@ import {
 
 type DeployRequest = RunRequest & { readonly ref: string };
 type RollbackRequest = RunRequest & WayBack & { readonly to: ReleaseId | null };
+/** `back`: to the pool with the older release. */
+type FlipRequest = RunRequest & { readonly back: boolean };
 /** `force`: although the lock's holder may be alive. It is fenced off: it changes nothing any more. */
 type TakeOverRequest = RunRequest & WayBack & { readonly force: boolean };
 /** A person's word that an irreversible migration is no obstacle; default: it is. It is recorded. */
@@ -40,6 +51,9 @@ export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report
 /** Brings nodes that are behind, new or built anew to the live release of the others, or to `to`. */
 export const sync = (request: RollbackRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...syncing(request, ports) }, ports);
+/** Sends all traffic to the other pool, once that was checked: no release is made, and no node changes. */
+export const flip = (request: FlipRequest, ports: Ports): Promise<Report> =>
+  perform({ ...request, ...flipping(request, ports) }, ports);
 
 /** Finishes what a run that died had begun. What is done is not done again. */
 export const resume = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
@@ -60,12 +74,20 @@ export const propose = async (request: DeployRequest, ports: Ports): Promise<Pro
 export const proposeRollback = async (request: RollbackRequest, ports: Ports): Promise<Proposal> =>
   (await proposeFrom({ ...request, ...rollingBack(request, ports) }, ports)).proposal;
 
+export const proposeFlip = async (request: FlipRequest, ports: Ports): Promise<Proposal> =>
+  (await proposeFrom({ ...request, ...flipping(request, ports) }, ports)).proposal;
+
 const deploying = (request: DeployRequest, ports: Ports): Intent => ({
   command: 'deploy',
   resolve: () => ports.source.resolve(request.ref, request.signal),
-  aim: ({ observed, nodes, revision }) => {
+  aim: ({ observed, nodes: named, revision }) => {
     // The revision is what this intent's own `resolve` gave.
-    const target = deployTarget(observed, nodes, revision as Revision, ports.clock.nowMs());
+    const wanted = revision as Revision;
+    if (request.strategy.flips) refuseParts(request);
+    const nodes = request.strategy.flips
+      ? nodesToRenew(observed, wanted).filter((name) => named.includes(name))
+      : named;
+    const target = deployTarget(observed, nodes, wanted, ports.clock.nowMs());
     return forward(request, ports, { purpose: 'deploy', wanted: request.ref, target });
   },
 });
@@ -73,8 +95,10 @@ const deploying = (request: DeployRequest, ports: Ports): Intent => ({
 const rollingBack = (request: RollbackRequest, ports: Ports): Intent => ({
   command: 'rollback',
   resolve: noRevision,
-  aim: ({ observed, nodes }) => {
-    const target = rollbackTarget(observed, nodes, request.to);
+  aim: ({ observed, nodes: named }) => {
+    if (request.strategy.flips) refuseParts(request);
+    const { idle, serving } = request.strategy.flips ? poolsOf(observed) : { idle: named, serving: named };
+    const target = rollbackTarget(observed, idle, request.to, serving);
     const barrier = closedBy(observed, target.release.id);
     const wanted = `${request.to ?? 'to the release before'}${across(request, target.release.id, barrier)}`;
     return forward(request, ports, { purpose: 'rollback', wanted, target });
@@ -102,6 +126,27 @@ const syncing = (request: RollbackRequest, ports: Ports): Intent => ({
   },
 });
 
+const flipping = (request: FlipRequest, ports: Ports): Intent => ({
+  command: 'flip',
+  resolve: noRevision,
+  aim: ({ observed }) => {
+    const { pool, ...target } = flipTarget(observed, request.back);
+    return forward({ ...request, strategy: flipOver }, ports, {
+      purpose: 'flip',
+      wanted: `to ${pool}`,
+      target,
+    });
+  },
+});
+
+/** Throws `USAGE` if only some nodes were asked for: a pool is renewed whole. */
+function refuseParts({ nodes, strategy }: RunRequest): void {
+  if (nodes === null) return;
+  throw failure('USAGE', {
+    problem: `--nodes: ${strategy.name} renews the whole of a pool, and never a part of it.`,
+  });
+}
+
 const resuming = (request: TakeOverRequest, ports: Ports): Intent => ({
   command: 'resume',
   resolve: noRevision,
@@ -124,9 +169,11 @@ function goingOn(
   { observed, nodes, takesOver }: Seen & { readonly takesOver: TakenOver },
 ): Aim {
   const intent = on(nodes, takesOver.intent);
-  const { purpose, wanted, before } = intent;
+  const { purpose, wanted, before, pool } = intent;
   const target = resumeTarget(observed, intent, ports);
-  return { ...forward(request, ports, { purpose, wanted, target }), before, takesOver };
+  const strategy: Strategy = purpose === 'flip' ? flipOver : request.strategy;
+  const aim = forward({ ...request, strategy }, ports, { purpose, wanted, target });
+  return { ...aim, before, pool, takesOver };
 }
 
 const aborting = ({ site, force, ...request }: TakeOverRequest): Intent => ({
@@ -135,15 +182,16 @@ const aborting = ({ site, force, ...request }: TakeOverRequest): Intent => ({
   aim: ({ observed, nodes: present }) => {
     const takesOver = abandonedRun(observed, force);
     const intent = on(present, takesOver.intent);
-    const { release, nodes, before, onceAs } = intent;
+    const { release, nodes, before, pool, onceAs } = intent;
     const [goesBack] = closedWays(observed, intent);
     const wanted = `${intent.wanted}${goesBack ? across(request, goesBack, onceAs) : ''}`;
     return {
       purpose: 'recovery',
       wanted,
       target: { release, nodes, onceAs },
-      strategy: recovery({ policy: 'rollback', before, servingMin: site.servingMin }),
+      strategy: recovery({ policy: 'rollback', before, pool, servingMin: site.servingMin }),
       before,
+      pool,
       takesOver,
       promotes: null,
       maintenance: false,
@@ -185,6 +233,8 @@ const logLines: {
   rollback: ({ target: { release } }, operator) => `${operator} rolled back to release ${release.id}`,
   // What the others' logs say was live is so already.
   sync: () => null,
+  flip: ({ wanted, target: { release } }, operator) =>
+    `${operator} flipped ${wanted}, with release ${release.id}`,
 };
 
 const forward = (
@@ -195,6 +245,7 @@ const forward = (
   ...aim,
   strategy: aim.purpose === 'sync' ? bringingUp(site.servingMin) : strategy,
   before: null,
+  pool: null,
   takesOver: null,
   promotes: null,
   maintenance,

@@ -60,7 +60,7 @@ async function describeBalancer(balancer: Balancer, signal?: AbortSignal): Promi
     if (!isDeployError(error)) throw error;
     const { name } = balancer;
     return {
-      members: [{ balancer: name, member: name, unreachable: inFull(error), incarnation: '' }],
+      members: [{ balancer: name, member: name, unreachable: inFull(error), incarnation: '', pool: null }],
       servers: [],
     };
   }

@@ -2,9 +2,11 @@ import { type DeployError, failure, isDeployError, list } from '../core/errors.t
 import type { Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
+import type { PoolName } from '../core/node.ts';
 import {
   backupOf,
   type Held,
+  livePool,
   liveRelease,
   nodeState,
   type Observation,
@@ -96,7 +98,8 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const { release } = aim.target;
   const before = aim.before ?? releasesOn(proposal.observed);
   const reason = `${request.command} ${aim.wanted} as ${release.id}`;
-  const intent = intentOf(aim, before);
+  const pool = aim.pool ?? livePool(proposal.observed);
+  const intent = intentOf(aim, before, pool);
   const from = aim.takesOver?.runs ?? [];
   const warn = (text: string): void => void warnings.push(text);
   const nodes = presentNodes({ site, skipped });
@@ -128,7 +131,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const keeping = keepLock(run, (error) => lost.abort(error));
   try {
     const plan = await planUnderLock(run, agreed);
-    return await toTheEnd(request, run, { plan, aim, before });
+    return await toTheEnd(request, run, { plan, aim, before, pool });
   } finally {
     await keeping.stop();
     await run.artifact?.discard();
@@ -136,12 +139,17 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
 }
 
 /** What whoever comes after a crash must know. A run that goes back for a dead one keeps what that one set out to do. */
-const intentOf = ({ purpose, wanted, target, takesOver }: Aim, before: Before): RunIntent => ({
+const intentOf = (
+  { purpose, wanted, target, takesOver }: Aim,
+  before: Before,
+  pool: PoolName | null,
+): RunIntent => ({
   purpose: purpose === 'recovery' ? (takesOver?.intent.purpose ?? 'deploy') : purpose,
   wanted,
   release: target.release,
   nodes: target.nodes,
   before,
+  pool,
   onceAs: target.onceAs ?? target.release.id,
 });
 
@@ -183,12 +191,13 @@ interface Course {
   readonly plan: Plan;
   readonly aim: Aim;
   readonly before: Before;
+  readonly pool: PoolName | null;
 }
 
 async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course): Promise<Ended> {
-  const { plan, aim, before } = course;
+  const { plan, aim, before, pool } = course;
   const first = run.observed;
-  const journey = aim.purpose === 'recovery' ? null : { before, target: aim.target };
+  const journey = aim.purpose === 'recovery' ? null : { before, pool, target: aim.target };
   const stop = journey
     ? await executeSteps(
         plan.steps.map(({ step }) => step),
@@ -200,7 +209,17 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     ? await comeBack(request, run, { journey, stop })
     : { recovered: true, held: false };
   const last = await observePatiently(run);
-  const verdict = judge(run, { aim, before, stop, recovered, held, first, last, signal: request.signal });
+  const verdict = judge(run, {
+    aim,
+    before,
+    pool,
+    stop,
+    recovered,
+    held,
+    first,
+    last,
+    signal: request.signal,
+  });
   const lockWarnings = await writeEnd(request, run, { aim, stop, outcome: verdict.outcome });
   return {
     ...verdict,

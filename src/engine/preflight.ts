@@ -1,10 +1,11 @@
 import { setUp } from '../commands/setup.ts';
 import { cronHolders, cronRemarks } from '../core/cron.ts';
-import { failure } from '../core/errors.ts';
+import { failure, list } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
-import { isServing, liveRelease, locksIn, type Observation, serversOf } from '../core/observation.ts';
+import { isReady, livePool, liveRelease, locksIn, type Observation, serversOf } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
-import type { Ports } from '../ports.ts';
+import { aimsOf } from '../core/target.ts';
+import type { Balancer, Ports } from '../ports.ts';
 import { onNode } from './run.ts';
 
 export interface Preflight {
@@ -20,7 +21,7 @@ export function preflight(site: Site, observed: Observation, skipped: readonly N
   const unserved =
     observed.balancers.length === 0
       ? []
-      : nodes.filter(({ name }) => liveRelease(observed.nodes[name]!) !== null && !isServing(observed, name));
+      : nodes.filter(({ name }) => liveRelease(observed.nodes[name]!) !== null && !isReady(observed, name));
   return {
     problems: [
       ...nodes.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
@@ -29,9 +30,33 @@ export function preflight(site: Site, observed: Observation, skipped: readonly N
     ],
     warnings: [
       ...(cronHolders(observed).length > 0 ? cronRemarks(site, observed) : []),
+      ...(hasPools(site) && livePool(observed) === null
+        ? [`Balancers do not send traffic to one and the same pool: ${list(aimsOf(observed))}.`]
+        : []),
       ...unserved.map(({ name }) => `${name} does not serve now: ${rotationText(observed, name)}.`),
       ...(site.checks.length === 0 ? ['There are no checks: a broken release would take traffic.'] : []),
     ],
+  };
+}
+
+const hasPools = ({ nodes }: Site): boolean => nodes.some(({ pool }) => pool !== null);
+
+/** What the balancers' abilities say against a site with pools. Pure. */
+export function preflightPools(site: Site, balancers: readonly Balancer[]): Preflight {
+  if (!hasPools(site)) return { problems: [], warnings: [] };
+  const named = (flip: Balancer['capabilities']['flip']): readonly string[] =>
+    balancers.filter(({ capabilities }) => capabilities.flip === flip).map(({ name }) => name);
+  return {
+    problems: [
+      ...(balancers.length === 0 ? ['Without a balancer, nothing can be flipped between pools.'] : []),
+      ...named('none').map(
+        (name) => `Balancer ${name} cannot flip: its settings do not say how it chooses a pool.`,
+      ),
+    ],
+    warnings: named('forgotten').map(
+      (name) =>
+        `Balancer ${name} forgets a flip when it starts anew: it then sends traffic where its own files say.`,
+    ),
   };
 }
 

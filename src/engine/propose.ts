@@ -1,7 +1,7 @@
 import { failure, isDeployError, lockStaleMs } from '../core/errors.ts';
 import type { RunCommand } from '../core/event.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import {
   type Held,
   liveRelease,
@@ -19,7 +19,7 @@ import { namedNodes, type Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
-import { refuseUnfit } from './preflight.ts';
+import { preflightPools, refuseUnfit } from './preflight.ts';
 import { describeStep } from './steps/index.ts';
 import { refuseUnfitStorage } from './storage.ts';
 
@@ -77,6 +77,8 @@ export interface Aim {
   readonly strategy: Strategy;
   /** What each node had when all this began; null: what it has now. */
   readonly before: Before | null;
+  /** The pool that got the traffic when all this began; null: the one that gets it now. */
+  readonly pool: PoolName | null;
   /** The dead run that this one goes on for. */
   readonly takesOver: TakenOver | null;
   /** The hold that a person said is over. */
@@ -111,6 +113,7 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   const present = site.nodes.filter(({ name }) => !skipped.includes(name));
   const aim = request.aim({ observed, nodes: namedNodes(present, request.nodes), revision });
   refuseUnfit(site, observed, { takesOver: aim.takesOver?.runs ?? [], skipped });
+  if (aim.strategy.flips) refuseUnflippable(site, ports);
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
   if (aim.purpose === 'deploy') await refuseUnfitStorage({ ...site, nodes: present }, ports, request.signal);
   const plan = planFor(site, observed, aim);
@@ -127,6 +130,12 @@ function unreachableNodes({ failuresMax }: Site, observed: Observation): readonl
   if (nodes.length <= failuresMax) return nodes;
   const reasons = lost.map(({ unreachable }) => unreachable ?? '');
   throw failure('TOO_MANY_UNREACHABLE', { nodes, failuresMax, reasons });
+}
+
+/** Throws `PREFLIGHT` if a balancer cannot move all traffic at once. */
+function refuseUnflippable(site: Site, { balancers }: Ports): void {
+  const { problems } = preflightPools(site, balancers);
+  if (problems.length > 0) throw failure('PREFLIGHT', { problems });
 }
 
 /** Both end before the first failure is thrown: no question goes on behind the caller's back. */

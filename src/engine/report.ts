@@ -3,10 +3,12 @@ import { type DeployError, type ExitStatus, list } from '../core/errors.ts';
 import type { NodeReport, Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before } from '../core/intent.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import {
   isHeldOut,
+  isReady,
   isServing,
+  livePool,
   liveRelease,
   type NodeState,
   nodeState,
@@ -16,6 +18,7 @@ import {
 } from '../core/observation.ts';
 import type { ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
+import { aimsOf } from '../core/target.ts';
 import type { Stop } from './execute.ts';
 import type { Aim, Intent } from './propose.ts';
 import { type Run, textOf } from './run.ts';
@@ -45,6 +48,8 @@ export interface Facts {
   readonly aim: Aim;
   /** What each node had when all this began. */
   readonly before: Before;
+  /** The pool that got the traffic when all this began. */
+  readonly pool: PoolName | null;
   readonly stop: Stop | null;
   /** Whether the way back after a stop brought every node back. */
   readonly recovered: boolean;
@@ -59,12 +64,15 @@ export interface Facts {
 /** How a run ended: from what is so now, not from what was done. What is not as it should be becomes a warning. */
 export function judge(
   run: Run,
-  { aim, before, stop, recovered, held, first, last, signal }: Facts,
+  { aim, before, pool, stop, recovered, held, first, last, signal }: Facts,
 ): { readonly outcome: Report['outcome']; readonly exit: ExitStatus } {
   const person = { outcome: 'needs a person', exit: 3 } as const;
   const unread = unreadAtEnd(run, last);
   const reached = aim.target.nodes.filter((node) => !run.leftOut.has(node));
-  const missing = Object.keys(first.nodes).filter((node) => isServing(first, node) && !isServing(last, node));
+  const missing = Object.keys(first.nodes).filter(
+    (node) => isServing(first, node) && !isServing(last, node) && !isReady(last, node),
+  );
+  const astray = isAstray(last, stop ? null : wantedPool(aim, pool, last));
   const left = aim.target.nodes.filter((node) => leftOut(run, last, node));
   const wrong = stop
     ? []
@@ -77,18 +85,19 @@ export function judge(
       : [
           ...inMaintenance(run, last),
           ...left.map((node) => `${node} is out of rotation because of this run.`),
+          ...(astray ? [`At the end traffic goes from ${list(aimsOf(last))}.`] : []),
           ...missing.map((node) => `${node} served before this run, and does not serve now.`),
           ...wrong.map((node) => `${node} was read back at the end, and does not have what it should.`),
         ]),
   );
   if (!stop && aim.purpose === 'deploy') run.warnings.push(...uncontracted(run, last));
-  const untouched = left.length === 0 && isAs(before, last, run.skipped);
+  const untouched = left.length === 0 && isAs(run, { before, pool }, last);
   if (held && (stop?.error.code === 'HELD' || !untouched)) return { outcome: 'held', exit: 4 };
-  if (unread.length + left.length + missing.length + wrong.length > 0 || !recovered) return person;
+  if (unread.length + left.length + missing.length + wrong.length > 0 || astray || !recovered) return person;
   if (!stop)
     return behindOf(run).length > 0 ? { outcome: 'done in part', exit: 6 } : { outcome: 'done', exit: 0 };
   if (signal.aborted) return { outcome: 'interrupted', exit: signalStatus(signal) };
-  return isAs(before, last, run.skipped) ? { outcome: 'rolled back', exit: 1 } : person;
+  return isAs(run, { before, pool }, last) ? { outcome: 'rolled back', exit: 1 } : person;
 }
 
 /** Whatever the end: nobody is to find out by chance that visitors are turned away. */
@@ -133,10 +142,30 @@ const unreadAtEnd = ({ skipped }: Run, { nodes, balancers }: Observation): reado
 const wantedOn = ({ purpose, target }: Aim, before: Before, node: string): ReleaseId | null =>
   purpose === 'recovery' ? (before[node]?.id ?? null) : target.release.id;
 
-const isAs = (before: Before, last: Observation, skipped: readonly string[]): boolean =>
-  Object.values(last.nodes).every(
-    (node) => skipped.includes(node.name) || liveRelease(node) === (before[node.name]?.id ?? null),
-  );
+/** Of two pools, what gets the traffic is as it was: what the other one has serves nobody. */
+const isAs = (
+  { skipped }: Run,
+  { before, pool }: Pick<Facts, 'before' | 'pool'>,
+  last: Observation,
+): boolean =>
+  (pool === null || livePool(last) === pool) &&
+  Object.values(last.nodes)
+    .filter((node) => (pool === null || node.pool === pool) && !skipped.includes(node.name))
+    .every((node) => liveRelease(node) === (before[node.name]?.id ?? null));
+
+/** Where all traffic is to go in the end; null: it is the same, as long as all goes to one pool. */
+const wantedPool = (
+  { purpose, strategy, target }: Aim,
+  before: PoolName | null,
+  { nodes }: Observation,
+): PoolName | null => {
+  if (purpose === 'recovery') return before;
+  return strategy.flips ? (target.nodes.map((name: NodeName) => nodes[name]?.pool)[0] ?? null) : null;
+};
+
+const isAstray = (last: Observation, wanted: PoolName | null): boolean =>
+  last.balancers.some(({ pool }) => pool !== null) &&
+  (livePool(last) === null || (wanted !== null && livePool(last) !== wanted));
 
 const signalStatus = (signal: AbortSignal): 130 | 143 => (signal.reason === 'SIGTERM' ? 143 : 130);
 

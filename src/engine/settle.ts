@@ -1,8 +1,16 @@
 import { note } from '../commands/note.ts';
 import type { Counted } from '../core/counts.ts';
-import { type DeployError, failure, isDeployError } from '../core/errors.ts';
-import type { NodeName } from '../core/node.ts';
-import { hasWeight, type ServerState } from '../core/observation.ts';
+import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
+import {
+  hasWeight,
+  isAimedAt,
+  type Observation,
+  poolNodes,
+  type ServerState,
+  servingNodes,
+} from '../core/observation.ts';
+import { aimsOf } from '../core/target.ts';
 import type { Balancer, BalancerCapabilities, BalancerView, Ports, RotationChange } from '../ports.ts';
 import { guardFloor } from './floor.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
@@ -69,7 +77,7 @@ const balancerOf = (ports: Ports, name: string): Balancer => {
 /**
  * Waits until no request of `nodes` is left at any balancer: soft first where the balancer knows the difference (so
  * that sticky sessions may end), hard once a node is empty or half the time is over. What a balancer forgot, it is
- * told again. A node's time counts from when nothing new was sent there; when it is over the site's policy decides.
+ * told again; a pool that gets no traffic is as good as out. A node's time counts from when nothing new was sent there; when it is over the site's policy decides.
  * Returns the nodes that did not drain; throws if interrupted.
  */
 export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
@@ -77,7 +85,12 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
   const { clock } = run.ports;
   const left = new Map<NodeName, Moments>();
   return until(run, timeoutMs, run.signal, async (passedMs) => {
-    const servers = (await readWhole(run.ports)).servers.filter(({ node }) => nodes.includes(node));
+    const view = await readWhole(run.ports);
+    const servers = view.servers
+      .filter(({ node }) => nodes.includes(node))
+      .map((server) =>
+        isAimedAt(seenBy(run, view), server) ? server : { ...server, rotation: 'out' as const },
+      );
     for (const node of nodes) noteMoments(run, left, servers, node);
     if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) {
       if (passedMs < timeoutMs + patienceMs) return null;
@@ -161,7 +174,7 @@ async function lookHeld(
     await stillHeld(run, nodes);
     const view = await readWhole(run.ports);
     if (clock.nowMs() - startMs > lookHoldsMs && attempt < looksMax) continue;
-    guardFloor(nodes, floor, { ...run.observed, balancers: view.members, servers: view.servers });
+    guardFloor(nodes, floor, seenBy(run, view));
     return view;
   }
 }
@@ -282,6 +295,88 @@ export async function countAll(run: Run): Promise<Counted> {
     if (run.signal.aborted) throw interruption(run.signal);
   }
 }
+
+export interface Flipped {
+  readonly balancers: number;
+  /** From the first word to the first balancer until the last one had taken it: they differed no longer. */
+  readonly withinMs: number;
+}
+
+/**
+ * Sends all new requests to the pool once every balancer finds its nodes healthy: one change at each balancer, all at the
+ * same time, and read back. If one refuses, those that took it are flipped back. Throws `POOL_NOT_READY`, `POOL_IDLE`, the
+ * first refusal, or `FLIP_NOT_APPLIED`.
+ */
+export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
+  const { balancers, clock } = run.ports;
+  const before = await awaitPool(run, to);
+  const startMs = clock.nowMs();
+  try {
+    const results = await Promise.allSettled(balancers.map((balancer) => balancer.flip(to)));
+    const withinMs = clock.nowMs() - startMs;
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+    const { members } = await until(run, patienceMs, null, () => readWhole(run.ports));
+    const stray = members.filter(({ pool }) => pool !== to);
+    if (stray.length > 0)
+      throw failure('FLIP_NOT_APPLIED', { pool: to, seen: aimsOf({ ...run.observed, balancers: stray }) });
+    return { balancers: members.length, withinMs };
+  } catch (error) {
+    await unflip(run, before);
+    throw error;
+  }
+}
+
+/** A look at all balancers, by a run that holds the pool's nodes, that shows every one of them healthy. */
+function awaitPool(run: Run, to: PoolName): Promise<BalancerView> {
+  const withinMs = run.site.drain.enableTimeoutMs;
+  const nodes = poolNodes(run.observed, to);
+  return until(run, withinMs, run.signal, async (passedMs) => {
+    await stillHeld(run, nodes);
+    const view = await readWhole(run.ports);
+    const idle = view.servers.filter(
+      ({ node, rotation, health }) =>
+        nodes.includes(node) && rotation === 'in' && !['up', 'unchecked'].includes(health),
+    );
+    if (idle.length > 0) {
+      if (passedMs < withinMs) return null;
+      throw failure('POOL_NOT_READY', { pool: to, withinMs, seen: idle.map(seen).join(', ') });
+    }
+    guardCapacity(run, view, to);
+    return view;
+  });
+}
+
+/** Throws `POOL_IDLE` if the pool would serve with nobody, or with fewer than the floor where more serve now. */
+function guardCapacity(run: Run, view: BalancerView, to: PoolName): void {
+  const members = view.members.map((member) => ({ ...member, pool: to }));
+  const [had, serving] = [
+    servingNodes(seenBy(run, view)).length,
+    servingNodes(seenBy(run, { ...view, members })).length,
+  ];
+  const { servingMin } = run.site;
+  if (serving === 0 || (serving < servingMin && serving < had))
+    throw failure('POOL_IDLE', { pool: to, serving, servingMin });
+}
+
+/** Each balancer back to where it was; one that does not follow is a warning, and what is so is read at the end. */
+async function unflip(run: Run, { members }: BalancerView): Promise<void> {
+  const results = await Promise.allSettled(
+    run.ports.balancers.map(async (balancer) => {
+      const pool = members.find((member) => member.balancer === balancer.name)?.pool ?? null;
+      if (pool !== null) await balancer.flip(pool);
+    }),
+  );
+  for (const result of results)
+    if (result.status === 'rejected')
+      run.warnings.push(`The flip could not be taken back everywhere: ${messageOf(result.reason)}`);
+}
+
+const seenBy = ({ observed }: Run, { members, servers }: BalancerView): Observation => ({
+  ...observed,
+  balancers: members,
+  servers,
+});
 
 /** All balancers, for one look: one that restarts is given a moment. */
 export const readAll = (run: Run): Promise<BalancerView> =>

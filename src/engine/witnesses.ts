@@ -10,7 +10,9 @@ export function witnessesOf(
   { witnesses, nodes }: Site,
   { balancers }: Pick<Ports, 'balancers'>,
 ): readonly Node[] {
-  const hosts = balancers.flatMap(({ hosts }) => hosts).map((host) => ({ ...host, roles: [], labels: {} }));
+  const hosts = balancers
+    .flatMap(({ hosts }) => hosts)
+    .map((host) => ({ ...host, roles: [], labels: {}, pool: null }));
   const known = new Set(nodes.map(({ address }) => address));
   return [...witnesses, ...hosts].filter(({ address }) => !known.has(address) && known.add(address));
 }

@@ -2,8 +2,10 @@ import { count, list, lockStaleMs } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import {
   isHeldOut,
+  isReady,
   isServing,
   type LockState,
+  livePool,
   liveRelease,
   locksIn,
   type NodeState,
@@ -14,6 +16,7 @@ import {
   servingNodes,
 } from '../core/observation.ts';
 import type { ReleaseId } from '../core/release.ts';
+import { aimsOf } from '../core/target.ts';
 import { duration } from './amount.ts';
 import type { Paint } from './paint.ts';
 import { shortRevision } from './release-text.ts';
@@ -38,6 +41,7 @@ export function statusText(view: StatusView): string {
   const remarks = remarksOf(view);
   return [
     tone(`${wanted}: ${serving} of ${count(total, 'node')} serving (servingMin ${servingMin})`),
+    ...poolLines(observed),
     '',
     nodeTable(view),
     '',
@@ -48,18 +52,37 @@ export function statusText(view: StatusView): string {
   ].join('\n');
 }
 
-/** The release that is live on most nodes, of several the newest; null if none is. The others have drifted. */
+/** The release that is live on most nodes that get traffic together, of several the newest; null if none is. */
 export function mostLive(observed: Observation): ReleaseId | null {
-  const live = Object.values(observed.nodes).flatMap((node) => liveRelease(node) ?? []);
+  const pool = livePool(observed);
+  return mostCommon(Object.values(observed.nodes).filter((node) => pool === null || node.pool === pool));
+}
+
+function mostCommon(nodes: readonly NodeState[]): ReleaseId | null {
+  const live = nodes.flatMap((node) => liveRelease(node) ?? []);
   const countOf = (id: ReleaseId): number => live.filter((other) => other === id).length;
   return [...new Set(live)].sort((a, b) => countOf(b) - countOf(a) || (a < b ? 1 : -1))[0] ?? null;
 }
 
-/** Nodes that were read and do not run the release of the others. */
+/** What is live on most nodes of the same pool. */
+const mostAround = ({ nodes }: Observation, { pool }: NodeState): ReleaseId | null =>
+  mostCommon(Object.values(nodes).filter((node) => node.pool === pool));
+
+/** Nodes that were read and do not run the release of the others in their pool. */
 export const driftedNodes = (observed: Observation): readonly NodeName[] =>
   Object.values(observed.nodes)
-    .filter((node) => node.unreachable === null && liveRelease(node) !== mostLive(observed))
+    .filter((node) => node.unreachable === null && liveRelease(node) !== mostAround(observed, node))
     .map(({ name }) => name);
+
+/** Which pool gets the traffic; which balancer thinks what, if they do not agree. */
+function poolLines(observed: Observation): readonly string[] {
+  if (!hasPools(observed)) return [];
+  const pool = livePool(observed);
+  if (pool !== null) return [`All traffic goes to pool ${pool}.`];
+  return [`Balancers do not agree: traffic goes from ${list(aimsOf(observed))}.`];
+}
+
+const hasPools = ({ nodes }: Observation): boolean => Object.values(nodes).some(({ pool }) => pool !== null);
 
 function nodeTable({ observed, paint }: StatusView): string {
   const balancers = [...new Set(observed.balancers.map(({ balancer }) => balancer))].sort();
@@ -70,14 +93,22 @@ function nodeTable({ observed, paint }: StatusView): string {
       node.name,
       tone(liveText(node)),
       tone(shortRevision(liveRevision(node))),
-      isServing(observed, node.name) ? paint.good('yes') : paint.bad('no'),
+      ...(hasPools(observed) ? [node.pool ?? '-'] : []),
+      servingText(observed, node, paint),
       ...byBalancer(observed.servers, balancers, node.name).map((servers) =>
         serversText(servers, paint, { sessions: true }),
       ),
     ];
   });
-  const header = ['node', 'live', 'revision', 'serving', ...balancers].map(paint.dim);
+  const pools = hasPools(observed) ? ['pool'] : [];
+  const header = ['node', 'live', 'revision', ...pools, 'serving', ...balancers].map(paint.dim);
   return table([header, ...rows]);
+}
+
+/** `warm`: it would serve if its pool got the traffic. */
+function servingText(observed: Observation, { name }: NodeState, paint: Paint): string {
+  if (isServing(observed, name)) return paint.good('yes');
+  return isReady(observed, name) ? paint.dim('warm') : paint.bad('no');
 }
 
 function liveText({ unreachable, current }: NodeState): string {
@@ -149,7 +180,7 @@ const maintenanceTexts: { readonly [W in NonNullable<NodeState['maintenance']>]:
 };
 
 function driftRemarks(observed: Observation, node: NodeState): readonly string[] {
-  const [live, most] = [liveRelease(node), mostLive(observed)];
+  const [live, most] = [liveRelease(node), mostAround(observed, node)];
   if (most === null) return [];
   if (live === null) return node.current.kind === 'absent' ? [`${node.name} has no live release`] : [];
   return [

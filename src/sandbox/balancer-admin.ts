@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import { integer, mapOf, objectOf, oneOf, optional, type ValueOf } from '../core/field.ts';
+import { integer, mapOf, objectOf, oneOf, optional, text, type ValueOf } from '../core/field.ts';
 import type { Secret } from '../core/secret.ts';
 
 /** What the admin API shows, and what it changes. */
@@ -10,6 +10,8 @@ export interface Administered {
   names(): readonly string[];
   /** All of it, or throws. */
   change(patch: PoolPatch): void;
+  pools(): readonly string[];
+  flip(to: string): void;
 }
 
 /** By the name of the server; null: as it is. */
@@ -29,6 +31,7 @@ export const patchField = mapOf(
  *     GET /servers     all servers: rotation, health, weight, requests in flight and so far, and how they ended
  *     PATCH /servers   {"web1": {"rotation": "draining"}, "web2": {"weight": 10}}: all of it or nothing;
  *                      answers as GET does, with the state after the change
+ *     PATCH /pool      {"to": "green"}: all new requests to the servers of this pool; answers likewise
  */
 export const adminApi =
   (token: Secret, administered: Administered): RequestListener =>
@@ -48,6 +51,7 @@ const refusal = (status: number, error: string): Answer => ({ status, body: { er
 
 async function answer(token: Secret, administered: Administered, request: IncomingMessage): Promise<Answer> {
   if (!isAuthorized(token, request)) return refusal(401, 'the token is missing or wrong');
+  if (request.url === '/pool' && request.method === 'PATCH') return flip(administered, await bodyOf(request));
   if (request.url !== '/servers') return refusal(404, `there is no ${request.url}; try /servers`);
   if (request.method === 'GET') return { status: 200, body: administered.view() };
   if (request.method === 'PATCH') return patch(administered, await bodyOf(request));
@@ -58,6 +62,16 @@ async function answer(token: Secret, administered: Administered, request: Incomi
 function isAuthorized(token: Secret, { headers }: IncomingMessage): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(headers.authorization ?? ''), digest(`Bearer ${token.reveal()}`));
+}
+
+const flipField = objectOf({ to: text });
+
+function flip(administered: Administered, body: string): Answer {
+  const read = flipField.parse(jsonIn(body), '');
+  if (!read.ok) return refusal(400, read.problems.join('; '));
+  if (!administered.pools().includes(read.value.to)) return refusal(404, `there is no pool ${read.value.to}`);
+  administered.flip(read.value.to);
+  return { status: 200, body: administered.view() };
 }
 
 function patch(administered: Administered, body: string): Answer {

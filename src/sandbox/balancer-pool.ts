@@ -3,6 +3,8 @@ export interface PoolServer {
   readonly name: string;
   readonly host: string;
   readonly port: number;
+  /** It gets requests while the balancer sends them to this pool; null: always. */
+  readonly pool: string | null;
   readonly configuredWeight: number;
   weight: number;
   rotation: Rotation;

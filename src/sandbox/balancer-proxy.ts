@@ -20,7 +20,7 @@ export interface Proxy {
  * has gone. A request of which a server cannot have seen anything goes to another one. Upgrades are not supported:
  * such a request is answered like any other.
  */
-export function createProxy(servers: readonly PoolServer[]): Proxy {
+export function createProxy(all: readonly PoolServer[], livePool: () => string | null): Proxy {
   const agent = new ConnectedAgent({ keepAlive: true, timeout: idleMs });
   const proxy = createProxyServer({ agent, xfwd: true, proxyTimeout: silenceMsMax });
   const exchanges = new WeakMap<IncomingMessage, Exchange>();
@@ -33,6 +33,7 @@ export function createProxy(servers: readonly PoolServer[]): Proxy {
     response: ServerResponse,
     why = '',
   ): void => {
+    const servers = all.filter(({ pool }) => pool === null || pool === livePool());
     exchange.server = chooseServer(servers, exchange.tried);
     if (exchange.server === null) {
       unserved += 1;

@@ -16,17 +16,26 @@ import { loadState, saveState } from './balancer-state.ts';
 export async function startBalancer(options: BalancerOptions): Promise<RunningBalancer> {
   const { check, stateFile } = options;
   const servers = options.servers.map((server) => newServer(server, check !== undefined));
-  if (stateFile !== undefined) loadState(stateFile, servers);
+  const pools = [...new Set(servers.flatMap(({ pool }) => pool ?? []))];
+  let pool = (stateFile === undefined ? null : loadState(stateFile, servers)) ?? pools[0];
+  const save = (): void => {
+    if (stateFile !== undefined) saveState(stateFile, servers, pool);
+  };
   const stopping = new AbortController();
   if (check) await watch(servers, check, stopping.signal);
-  const proxy = createProxy(servers);
+  const proxy = createProxy(servers, () => pool ?? null);
   const incarnation = randomUUID();
   const admin = adminApi(options.token, {
-    view: () => ({ incarnation, unserved: proxy.unserved(), servers: servers.map(shownServer) }),
+    view: () => ({ incarnation, unserved: proxy.unserved(), pool, servers: servers.map(shownServer) }),
     names: () => servers.map(({ name }) => name),
     change: (patch) => {
       change(servers, patch);
-      if (stateFile !== undefined) saveState(stateFile, servers);
+      save();
+    },
+    pools: () => pools,
+    flip: (to) => {
+      pool = to;
+      save();
     },
   });
   const front = await listen(proxy.handle, options.port);
@@ -53,11 +62,14 @@ export interface BalancerOptions {
   readonly adminPort?: number;
   /** What the admin API asks for. */
   readonly token: Secret;
-  /** Weight: from 0 to 256, 100 by default, so that each percent of it can be set. */
-  readonly servers: readonly { name: string; host: string; port: number; weight?: number }[];
+  /**
+   * Weight: from 0 to 256, 100 by default, so that each percent of it can be set. Pool: the first one gets the requests
+   * at the beginning.
+   */
+  readonly servers: readonly { name: string; host: string; port: number; weight?: number; pool?: string }[];
   /** Absent: servers are taken to be healthy. */
   readonly check?: HealthCheck;
-  /** Keeps rotation and weights over a restart of the balancer. */
+  /** Keeps rotation, weights and pool over a restart of the balancer. */
   readonly stateFile?: string;
 }
 
@@ -69,12 +81,13 @@ export interface RunningBalancer {
 }
 
 const newServer = (
-  { name, host, port, weight = 100 }: BalancerOptions['servers'][number],
+  { name, host, port, weight = 100, pool }: BalancerOptions['servers'][number],
   checked: boolean,
 ): PoolServer => ({
   name,
   host,
   port,
+  pool: pool ?? null,
   configuredWeight: weight,
   weight,
   rotation: 'in',
@@ -89,7 +102,7 @@ const newServer = (
   credit: 0,
 });
 
-const shownServer = ({ streak: _streak, credit: _credit, ...shown }: PoolServer) => shown;
+const shownServer = ({ streak: _streak, credit: _credit, pool: _pool, ...shown }: PoolServer) => shown;
 
 function change(servers: readonly PoolServer[], patch: PoolPatch): void {
   for (const server of servers) {

@@ -4,7 +4,7 @@ import type { BalancerState, ServerState } from '../core/observation.ts';
 import type { Balancer } from '../ports.ts';
 import { countsOf, type Member, type SimulatedBalancer, staleMsMax, stateOf, viewOf } from './balancer.ts';
 import { exchange, latencyMs, type Wire } from './wire.ts';
-import { rotate, type World, weigh } from './world.ts';
+import { flipMember, rotate, type World, weigh } from './world.ts';
 
 /** A balancer's driver: it reads and writes members, each of which may be down, slow, or behind. */
 export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
@@ -37,6 +37,17 @@ export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer 
     tellAll(wire, balancer, changes, signal, (member, { node, to }) =>
       weigh(wire.world, member, node, to, wire.session),
     ),
+  async flip(to, signal) {
+    const results = await Promise.allSettled(
+      balancer.members.map((member) =>
+        tellMember(wire, member, [{ node: 'all requests', server: null, to }], signal, (told) =>
+          flipMember(wire.world, told, to, wire.session),
+        ),
+      ),
+    );
+    const refused = results.find((result) => result.status === 'rejected');
+    if (refused) throw refused.reason;
+  },
   describe: ({ node, to }) => `${balancer.name}: ${node} ${typeof to === 'number' ? `weight ${to} %` : to}`,
   async close() {},
 });
@@ -78,6 +89,7 @@ const unread = (member: Member): BalancerState => ({
   ...stateOf(member),
   unreachable: 'no answer within 5000 ms',
   incarnation: '',
+  pool: null,
 });
 
 /** What was so a moment ago; but nobody who told it something is shown what was before. */

@@ -1,5 +1,5 @@
 import type { Answers, ServerCounts } from '../core/counts.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import type { BalancerState, ServerState } from '../core/observation.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 
@@ -18,6 +18,8 @@ export interface Member {
   readonly lagMs: number;
   readonly checks: HealthChecks;
   readonly servers: ReadonlyMap<NodeName, Server>;
+  /** The pool that it sends new requests to; null: there are no pools. */
+  pool: PoolName | null;
   isUp: boolean;
   restarts: number;
   /** What could be read at earlier moments, oldest first: a stale read shows one of these. */
@@ -39,6 +41,7 @@ export interface HealthChecks {
 export interface Server {
   readonly id: string;
   readonly node: NodeName;
+  readonly pool: PoolName | null;
   rotation: ServerState['rotation'];
   health: 'up' | 'down';
   /** Answers in a row that speak against `health`. */
@@ -63,9 +66,10 @@ export interface Server {
 
 export const noAnswers: Answers = { requests: 0, errors: 0, refused: 0, responseMs: null };
 
-export const newServer = (member: string, node: NodeName): Server => ({
+export const newServer = (member: string, node: NodeName, pool: PoolName | null = null): Server => ({
   id: `${member} web/${node}`,
   node,
+  pool,
   rotation: 'in',
   health: 'up',
   contrary: 0,
@@ -79,7 +83,11 @@ export const newServer = (member: string, node: NodeName): Server => ({
   isHeld: false,
 });
 
-/** New requests go there. */
+/** New requests of this member go to the server's pool. */
+export const isAimedAt = ({ pool }: Member, server: Server): boolean =>
+  server.pool === null || server.pool === pool;
+
+/** New requests go there, once they go to its pool. */
 export const takesRequests = (server: Server): boolean =>
   rotationOf(server) === 'in' && server.health === 'up';
 
@@ -113,11 +121,12 @@ export const countsOf = ({ balancer, name, servers }: Member): readonly ServerCo
     answers,
   }));
 
-export const stateOf = ({ balancer, name, isUp, restarts }: Member): BalancerState => ({
+export const stateOf = ({ balancer, name, isUp, restarts, pool }: Member): BalancerState => ({
   balancer,
   member: name,
   unreachable: isUp ? null : 'connection refused',
   incarnation: isUp ? String(restarts) : '',
+  pool: isUp ? pool : null,
 });
 
 /** Counts a request that has ended. Times are averaged as by HAProxy. */

@@ -111,6 +111,7 @@ const newNode = (name: NodeName, roles: readonly string[]): Node => ({
   port: null,
   user: null,
   roles,
+  pool: null,
   labels: {},
 });
 
@@ -230,6 +231,7 @@ export const drawBalancers = (random: SeededRandom, site: Site): readonly Simula
         drain: random.pick(['both', 'both', 'hard', 'soft']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
         weights: 'server',
+        flip: site.nodes.some(({ pool }) => pool !== null) ? 'kept' : 'none',
         counters: true,
       },
       members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
@@ -250,7 +252,8 @@ const drawMember = (
     rise: random.integer({ min: 1, max: 2 }),
     fall: random.integer({ min: 1, max: 3 }),
   },
-  servers: new Map(site.nodes.map((node) => [node.name, newServer(name, node.name)])),
+  servers: new Map(site.nodes.map((node) => [node.name, newServer(name, node.name, node.pool)])),
+  pool: site.nodes[0]?.pool ?? null,
   isUp: true,
   restarts: 0,
   past: [],

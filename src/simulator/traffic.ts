@@ -1,5 +1,5 @@
 import type { NodeName } from '../core/node.ts';
-import { type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
+import { isAimedAt, type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
 import { answering } from './node.ts';
 import type { SeededRandom } from './random.ts';
 import { checkHealth, endRequest, errorRate, isBroken, nodeOf, type World } from './world.ts';
@@ -40,7 +40,8 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   const sticky = random.chance(faults.isHealed ? 0 : 0.1);
   const fit = [...member.servers.values()].filter(
     (server) =>
-      takesRequests(server) || (sticky && rotationOf(server) === 'draining' && server.health === 'up'),
+      isAimedAt(member, server) &&
+      (takesRequests(server) || (sticky && rotationOf(server) === 'draining' && server.health === 'up')),
   );
   if (fit.length === 0) return null;
   const server = pickByWeight(random, fit);

@@ -1,10 +1,11 @@
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import {
   countAnswer,
   countRequest,
+  isAimedAt,
   type Member,
   type SimulatedBalancer,
   takesRequests,
@@ -70,7 +71,10 @@ export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void
       if (event.kind === 'fault') world.disturbedAtMs = world.clock.passedMs();
       if (event.kind === 'lock' && event.what === 'broken') world.faults.strike('broken lock');
       if (
-        (event.kind === 'effect' || event.kind === 'rotation' || event.kind === 'weight') &&
+        (event.kind === 'effect' ||
+          event.kind === 'rotation' ||
+          event.kind === 'weight' ||
+          event.kind === 'flip') &&
         isRun(event.by)
       )
         event.by.effects++;
@@ -117,9 +121,17 @@ export function endRequest(
   countRequest(server, { isError: isCut || isFailing, ms: clock.passedMs() - startedAtMs });
 }
 
+/** Every balancer would send the node requests, if its pool got them. */
+export const isReady = (world: World, node: NodeName): boolean =>
+  world.members.every(({ isUp, servers }) => isUp && takesRequests(servers.get(node)!));
+
+/** The node's pool, of two, gets no requests of any balancer. */
+export const isIdle = (world: World, node: NodeName): boolean =>
+  world.members.length > 0 && world.members.every((member) => !isAimedAt(member, member.servers.get(node)!));
+
 /** Every balancer sends the node requests. */
 export const serves = (world: World, node: NodeName): boolean =>
-  world.members.every(({ isUp, servers }) => isUp && takesRequests(servers.get(node)!));
+  isReady(world, node) && world.members.every((member) => isAimedAt(member, member.servers.get(node)!));
 
 export const nodeOf = (world: World, name: NodeName): SimulatedNode => {
   const node = world.nodes.get(name);
@@ -162,6 +174,13 @@ export function weigh(world: World, member: Member, node: NodeName, percent: num
   remember(world, member);
   server.weight = percent;
   world.tell({ kind: 'weight', member, server, by });
+}
+
+/** From now on the member sends new requests to this pool. */
+export function flipMember(world: World, member: Member, to: PoolName, by: Actor): void {
+  if (member.pool === to) return;
+  member.pool = to;
+  world.tell({ kind: 'flip', member, by });
 }
 
 export const balancerOf = ({ balancers }: World, { balancer }: Member): SimulatedBalancer =>

@@ -56,6 +56,7 @@ const recording = ({
     observe: recorded((signal) => balancer.observe(signal)),
     change: recorded((changes, signal) => balancer.change(changes, signal)),
     shift: recorded((changes, signal) => balancer.shift(changes, signal)),
+    flip: recorded((to, signal) => balancer.flip(to, signal)),
     count: recorded((signal) => balancer.count(signal)),
     describe: (change) => balancer.describe(change),
     close: () => balancer.close(),

@@ -129,6 +129,10 @@ function fakeEngine(calls: [string, unknown][]): Engine {
       note('rollback', { to, nodes });
       return carryOut(confirm);
     },
+    flip: async ({ back, confirm }) => {
+      note('flip', { back });
+      return carryOut(confirm);
+    },
     resume: async ({ force, confirm }) => {
       note('resume', { force });
       return carryOut(confirm);
@@ -153,8 +157,13 @@ function fakeEngine(calls: [string, unknown][]): Engine {
       note('proposeRollback', { to, nodes });
       return proposal;
     },
+    proposeFlip: async ({ back }) => {
+      note('proposeFlip', { back });
+      return proposal;
+    },
     observe: async () => observation(),
     preflight: () => ({ problems: [], warnings: [] }),
+    preflightPools: () => ({ problems: [], warnings: [] }),
     setup: async () => note('setup', null),
     proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),

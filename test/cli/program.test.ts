@@ -233,6 +233,7 @@ describe('status', () => {
       site: 'shop',
       stage: 'production',
       servingMin: 3,
+      pool: null,
       serving: [...nodeNames],
       release: oldRelease.id,
       drifted: [],

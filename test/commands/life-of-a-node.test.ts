@@ -148,6 +148,7 @@ describe('the lock', () => {
       release: release(2),
       nodes: ['web1'],
       before: { web1: release(1), web2: null },
+      pool: 'blue',
       onceAs: releaseId(2),
     } as const;
     const folder = nodeFolder();

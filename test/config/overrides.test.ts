@@ -48,11 +48,11 @@ describe('the command line', () => {
     [{ batch: '' }, '--batch: expected a count of nodes such as 2 or a part such as \'30%\', got ""'],
     [
       { strategy: 'roling' },
-      "--strategy: expected 'rolling' or 'all-at-once' or 'canary', got \"roling\"; did you mean rolling?",
+      "--strategy: expected 'rolling' or 'all-at-once' or 'canary' or 'blue-green', got \"roling\"; did you mean rolling?",
     ],
     [
       { strategy: 'toString', batch: '2' },
-      "--strategy: expected 'rolling' or 'all-at-once' or 'canary', got \"toString\"",
+      "--strategy: expected 'rolling' or 'all-at-once' or 'canary' or 'blue-green', got \"toString\"",
     ],
     [
       { onFailure: 'undo' },

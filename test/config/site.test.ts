@@ -26,7 +26,7 @@ describe('defaults', () => {
       assets: [],
       cron: null,
       keepReleases: 5,
-      nodes: [{ name: 'web1', address: 'web1', user: null, port: null, roles: [], labels: {} }],
+      nodes: [{ name: 'web1', address: 'web1', user: null, port: null, pool: null, roles: [], labels: {} }],
       balancers: [],
       strategy: { name: 'rolling', options: { batch: [1], hold: null } },
       servingMin: 1,
@@ -167,6 +167,7 @@ describe('nodes', () => {
       user: 'deploy',
       port: 2222,
       roles: ['app'],
+      pool: null,
       labels: { env: 'eu' },
     });
   });
@@ -389,12 +390,12 @@ describe('what is wrong', () => {
     ],
     [
       { strategy: 'roling' },
-      "strategy: expected 'rolling' or 'all-at-once' or 'canary', got \"roling\"; did you mean rolling?",
+      "strategy: expected 'rolling' or 'all-at-once' or 'canary' or 'blue-green', got \"roling\"; did you mean rolling?",
     ],
     [{ strategy: { name: 'rolling', bach: 2 } }, 'strategy.bach: unknown setting; did you mean batch?'],
     [
       { strategy: { batch: 2 } },
-      "strategy.name: expected 'rolling' or 'all-at-once' or 'canary', got nothing",
+      "strategy.name: expected 'rolling' or 'all-at-once' or 'canary' or 'blue-green', got nothing",
     ],
     [{ servingMin: -1 }, "servingMin: expected a count of nodes such as 2, or a part such as '50%', got -1"],
     [

@@ -74,7 +74,7 @@ describe('a problem has the path', () => {
   test('of the stage for what is missing in an object that only the stage has', () => {
     expect(problemsWith({ ...production({ balancers: { lb: { kind: 'haproxy', socket: '/x' } } }) })).toEqual(
       [
-        'stages.production.balancers.lb.backend: expected a name of letters, digits and -_.:, or a list of such, got nothing',
+        'stages.production.balancers.lb.backend: expected a name of letters, digits and -_.:, or a list of such, or an object with one for each pool, got nothing',
       ],
     );
   });

@@ -61,6 +61,36 @@ describe('nodes', () => {
   });
 });
 
+describe('pools', () => {
+  const nodes = [
+    { name: 'web[1:2]', pool: 'blue' },
+    { name: 'web[3:5]', pool: 'green' },
+  ];
+  const flippable = (backend: unknown) => ({ lb: { ...haproxy, backend } });
+  test.each([
+    [{ nodes, servingMin: 2, balancers: flippable({ blue: 'a', green: 'b' }) }, []],
+    [
+      { nodes, servingMin: 3, balancers: flippable({ blue: 'a', green: 'b' }) },
+      ['servingMin: expected at most 2, the nodes of the smaller pool, got 3'],
+    ],
+    [{ nodes: [...nodes, 'web9'], servingMin: 1 }, ['nodes[2]: expected a pool, as other nodes have one']],
+    [{ nodes: nodes.slice(0, 1), servingMin: 1 }, ['nodes: expected two pools, got only blue']],
+    [
+      { nodes: [...nodes, { name: 'web9', pool: 'red' }], servingMin: 1 },
+      ['nodes: expected two pools, got blue, green and red'],
+    ],
+    [
+      { nodes, servingMin: 1, balancers: flippable({ blue: 'a', gren: 'b' }) },
+      [
+        'balancers.lb.backend.gren: no node is in this pool; did you mean green?',
+        'balancers.lb.backend: expected a backend for pool green as well',
+      ],
+    ],
+  ])('%j', (settings, problems) => {
+    expect(problemsWith(settings)).toEqual(problems);
+  });
+});
+
 describe('servingMin', () => {
   const balancers = { lb: haproxy };
   test.each([

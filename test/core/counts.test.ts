@@ -114,6 +114,7 @@ const counted = (rows: readonly Row[]): Counted => ({
     member,
     unreachable: null,
     incarnation: '1',
+    pool: null,
   })),
   servers: rows.map(([member, node, answers]) => ({
     balancer: 'lb',

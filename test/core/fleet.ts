@@ -27,6 +27,7 @@ export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
   address: `${name}.example.org`,
   port: null,
   user: null,
+  pool: null,
   roles: [],
   labels: {},
   ...more,
@@ -34,6 +35,7 @@ export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
 
 export const nodeState = (name: NodeName, live: number | null, more: Partial<NodeState> = {}): NodeState => ({
   name,
+  pool: null,
   unreachable: null,
   current: live === null ? { kind: 'absent' } : { kind: 'release', id: releaseId(live) },
   releases: live === null ? [] : [good(live)],
@@ -67,7 +69,7 @@ export const names = (count: number): readonly NodeName[] =>
 export const fleet = (count: number, live: number | null = 1): Observation => ({
   witnesses: [],
   nodes: Object.fromEntries(names(count).map((name) => [name, nodeState(name, live)])),
-  balancers: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1' }],
+  balancers: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1', pool: null }],
   servers: names(count).map((name) => server(name, live === null ? { health: 'down' } : {})),
 });
 
@@ -75,6 +77,19 @@ export const withNode = (observed: Observation, name: NodeName, change: Partial<
   ...observed,
   nodes: { ...observed.nodes, [name]: { ...observed.nodes[name]!, ...change } },
 });
+
+/** Two pools of one size, blue first; the balancer sends traffic to blue. */
+export const pooledFleet = (size: number, live: number | null = 1): Observation => {
+  const all = names(2 * size);
+  const observed = fleet(2 * size, live);
+  return all.reduce<Observation>(
+    (now, name, i) => withNode(now, name, { pool: i < size ? 'blue' : 'green' }),
+    {
+      ...observed,
+      balancers: observed.balancers.map((one) => ({ ...one, pool: 'blue' })),
+    },
+  );
+};
 
 export const withServer = (
   observed: Observation,

@@ -8,6 +8,7 @@ const intent: RunIntent = {
   release: release(2),
   nodes: ['web1', 'web2'],
   before: { web1: release(1), web2: null },
+  pool: null,
   onceAs: releaseId(2),
 };
 

@@ -1,8 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import type { Observation } from '../../src/core/observation.ts';
 import { brokenPromises } from '../../src/core/proof.ts';
-import { activate, check, drain, enable, hold, prepare, type Step, shift } from '../../src/core/step.ts';
-import { fleet, good, names, release, releaseId, withNode, withServer } from './fleet.ts';
+import {
+  activate,
+  check,
+  drain,
+  enable,
+  flip,
+  hold,
+  prepare,
+  type Step,
+  shift,
+} from '../../src/core/step.ts';
+import { fleet, good, names, pooledFleet, release, releaseId, withNode, withServer } from './fleet.ts';
 
 const verdict = {
   requestsMin: 1,
@@ -184,4 +194,85 @@ test('a node that runs the release already is not held against the next batch', 
     proved: null,
   });
   expect(broken([prepare(names(4), target), ...renew(['web2'])], observed)).toEqual([]);
+});
+
+describe('two pools', () => {
+  const green = ['web3', 'web4'];
+  const toGreen: readonly Step[] = [
+    prepare(green, target),
+    activate(green, target),
+    check(green, target),
+    flip(green, 'green'),
+  ];
+
+  test('nodes of the pool that gets no traffic change without leaving rotation', () => {
+    expect(broken(toGreen, pooledFleet(2), 2)).toEqual([]);
+  });
+
+  test('nodes of the pool that gets it do not', () => {
+    const blue = ['web1', 'web2'];
+    const steps = [prepare(blue, target), activate(blue, target), check(blue, target)];
+    expect(broken(steps, pooledFleet(2), 2)).toEqual([
+      'step 2 (activate web1 and web2): web1 would change while a balancer may still send it requests',
+      'step 2 (activate web1 and web2): web2 would change while a balancer may still send it requests',
+    ]);
+  });
+
+  test('of a balancer that does not say where traffic goes, every pool may get it', () => {
+    const observed = pooledFleet(2);
+    const mute = { ...observed, balancers: observed.balancers.map((one) => ({ ...one, pool: null })) };
+    expect(broken(toGreen, mute, 2).join()).toContain('web3 would change while a balancer may');
+  });
+
+  test('a pool does not go live before it answered its checks', () => {
+    const unchecked = toGreen.filter(({ kind }) => kind !== 'check');
+    expect(broken(unchecked, pooledFleet(2), 2)).toEqual(
+      green.map(
+        (node) =>
+          `step 3 (flip web3 and web4): ${node} would take traffic before it answered its checks after its last change`,
+      ),
+    );
+  });
+
+  test('a pool does not go live with two releases', () => {
+    const [one] = green;
+    const steps = [
+      prepare([one!], target),
+      activate([one!], target),
+      check([one!], target),
+      flip(green, 'green'),
+    ];
+    expect(broken(steps, pooledFleet(2), 2)).toEqual([
+      `step 4 (flip web3 and web4): pool green would serve ${releaseId(2)} and ${releaseId(1)} at the same time`,
+    ]);
+  });
+
+  test('only the way back may lead to a pool of two releases', () => {
+    const mixed = withNode(pooledFleet(2), 'web4', {
+      current: { kind: 'release', id: releaseId(2) },
+      releases: [good(1), good(2)],
+      proved: releaseId(2),
+    });
+    const input = { strategy: 'test', observed: mixed, servingMin: 2, steps: [flip(green, 'green')] };
+    expect(brokenPromises(input)).toHaveLength(1);
+    expect(brokenPromises({ ...input, goesBack: true })).toEqual([]);
+  });
+
+  test('a pool does not go live with fewer nodes than the floor, nor with none', () => {
+    const held = withServer(pooledFleet(2), 'web4', { rotation: 'out', health: 'unchecked' });
+    expect(broken([flip(green, 'green')], held, 2)).toEqual([
+      'step 1 (flip web3 and web4): it would leave 1 nodes serving, and servingMin is 2',
+    ]);
+    const empty = withServer(held, 'web3', { rotation: 'out', health: 'unchecked' });
+    expect(broken([flip(green, 'green')], empty, 0)).toEqual([
+      'step 1 (flip web3 and web4): pool green has no node that could serve',
+    ]);
+  });
+
+  test('a flip names the whole pool, and nothing else', () => {
+    expect(broken([flip(['web1', 'web3'], 'green')], pooledFleet(2), 2)).toEqual([
+      'step 1 (flip web1 and web3): web4 of pool green would go live unnamed',
+      'step 1 (flip web1 and web3): web1 is not of pool green',
+    ]);
+  });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Observation, ReleaseState } from '../../src/core/observation.ts';
-import { deployTarget, rollbackTarget } from '../../src/core/target.ts';
-import { fleet, good, names, releaseId, revisionOf, withNode } from './fleet.ts';
+import { deployTarget, flipTarget, nodesToRenew, poolsOf, rollbackTarget } from '../../src/core/target.ts';
+import { fleet, good, names, pooledFleet, releaseId, revisionOf, withNode } from './fleet.ts';
 
 const having = (count: number, live: number, releases: readonly ReleaseState[]): Observation =>
   names(count).reduce((state, name) => withNode(state, name, { releases }), fleet(count, live));
@@ -67,5 +67,59 @@ describe('a deploy', () => {
 
   test('makes an id newer than all, were the clock behind', () => {
     expect(deployTarget(fleet(2, 9), names(2), revisionOf(2), 0).release.id).toBe(releaseId(10));
+  });
+});
+
+describe('two pools', () => {
+  const green = ['web3', 'web4'];
+  const newer = green.reduce(
+    (now, name) =>
+      withNode(now, name, {
+        current: { kind: 'release', id: releaseId(2) },
+        releases: [good(1), good(2)],
+        proved: releaseId(2),
+      }),
+    pooledFleet(2),
+  );
+  const aimedAt = (observed: Observation, ...pools: readonly (string | null)[]): Observation => ({
+    ...observed,
+    balancers: pools.map((pool, i) => ({ ...observed.balancers[0]!, balancer: `lb${i + 1}`, pool })),
+  });
+
+  test('a new revision goes to the pool without traffic; one that is live to where it is', () => {
+    expect(nodesToRenew(newer, revisionOf(3))).toEqual(green);
+    expect(nodesToRenew(newer, revisionOf(1))).toEqual(['web1', 'web2']);
+    expect(nodesToRenew(aimedAt(newer, 'green'), revisionOf(2))).toEqual(green);
+  });
+
+  test('a rollback leads to what the other pool has, if that is older', () => {
+    const { idle, serving } = poolsOf(aimedAt(newer, 'green'));
+    const { release, nodes } = rollbackTarget(aimedAt(newer, 'green'), idle, null, serving);
+    expect({ id: release.id, nodes }).toEqual({ id: releaseId(1), nodes: ['web1', 'web2'] });
+  });
+
+  test('a flip leads to the newer release, and back to the older', () => {
+    expect(flipTarget(newer, false)).toMatchObject({ pool: 'green', nodes: green });
+    expect(flipTarget(aimedAt(newer, 'green'), true)).toMatchObject({ pool: 'blue' });
+    expect(() => flipTarget(newer, true)).toThrow(/Pool blue gets all traffic already/);
+    expect(() => flipTarget(aimedAt(newer, 'green'), false)).toThrow(/Pool green gets all traffic already/);
+  });
+
+  test('a flip between pools of one release leads to the other one', () => {
+    for (const back of [true, false]) expect(flipTarget(pooledFleet(2), back).pool).toBe('green');
+    expect(flipTarget(aimedAt(pooledFleet(2), 'green'), false).pool).toBe('blue');
+  });
+
+  test('balancers that differ stop a deploy, and a flip brings them together', () => {
+    const differing = aimedAt(newer, 'blue', 'green');
+    expect(() => nodesToRenew(differing, revisionOf(3))).toThrow(/lb1 to blue and lb2 to green/);
+    expect(flipTarget(differing, false).pool).toBe('green');
+    expect(flipTarget(differing, true).pool).toBe('blue');
+  });
+
+  test('a pool without one release on all of its nodes is not flipped to', () => {
+    const mixed = withNode(newer, 'web4', { current: { kind: 'release', id: releaseId(1) } });
+    expect(() => flipTarget(mixed, false)).toThrow(/Pool green does not have one release/);
+    expect(() => flipTarget(fleet(2), false)).toThrow(/has no pools/);
   });
 });

@@ -92,11 +92,11 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   const balancer: Balancer = {
     name: 'lb',
     hosts: [],
-    capabilities: { drain: 'hard', sessions: 'exact', weights: 'none', counters: false },
+    capabilities: { drain: 'hard', sessions: 'exact', weights: 'none', flip: 'none', counters: false },
     async observe() {
       faults.balancer();
       return {
-        members: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1' }],
+        members: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1', pool: null }],
         servers: [...servers].map(([name, state]) => ({
           balancer: 'lb',
           member: 'lb',
@@ -111,6 +111,7 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
       for (const { node: name, to } of changes) servers.set(name, { ...servers.get(name)!, rotation: to });
     },
     shift: () => Promise.reject(new Error('not used here')),
+    flip: () => Promise.reject(new Error('not used here')),
     count: () => Promise.reject(new Error('not used here')),
     describe: ({ node: name, to }) => `${name} ${to}`,
     close: () => Promise.resolve(),

@@ -6,7 +6,7 @@ import type { LabBalancer } from './balancer.ts';
 
 /** Clients of a site in a process of their own: quick ones, and slow ones with a request in flight at all times. */
 export const clients = (
-  balancer: LabBalancer,
+  balancer: Pick<LabBalancer, 'url'>,
   { workers = 8, slow = 4, slowMs = 3000, pauseMs = 0 } = {},
 ): Promise<Traffic> =>
   startTrafficProcess({

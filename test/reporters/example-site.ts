@@ -15,6 +15,7 @@ export const nodeNames = ['web1', 'web2', 'web3', 'web4'] as const;
 
 export const node = (name: string, release: Release | null, more: Partial<NodeState> = {}): NodeState => ({
   name,
+  pool: null,
   unreachable: null,
   current: release === null ? { kind: 'absent' } : { kind: 'release', id: release.id },
   releases: [oldRelease, ...(release?.id === newRelease.id ? [newRelease] : [])].map((one) => ({
@@ -63,6 +64,7 @@ export const observation = (
     member: name,
     unreachable: null,
     incarnation: '1',
+    pool: null,
   })),
   servers,
 });

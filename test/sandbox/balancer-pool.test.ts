@@ -11,6 +11,7 @@ const server = (name: string, state: Partial<PoolServer> = {}): PoolServer => ({
   name,
   host: '127.0.0.1',
   port: 80,
+  pool: null,
   configuredWeight: 1,
   weight: 1,
   rotation: 'in',

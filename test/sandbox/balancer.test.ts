@@ -304,7 +304,7 @@ describe('the state file', () => {
 
   test('is not guessed at', async () => {
     const stateFile = join(folder(), 'state.json');
-    writeFileSync(stateFile, '{"web1": {"rotation": "away"}}');
+    writeFileSync(stateFile, '{"servers": {"web1": {"rotation": "away"}}}');
     await expect(balance({ servers: [], stateFile })).rejects.toThrow(
       "expected 'in' or 'draining' or 'out', got \"away\"",
     );

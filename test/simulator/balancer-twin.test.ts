@@ -11,6 +11,7 @@ import { noDoom, type Session } from '../../src/simulator/session.ts';
 import { sendThrough } from '../../src/simulator/traffic.ts';
 import { cutRequests, newWorld, nodeOf, type World } from '../../src/simulator/world.ts';
 import { type AbilitiesLab, abilitiesContract } from '../contracts/balancer-abilities.ts';
+import { flipContract } from '../contracts/balancer-flip.ts';
 import { nextTurn } from './seeds.ts';
 
 describe("the simulator's balancer", () => {
@@ -40,8 +41,25 @@ describe("the simulator's balancer", () => {
   });
 });
 
+describe("the simulator's balancer with two pools", () => {
+  let world: World;
+  beforeEach(() => {
+    world = worldOf(['web1', 'web2'], ['blue', 'green']);
+  });
+
+  flipContract(() => {
+    const { balancer, members, restartMember: restart } = labOf(world);
+    return {
+      balancer,
+      members,
+      restartMember: restart,
+      ask: async (member) => sendThrough(world, world.members[member]!)!,
+    };
+  });
+});
+
 /** Two members of one balancer, no traffic but what is asked for, and nobody who keeps to a server. */
-function worldOf(nodes: readonly string[]): World {
+function worldOf(nodes: readonly string[], pools: readonly string[] = []): World {
   const random = seededRandom(1);
   const site = drawSite(random, { nodes: nodes.length, batchMax: 1 });
   const past = { releases: drawReleases(random), startsAtOnce: true, joins: 0 };
@@ -50,7 +68,8 @@ function worldOf(nodes: readonly string[]): World {
     name,
     lagMs: 0,
     checks: { intervalMs: 1000, rise: 1, fall: 1 },
-    servers: new Map(nodes.map((node) => [node, newServer(name, node)])),
+    servers: new Map(nodes.map((node) => [node, newServer(name, node, pools[nodes.indexOf(node)])])),
+    pool: pools[0] ?? null,
     isUp: true,
     restarts: 0,
     past: [],
@@ -58,7 +77,7 @@ function worldOf(nodes: readonly string[]): World {
   });
   const balancer: SimulatedBalancer = {
     name: 'lb',
-    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', counters: true },
+    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', flip: 'kept', counters: true },
     members: [member('lb-a'), member('lb-b')],
   };
   return newWorld(
@@ -120,6 +139,7 @@ function labOf(world: World): AbilitiesLab {
     count: (signal) => whilePassing(twin.count(signal)),
     change: (changes, signal) => whilePassing(twin.change(changes, signal)),
     shift: (changes, signal) => whilePassing(twin.shift(changes, signal)),
+    flip: (to, signal) => whilePassing(twin.flip(to, signal)),
   };
   const broken = [...world.nodes.values()].map(({ disk }) => disk.releases.get(disk.current!)!.revision);
   return {

@@ -41,7 +41,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S15 one cron': ['one-cron'],
   'S16 assets of every release that is served can be fetched everywhere':
     'sluice does not look after assets yet',
-  'S17 blue and green are never mixed': 'there is no blue/green strategy yet',
+  'S17 blue and green are never mixed': ['pool-whole'],
   'S18 sticky visitors go from new to old by a rollback alone': 'balancers do not say who is sticky to what',
   'S19 nothing is changed while it is held': 'there is no strategy that holds yet',
   'S20 the same bytes everywhere': ['one-revision'],

@@ -17,9 +17,12 @@ setMaxListeners(0);
 /** Resolves once no promise has anything left to do. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Every registered strategy, with options of the seed's. */
+/** Every registered strategy that renews a fleet without pools, with options of the seed's. */
 const draws: {
-  readonly [K in keyof typeof strategies]: (random: SeededRandom, nodes: number) => DrawnStrategy;
+  readonly [K in Exclude<keyof typeof strategies, 'blue-green'>]: (
+    random: SeededRandom,
+    nodes: number,
+  ) => DrawnStrategy;
 } = {
   rolling(random, nodes) {
     const size = random.integer({ min: 1, max: Math.max(1, Math.floor(nodes / 2)) });

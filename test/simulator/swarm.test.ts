@@ -58,7 +58,8 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   signalAtCall: ['SIGINT', 'SIGTERM'],
 };
 
-const steps: { readonly [K in StepKind]: true } = {
+/** All but those of a site with pools. */
+const steps: { readonly [K in Exclude<StepKind, 'flip'>]: true } = {
   build: true,
   fetch: true,
   prepare: true,

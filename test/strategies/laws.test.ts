@@ -5,6 +5,7 @@ import {
   bearingNodes,
   isHeldOut,
   isServing,
+  livePool,
   mayReceive,
   type Observation,
   servingNodes,
@@ -16,7 +17,18 @@ import type { OnFailure, Site } from '../../src/core/site.ts';
 import type { Strategy } from '../../src/core/strategy.ts';
 import { verdictOptions } from '../../src/core/verdict.ts';
 import { strategies } from '../../strategies/index.ts';
-import { chance, fleet, good, names, release, releaseId, site, withNode, withServer } from '../core/fleet.ts';
+import {
+  chance,
+  fleet,
+  good,
+  names,
+  node,
+  release,
+  releaseId,
+  site,
+  withNode,
+  withServer,
+} from '../core/fleet.ts';
 
 const seeds = Array.from({ length: 300 }, (_, seed) => seed);
 
@@ -56,6 +68,125 @@ function parsedDefaults<T>(fields: Fields<T>): T {
   return result.value;
 }
 
+/** Two pools of one size behind two balancers; what gets no traffic is in any state. */
+function pooledCase(seed: number): Case & { readonly idle: readonly string[] } {
+  const random = chance(seed);
+  const size = 1 + Math.floor(random() * 4);
+  const all = names(2 * size);
+  const pool = (name: string): string => (all.indexOf(name) < size ? 'blue' : 'green');
+  let observed: Observation = fleet(2 * size);
+  observed = {
+    ...observed,
+    balancers: observed.balancers.map((one) => ({ ...one, pool: 'blue' })),
+    servers: observed.servers.map((one) => ({ ...one, sessions: pool(one.node) === 'blue' ? 3 : 0 })),
+  };
+  for (const name of all) {
+    observed = withNode(observed, name, { pool: pool(name) });
+    const fate = pool(name) === 'blue' ? 1 : random();
+    if (fate < 0.1) observed = withServer(observed, name, { sessions: 2 });
+    else if (fate < 0.2) observed = withServer(observed, name, { health: 'down' });
+    else if (fate < 0.3) observed = withNode(observed, name, { proved: null });
+    else if (fate < 0.4)
+      observed = withNode(observed, name, { current: { kind: 'absent' }, releases: [], proved: null });
+    else if (fate < 0.5)
+      observed = withServer(withNode(observed, name, { drained: [`lb web/${name}`] }), name, {
+        rotation: 'out',
+      });
+  }
+  const nodes = all.map((name) => node(name, { pool: pool(name) }));
+  return {
+    observed,
+    site: site(2 * size, { nodes, servingMin: Math.floor(random() * (size + 1)) }),
+    idle: all.filter((name) => pool(name) === 'green'),
+  };
+}
+
+describe('blue-green on two pools', () => {
+  const blueGreen = strategies['blue-green'].create({ bake: 60_000 });
+  const planOf = ({ observed, site: settings }: Case, nodes: readonly string[]): Plan =>
+    makePlan({
+      site: settings,
+      strategy: blueGreen,
+      purpose: 'deploy',
+      observed,
+      target: { release: release(2), nodes },
+    });
+
+  test('renews the idle pool, flips to it once, and touches no node that serves', () => {
+    for (const seed of seeds) {
+      const one = pooledCase(seed);
+      const plan = planOf(one, one.idle);
+      const changing = plan.steps.filter(({ step }) => ['drain', 'activate', 'enable'].includes(step.kind));
+      for (const { step } of changing) for (const name of step.nodes) expect(one.idle).toContain(name);
+      expect(plan.steps.filter(({ step }) => step.kind === 'flip')).toHaveLength(1);
+      let state = one.observed;
+      for (const { step, serving } of plan.steps) {
+        if (step.kind === 'activate')
+          for (const name of step.nodes) expect([seed, mayReceive(state, name)]).toEqual([seed, false]);
+        state = predict(state, step);
+        expect(serving).toBeGreaterThanOrEqual(one.site.servingMin);
+      }
+      expect(servingNodes(state)).toEqual(one.idle);
+      const again = makePlan({
+        site: one.site,
+        strategy: blueGreen,
+        purpose: 'deploy',
+        observed: state,
+        target: { release: release(2), nodes: one.idle },
+      });
+      expect(again.steps).toEqual([]);
+    }
+  });
+
+  test.each<OnFailure | 'interrupted'>(['rollback', 'rollback-batch', 'interrupted'])(
+    'from every prefix of a plan traffic goes back to where it was: %s',
+    (policy) => {
+      for (const seed of seeds.slice(0, 60)) {
+        const one = pooledCase(seed);
+        const before = Object.fromEntries(
+          Object.values(one.observed.nodes).map(({ name, current }) => [
+            name,
+            current.kind === 'release' ? release(1) : null,
+          ]),
+        );
+        let state = one.observed;
+        for (const { step } of planOf(one, one.idle).steps) {
+          state = predict(state, step);
+          const strategy = recovery({ policy, before, pool: 'blue', servingMin: one.site.servingMin });
+          const target = { release: release(2), nodes: one.idle };
+          const way = makePlan({ site: one.site, strategy, purpose: 'recovery', observed: state, target });
+          const end = way.steps.reduce((now, planned) => predict(now, planned.step), state);
+          expect([seed, livePool(end), servingNodes(end)]).toEqual([
+            seed,
+            'blue',
+            servingNodes(one.observed),
+          ]);
+        }
+      }
+    },
+  );
+
+  test('a halt leaves traffic where all balancers send it, and brings those together that differ', () => {
+    const one = pooledCase(1);
+    const planFrom = (observed: Observation) =>
+      makePlan({
+        site: one.site,
+        strategy: recovery({ policy: 'halt', before: {}, pool: 'blue', servingMin: 0 }),
+        purpose: 'recovery',
+        observed,
+        target: { release: release(2), nodes: one.idle },
+      }).steps.map(({ step }) => step.kind);
+    const flipped = planOf(one, one.idle).steps.reduce((now, { step }) => predict(now, step), one.observed);
+    expect(planFrom(flipped)).toEqual([]);
+    const [lb] = flipped.balancers;
+    const differing = {
+      ...flipped,
+      balancers: [lb!, { ...lb!, member: 'lb-b', pool: 'blue' }],
+    };
+    expect(planFrom(differing)).toEqual(['flip']);
+  });
+});
+
 const optionsOf: {
   readonly [K in keyof typeof strategies]: (random: () => number) => Record<string, unknown>;
 } = {
@@ -69,6 +200,7 @@ const optionsOf: {
     ],
     batch: [1 + Math.floor(random() * 3)],
   }),
+  'blue-green': (random) => ({ bake: random() < 0.5 ? 'promote' : 60_000 }),
 };
 
 /** The plan, or null if it was refused as not safe: a strategy need not fit every fleet. */

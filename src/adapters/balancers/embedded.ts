@@ -9,13 +9,14 @@ import {
   mapOf,
   objectOf,
   oneOf,
+  optional,
   port,
   scalar,
   secret,
   text,
   withDefault,
 } from '../../core/field.ts';
-import type { NodeName } from '../../core/node.ts';
+import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
@@ -88,7 +89,8 @@ const driver = (
   return {
     name: balancer,
     hosts: [],
-    capabilities: { drain: 'hard', sessions: 'exact', weights: 'server', counters: true },
+    // The sandbox gives its balancer a state file.
+    capabilities: { drain: 'hard', sessions: 'exact', weights: 'server', flip: 'kept', counters: true },
     async observe(signal) {
       return viewOf(balancer, options, targets, await seen(signal), stateOf);
     },
@@ -107,6 +109,16 @@ const driver = (
         (before) => orders.map((order) => weightOrder(balancer, order, found(balancer, order, before))),
         signal,
       );
+    },
+    async flip(to, signal) {
+      const { pool } = await ask(balancer, options, { method: 'PATCH', path: '/pool', body: { to } }, signal);
+      if (pool === to) return;
+      throw failure('BALANCER_NOT_APPLIED', {
+        balancer,
+        server: options.url,
+        wanted: to,
+        seen: pool ?? 'no pool',
+      });
     },
     async count(signal): Promise<Counted> {
       return viewOf(balancer, options, targets, await seen(signal), countsOf);
@@ -157,7 +169,10 @@ function describePatch(targets: readonly EmbeddedTarget[], change: Change): stri
   return JSON.stringify(Object.fromEntries(ordersOf(targets, [change]).map(({ server }) => [server, told])));
 }
 
-type Question = { readonly method: 'GET' } | { readonly method: 'PATCH'; readonly body: Patch };
+type Question =
+  | { readonly method: 'GET' }
+  | { readonly method: 'PATCH'; readonly body: Patch }
+  | { readonly method: 'PATCH'; readonly path: '/pool'; readonly body: { readonly to: PoolName } };
 type Patch = Readonly<Record<string, Partial<Pick<AnsweredServer, 'rotation' | 'weight'>>>>;
 
 const patchOf = (orders: readonly Order[]): Patch =>
@@ -175,7 +190,8 @@ async function ask(
 ): Promise<Answer> {
   const { got } = await import('got');
   const unreachable = (reason: string) => failure('BALANCER_UNREACHABLE', { balancer, address: url, reason });
-  const answer = await got(`${url}/servers`, {
+  const path = 'path' in question ? question.path : '/servers';
+  const answer = await got(`${url}${path}`, {
     method: question.method,
     headers: { authorization: `Bearer ${token.reveal()}` },
     ...(question.method === 'PATCH' ? { json: question.body } : {}),
@@ -189,7 +205,7 @@ async function ask(
     throw unreachable(messageOf(error));
   });
   if (answer.statusCode !== 200) {
-    const request = `${question.method} ${url}/servers`;
+    const request = `${question.method} ${url}${path}`;
     throw failure('BALANCER_REFUSED', {
       balancer,
       request,
@@ -205,6 +221,7 @@ interface Answer {
   readonly incarnation: string;
   /** Requests that no server could take. */
   readonly unserved: number;
+  readonly pool: PoolName | null;
   readonly servers: readonly AnsweredServer[];
 }
 
@@ -232,6 +249,7 @@ const time: Field<number | null> = scalar('milliseconds or null', { type: ['numb
 const answerField: Field<Answer> = objectOf<Answer>({
   incarnation: text,
   unserved: natural,
+  pool: optional(text),
   servers: listOf(
     objectOf<AnsweredServer>({
       name: text,
@@ -277,10 +295,13 @@ function viewOf<T>(
   readonly servers: readonly (T & Pick<ServerState, 'balancer' | 'member' | 'node' | 'server'>)[];
 } {
   if (typeof seen === 'string') {
-    return { members: [{ balancer, member: url, unreachable: seen, incarnation: '' }], servers: [] };
+    return {
+      members: [{ balancer, member: url, unreachable: seen, incarnation: '', pool: null }],
+      servers: [],
+    };
   }
   return {
-    members: [{ balancer, member: url, unreachable: null, incarnation: seen.incarnation }],
+    members: [{ balancer, member: url, unreachable: null, incarnation: seen.incarnation, pool: seen.pool }],
     servers: targets.map((target) => ({
       balancer,
       member: url,

@@ -3,10 +3,13 @@ import {
   duration,
   type Field,
   type Fields,
+  flag,
+  isPlainObject,
   listOf,
   mapOf,
   objectOf,
   optional,
+  type Parsed,
   parsed,
   port,
   problem,
@@ -14,7 +17,7 @@ import {
   shown,
   withDefault,
 } from '../../core/field.ts';
-import type { NodeName } from '../../core/node.ts';
+import type { NodeName, PoolName } from '../../core/node.ts';
 import type { Host, StreamTarget } from '../../ports.ts';
 import { isName } from './haproxy-wire.ts';
 
@@ -22,9 +25,18 @@ export interface HaproxyOptions {
   /** One for each process. */
   readonly socket: readonly StreamTarget[];
   readonly host: Host | null;
-  readonly backend: readonly string[];
+  /** Of all nodes; or of the nodes of each pool. */
+  readonly backend: readonly string[] | Readonly<Record<PoolName, string>>;
+  readonly map: HaproxyMap | null;
   readonly servers: Readonly<Record<NodeName, string>>;
   readonly timeout: number;
+}
+
+/** The entry whose value is the backend that new requests go to. */
+export interface HaproxyMap {
+  readonly file: string;
+  readonly key: string;
+  readonly keep: boolean;
 }
 
 /** One value, or a list of such, in which none stands twice. */
@@ -65,6 +77,39 @@ const name: Field<string> = scalar(
   (value) => (typeof value === 'string' && isName(value) ? value : undefined),
 );
 
+const backends: Field<HaproxyOptions['backend']> = (() => {
+  const [each, byPool] = [oneOrMore(name), mapOf(name, 'the name of a pool')];
+  return {
+    expected: `${each.expected}, or an object with one for each pool`,
+    summary: '',
+    schema: { anyOf: [each.schema, byPool.schema] },
+    parse: (value, path, readSecret): Parsed<HaproxyOptions['backend']> =>
+      isPlainObject(value) ? byPool.parse(value, path, readSecret) : each.parse(value, path, readSecret),
+  };
+})();
+
+/** Nothing in it parts or escapes commands of the runtime API. */
+const mapFile: Field<string> = scalar(
+  'the absolute path of a file, of letters, digits and -_./',
+  { type: 'string', pattern: '^/[A-Za-z0-9_./-]+$' },
+  (value) => (typeof value === 'string' && /^\/[\w./-]+$/.test(value) ? value : undefined),
+);
+
+const mapKey: Field<string> = scalar(
+  'a word of letters, digits, - and _',
+  { type: 'string', pattern: '^[A-Za-z0-9_-]+$' },
+  (value) => (typeof value === 'string' && /^[\w-]+$/.test(value) ? value : undefined),
+);
+
+const haproxyMap: Field<HaproxyMap> = objectOf<HaproxyMap>({
+  file: describe('The file, as the configuration of HAProxy names it.', mapFile),
+  key: describe('The key of the entry.', withDefault(mapKey, 'active', 'active')),
+  keep: describe(
+    'Whether the file is written too, so that a flip outlives a restart of HAProxy. It must be within reach: through host, or where the socket is a path on this machine.',
+    withDefault(flag, true, 'true'),
+  ),
+});
+
 /** A host name or an address. No leading `-`: ssh would read it as an option. */
 const address: Field<string> = scalar(
   'a host name or address',
@@ -104,7 +149,14 @@ export const haproxyOptions: Fields<HaproxyOptions> = {
     'The machine of the balancer, reached through SSH: the socket is then as that machine sees it.',
     optional(sshHost, 'the machine on which sluice runs'),
   ),
-  backend: describe('The backend in which every node is a server, or a list of such.', oneOrMore(name)),
+  backend: describe(
+    'The backend in which every node is a server, or a list of such; or an object with one backend for each pool.',
+    backends,
+  ),
+  map: describe(
+    'The map that chooses among the backends of pools, as in use_backend %[str(active),map(/etc/haproxy/site.map)]: a flip changes one entry of it.',
+    optional(haproxyMap),
+  ),
   servers: describe(
     'The name of a node at HAProxy, where it differs.',
     withDefault(mapOf(name, 'the name of a node'), {}),

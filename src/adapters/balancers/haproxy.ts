@@ -1,9 +1,10 @@
 import { type DeployError, failure, isDeployError, list } from '../../core/errors.ts';
-import type { NodeName } from '../../core/node.ts';
+import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, Host, WeightChange } from '../../ports.ts';
 import { type CountedServer, countCommands, countsOf } from './haproxy-counts.ts';
+import { isList, type Switch, switchOf } from './haproxy-map.ts';
 import { type HaproxyOptions, haproxyOptions } from './haproxy-options.ts';
 import { type Ask, askThrough, shownTarget } from './haproxy-socket.ts';
 import {
@@ -22,24 +23,30 @@ import { percentOf, weightAt } from './weight.ts';
 
 /**
  * HAProxy, over its runtime API (management guide, 9.3): nothing is installed, nothing is reloaded, and nothing
- * that is set here outlives a restart of HAProxy. Requests that still run in an old worker after a reload cannot be
+ * that is set here outlives a restart of HAProxy but a flip, where its map file is within reach. Requests that still run in an old worker after a reload cannot be
  * seen on the stats socket: they are not in `ServerState.sessions`.
  */
 export const haproxy: BalancerKind = balancerKind<HaproxyOptions>({
   summary: "HAProxy, over its runtime API. The stats socket needs 'level admin'.",
   options: haproxyOptions,
-  create({ name, options, nodes, transport }) {
+  create({ name, options, nodes, pools = {}, transport }) {
     const { socket, host, timeout } = options;
+    const flips = switchOf(name, options, transport);
     const members = socket.map((to): Member => {
       const address = shownTarget(to);
       return {
         balancer: name,
         address,
-        targets: targetsOf(name, options, nodes, socket.length > 1 ? ` @${address}` : ''),
+        targets: targetsOf(name, options, {
+          nodes,
+          pools,
+          suffix: socket.length > 1 ? ` @${address}` : '',
+        }),
+        flips,
         ask: askThrough({ balancer: name, to, host, transport, timeoutMs: timeout }),
       };
     });
-    return driver(name, members, host);
+    return driver(name, members, { host, flips });
   },
 });
 
@@ -48,6 +55,7 @@ interface Member {
   readonly balancer: BalancerName;
   readonly address: string;
   readonly targets: readonly HaproxyTarget[];
+  readonly flips: Switch | null;
   readonly ask: Ask;
 }
 
@@ -56,22 +64,47 @@ type HaproxyTarget = Target & ServerName;
 const targetsOf = (
   balancer: BalancerName,
   { backend: backends, servers }: HaproxyOptions,
-  nodes: readonly NodeName[],
-  suffix: string,
-): readonly HaproxyTarget[] =>
-  backends.flatMap((backend) =>
-    nodes.map((node) => {
+  {
+    nodes,
+    pools,
+    suffix,
+  }: {
+    readonly nodes: readonly NodeName[];
+    readonly pools: Readonly<Record<NodeName, PoolName>>;
+    readonly suffix: string;
+  },
+): readonly HaproxyTarget[] => {
+  const targets = (backend: string, names: readonly NodeName[]): readonly HaproxyTarget[] =>
+    names.map((node) => {
       const server = servers[node] ?? node;
       return { node, backend, server, id: `${balancer} ${backend}/${server}${suffix}` };
-    }),
-  );
+    });
+  return isList(backends)
+    ? backends.flatMap((backend) => targets(backend, nodes))
+    : Object.entries(backends).flatMap(([pool, backend]) =>
+        targets(
+          backend,
+          nodes.filter((node) => pools[node] === pool),
+        ),
+      );
+};
 
-function driver(name: BalancerName, members: readonly Member[], host: Host | null): Balancer {
+function driver(
+  name: BalancerName,
+  members: readonly Member[],
+  { host, flips }: { readonly host: Host | null; readonly flips: Switch | null },
+): Balancer {
   const targets = members.flatMap((member) => member.targets);
   return {
     name,
     hosts: host ? [host] : [],
-    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', counters: true },
+    capabilities: {
+      drain: 'both',
+      sessions: 'exact',
+      weights: 'server',
+      flip: flips === null ? 'none' : flips.isKept ? 'kept' : 'forgotten',
+      counters: true,
+    },
     async observe(signal) {
       return viewsOf(
         await settled(members.map((member) => view(member, readCommands, readingOf, stateOf, signal))),
@@ -89,6 +122,16 @@ function driver(name: BalancerName, members: readonly Member[], host: Host | nul
       // A member that cannot be reached does not keep the others from being told, and is reported in the end.
       await settled(orders).catch(reasonUnreachable);
       await settled(members.map(async (member, i) => tell(member, await orders[i]!, signal)));
+    },
+    async flip(to, signal) {
+      if (flips === null)
+        throw failure('BALANCER_REFUSED', {
+          balancer: name,
+          request: `flip to ${to}`,
+          answer: 'it has no map',
+        });
+      await flips.keep(to, signal);
+      await settled(members.map((member) => turn(member, flips, to, signal)));
     },
     async count(signal) {
       return viewsOf(
@@ -113,13 +156,22 @@ async function view<S extends ServerName, T>(
   show: (server: S) => T,
   signal?: AbortSignal,
 ): Promise<MemberView<T>> {
-  const { balancer, address } = member;
-  const seen = await member.ask(commands, read, signal).catch(reasonUnreachable);
+  const { balancer, address, flips } = member;
+  const all = [...commands, ...(flips ? [flips.read] : [])];
+  const readAll = (answers: readonly string[]) => ({
+    ...read(answers),
+    pool: flips?.poolIn(answers[commands.length]) ?? null,
+  });
+  const seen = await member.ask(all, readAll, signal).catch(reasonUnreachable);
   if (typeof seen === 'string') {
-    return { state: { balancer, member: address, unreachable: seen, incarnation: '' }, servers: [] };
+    return {
+      state: { balancer, member: address, unreachable: seen, incarnation: '', pool: null },
+      servers: [],
+    };
   }
+  const { incarnation, pool } = seen;
   return {
-    state: { balancer, member: address, unreachable: null, incarnation: seen.incarnation },
+    state: { balancer, member: address, unreachable: null, incarnation, pool },
     servers: member.targets.map((target) => ({
       balancer,
       member: address,
@@ -214,6 +266,24 @@ async function tell(member: Member, orders: readonly Order[], signal?: AbortSign
   const commands = [...orders.map(({ command }) => command), ...readCommands];
   const { refusals, reading } = await member.ask(commands, read, signal);
   for (const [i, order] of orders.entries()) mustBeObeyed(member, order, refusals[i] ?? null, reading);
+}
+
+/** One change for all requests that come from now on, read back on the same connection. */
+async function turn(member: Member, flips: Switch, to: PoolName, signal?: AbortSignal): Promise<void> {
+  const { balancer, address } = member;
+  const command = flips.write(to);
+  const [told = '', shown] = await member.ask([command, flips.read], (answers) => answers, signal);
+  const refusal = refusalOf(told);
+  if (refusal !== null)
+    throw failure('BALANCER_REFUSED', { balancer, request: command, answer: explained(refusal) });
+  const seen = flips.poolIn(shown);
+  if (seen !== to)
+    throw failure('BALANCER_NOT_APPLIED', {
+      balancer,
+      server: address,
+      wanted: to,
+      seen: seen ?? 'no pool that it names',
+    });
 }
 
 function mustBeObeyed(

@@ -1,5 +1,5 @@
 import type { Fields } from '../../core/field.ts';
-import type { NodeName } from '../../core/node.ts';
+import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, Transport } from '../../ports.ts';
 
@@ -12,6 +12,8 @@ export interface BalancerKind<Options = Record<string, unknown>> {
     readonly name: BalancerName;
     readonly options: Options;
     readonly nodes: readonly NodeName[];
+    /** Of each node that belongs to one. */
+    readonly pools?: Readonly<Record<NodeName, PoolName>>;
     readonly transport: Transport;
   }): Balancer;
 }

@@ -30,8 +30,9 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
   const storage = await engine.proveStorage(site, ports, signal);
   if (storage.answers) await engine.setup(site, ports);
   const { problems, warnings } = engine.preflight(site, await engine.observe(site, ports, signal));
+  const pools = engine.preflightPools(site, ports.balancers);
   return {
-    problems: [...problems, ...storage.problems],
-    warnings: [...warnings, ...storage.warnings],
+    problems: [...problems, ...pools.problems, ...storage.problems],
+    warnings: [...warnings, ...pools.warnings, ...storage.warnings],
   };
 }

@@ -42,6 +42,7 @@ export const flags = {
     'although an irreversible migration lies between; written to the history',
   ],
   maintenance: ['--maintenance', 'turn visitors away while database and nodes change'],
+  back: ['--back', 'to the pool with the older release'],
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
   runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
   seed: ['--seed <number>', 'the first of them; default: 1'],
@@ -89,6 +90,14 @@ export const commandEntries: readonly CommandEntry[] = [
     flags: ['to', 'acrossIrreversible', 'nodes', ...policyFlags, 'dryRun', ...runFlags],
     examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
     load: async () => (await import('./rollback.ts')).rollbackCommand,
+  },
+  {
+    name: 'flip',
+    operands: ['stageIfSeveral'],
+    summary: 'Send all traffic to the other pool, as it is.',
+    flags: ['back', 'yes', 'dryRun', 'json', 'verbose'],
+    examples: ['sluice flip production', 'sluice flip production --back'],
+    load: async () => (await import('./flip.ts')).flipCommand,
   },
   {
     name: 'resume',

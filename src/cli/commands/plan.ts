@@ -12,7 +12,7 @@ export const planCommand: Command = (call) =>
 
 export async function showPlan(
   call: Call,
-  command: 'deploy' | 'rollback',
+  command: 'deploy' | 'rollback' | 'flip',
   propose: (request: RunRequest, work: Work) => Promise<Proposal>,
 ): Promise<ExitStatus> {
   const { environment, flags } = call;

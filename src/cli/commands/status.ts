@@ -1,5 +1,5 @@
 import { cronRemarks } from '../../core/cron.ts';
-import { type Observation, servingNodes } from '../../core/observation.ts';
+import { livePool, type Observation, servingNodes } from '../../core/observation.ts';
 import { driftedNodes, mostLive, statusText } from '../../reporters/status-text.ts';
 import { type Call, type Command, onSite, paintOf, siteOf, type Work } from '../call.ts';
 
@@ -49,6 +49,7 @@ const statusData = ({ name, stage, servingMin }: Work['site'], observed: Observa
   site: name,
   stage,
   servingMin,
+  pool: livePool(observed),
   serving: servingNodes(observed),
   release: mostLive(observed),
   drifted: driftedNodes(observed),

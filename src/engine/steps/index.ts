@@ -10,6 +10,7 @@ import { cron } from './cron.ts';
 import { drain } from './drain.ts';
 import { enable } from './enable.ts';
 import { fetch } from './fetch.ts';
+import { flip } from './flip.ts';
 import type { StepHandler } from './handler.ts';
 import { hold } from './hold.ts';
 import { hook } from './hook.ts';
@@ -25,6 +26,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   activate,
   check,
   enable,
+  flip,
   cleanup,
   cron,
   hook,

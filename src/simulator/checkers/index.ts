@@ -20,6 +20,7 @@ import { oneRevision } from './one-revision.ts';
 import { oneWayBack } from './one-way-back.ts';
 import { oursOnly } from './ours-only.ts';
 import { outAtOnce } from './out-at-once.ts';
+import { poolWhole } from './pool-whole.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
 import { schemaWindow } from './schema-window.ts';
 import { singleLock } from './single-lock.ts';
@@ -32,6 +33,7 @@ export const checkers: readonly Checker[] = [
   noSpilledRequest,
   drainInTime,
   proofBeforeTraffic,
+  poolWhole,
   allowedRelease,
   blastRadius,
   judgedFirst,

@@ -1,5 +1,5 @@
 import type { ServerState } from '../../core/observation.ts';
-import type { Member, Server } from '../balancer.ts';
+import { isAimedAt, type Member, type Server } from '../balancer.ts';
 import type { Session } from '../session.ts';
 import { balancerOf, type World } from '../world.ts';
 import type { Request, WorldEvent } from '../world-event.ts';
@@ -19,8 +19,8 @@ export const noSpilledRequest: Checker = {
     const { node, by } = event;
     for (const member of world.members) {
       const server = member.servers.get(node.name)!;
-      if (!member.isUp || server.rotation === leftOf(world, member) || isUnseen(event, member, server))
-        continue;
+      if (!member.isUp || !isAimedAt(member, server) || server.rotation === leftOf(world, member)) continue;
+      if (isUnseen(event, member, server)) continue;
       return `${by.name} changed ${node.name} while ${member.name} had it ${server.rotation}`;
     }
     const spilled = event.cut.filter(

@@ -1,13 +1,17 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
 import { parseFields } from '../../../src/core/field.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import type { Balancer, Transport } from '../../../src/ports.ts';
 import { startBalancer } from '../../../src/sandbox/balancer.ts';
-import { type Backend, type BalancerLab, balancerContract } from '../../contracts/balancer.ts';
+import { type Backend, type BalancerLab, balancerContract, startBackend } from '../../contracts/balancer.ts';
+import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 
 balancerContract('the embedded balancer', startLab);
 
@@ -43,6 +47,54 @@ test('a balancer that takes a change and does not make it is found out', async (
     details: { server: 'front web1', wanted: 'out', seen: 'in' },
   });
   deaf.close();
+});
+
+describe('the embedded balancer with two pools', () => {
+  let lab: FlipLab;
+  const closers: (() => unknown)[] = [];
+  beforeEach(async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'balancer-'));
+    const backends = [await startBackend('web1'), await startBackend('web2')];
+    const token = new Secret('open sesame');
+    const start = (ports: { port?: number; adminPort?: number } = {}) =>
+      startBalancer({
+        ...ports,
+        token,
+        servers: backends.map(({ name, port }, i) => ({
+          name,
+          host: '127.0.0.1',
+          port,
+          pool: i === 0 ? 'blue' : 'green',
+        })),
+        stateFile: join(dir, 'state.json'),
+      });
+    let running = await start();
+    const { url, adminUrl } = running;
+    closers.push(
+      () => running.close(),
+      ...backends.map(({ close }) => close),
+      () => rmSync(dir, { recursive: true }),
+    );
+    lab = {
+      balancer: driver({ url: adminUrl, token }, ['web1', 'web2']),
+      members: 1,
+      ask: async () => (await fetch(url)).text(),
+      async restartMember() {
+        await running.close();
+        running = await start({ port: Number(new URL(url).port), adminPort: Number(new URL(adminUrl).port) });
+      },
+    };
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0)) await close();
+  });
+
+  flipContract(() => lab);
+
+  test('a pool that it does not have is refused', async () => {
+    await expect(lab.balancer.flip('red')).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
+    expect((await lab.balancer.observe()).members).toMatchObject([{ pool: 'blue' }]);
+  });
 });
 
 async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {

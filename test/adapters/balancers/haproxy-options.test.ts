@@ -11,6 +11,7 @@ describe('the settings of HAProxy', () => {
       ok: true,
       value: {
         socket: [{ kind: 'unix', path: '/run/haproxy.sock' }],
+        map: null,
         host: null,
         backend: ['web'],
         servers: {},
@@ -24,7 +25,7 @@ describe('the settings of HAProxy', () => {
       ok: false,
       problems: [
         'socket: expected the absolute path of a unix socket, or host:port, or a list of such, got nothing',
-        'backend: expected a name of letters, digits and -_.:, or a list of such, got nothing',
+        'backend: expected a name of letters, digits and -_.:, or a list of such, or an object with one for each pool, got nothing',
       ],
     });
   });

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
 import { answeredBetween, type Counted } from '../../../src/core/counts.ts';
 import { parseFields } from '../../../src/core/field.ts';
@@ -18,6 +18,7 @@ import {
   startBackend,
   turn,
 } from '../../contracts/balancer.ts';
+import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 
@@ -26,6 +27,105 @@ balancerContract('two HAProxy, over TCP', (backends) => startLab(backends, 2, 't
 balancerContract('two HAProxy on a machine that is reached through SSH', (backends) =>
   startLab(backends, 2, 'ssh'),
 );
+
+describe('two HAProxy with two pools', () => {
+  let lab: FlipLab;
+  let folder: string;
+  let map: string;
+  let running: readonly RunningHaproxy[];
+  let backends: readonly Backend[];
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'haproxy-'));
+    map = join(folder, 'live.map');
+    writeFileSync(map, '# live\nactivity high\nactive pool_blue\n');
+    backends = [await startBackend('web1'), await startBackend('web2')];
+    const starts = [1, 2].map(async (i) => {
+      const dir = join(folder, String(i));
+      mkdirSync(dir);
+      return startHaproxy({
+        dir,
+        socket: join(dir, 'socket'),
+        frontendPort: await freePort(),
+        frontend: [`use_backend %[str(active),map(${map})]`],
+        backends: [
+          { name: 'nowhere', servers: [] },
+          { name: 'pool_blue', servers: [{ name: 'web1', port: backends[0]!.port }] },
+          { name: 'pool_green', servers: [{ name: 'web2', port: backends[1]!.port }] },
+        ],
+      });
+    });
+    running = await Promise.all(starts);
+    lab = {
+      balancer: poolDriver(),
+      members: 2,
+      ask: async (member) => (await fetch(running[member]!.url)).text(),
+      restartMember: () => running[0]!.restart(),
+    };
+  });
+  afterEach(async () => {
+    await Promise.all([...running, ...backends].map((one) => ('stop' in one ? one.stop() : one.close())));
+    rmSync(folder, { recursive: true });
+  });
+
+  const poolDriver = (more: Readonly<Record<string, unknown>> = {}): Balancer =>
+    driver(
+      {
+        socket: running.map(({ socket }) => socket),
+        backend: { blue: 'pool_blue', green: 'pool_green' },
+        map: { file: map },
+        ...more,
+      },
+      ['web1', 'web2'],
+      { web1: 'blue', web2: 'green' },
+    );
+
+  flipContract(() => lab);
+
+  test('each node is a server of the backend of its pool alone', async () => {
+    const { servers } = await lab.balancer.observe();
+    const [one, two] = running.map(({ socket }) => socket);
+    expect(servers.map(({ server }) => server)).toEqual([
+      `lb pool_blue/web1 @${one}`,
+      `lb pool_green/web2 @${one}`,
+      `lb pool_blue/web1 @${two}`,
+      `lb pool_green/web2 @${two}`,
+    ]);
+  });
+
+  test('a flip writes its entry to the map file, and leaves all others as they are', async () => {
+    await lab.balancer.flip('green');
+    expect(readFileSync(map, 'utf8')).toBe('# live\nactivity high\nactive pool_green\n');
+  });
+
+  test('a flip that shall not be kept is forgotten with the process, and says so beforehand', async () => {
+    const balancer = poolDriver({ map: { file: map, keep: false } });
+    expect(balancer.capabilities.flip).toBe('forgotten');
+    await balancer.flip('green');
+    await lab.restartMember();
+    expect((await balancer.observe()).members.map(({ pool }) => pool)).toEqual(['blue', 'green']);
+  });
+
+  test('a map without the entry is sent nothing, and shows no pool', async () => {
+    const balancer = poolDriver({ map: { file: map, key: 'nothing', keep: false } });
+    expect((await balancer.observe()).members.map(({ pool }) => pool)).toEqual([null, null]);
+    await expect(balancer.flip('green')).rejects.toMatchObject({
+      code: 'BALANCER_REFUSED',
+      details: { answer: 'entry not found.' },
+    });
+  });
+
+  test('a file that cannot be written keeps every member from being told', async () => {
+    rmSync(map);
+    await expect(lab.balancer.flip('green')).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
+    expect((await lab.balancer.observe()).members.map(({ pool }) => pool)).toEqual(['blue', 'blue']);
+  });
+
+  test('without a map there is no flip', async () => {
+    const balancer = poolDriver({ map: undefined });
+    expect(balancer.capabilities.flip).toBe('none');
+    await expect(balancer.flip('green')).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
+  });
+});
 
 describe('HAProxy', () => {
   let folder: string;
@@ -298,11 +398,12 @@ describe('HAProxy', () => {
 function driver(
   raw: Readonly<Record<string, unknown>>,
   nodes: readonly string[] = ['web1', 'web2'],
+  pools: Readonly<Record<string, string>> = {},
 ): Balancer {
   const kind = balancerKinds.haproxy;
   const options = parseFields(kind.options, raw);
   if (!options.ok) throw new Error(options.problems.join('\n'));
-  return kind.create({ name: 'lb', options: options.value, nodes, transport: localTransport });
+  return kind.create({ name: 'lb', options: options.value, nodes, pools, transport: localTransport });
 }
 
 /** Stands for SSH: what it is asked to reach from the machine `lb.example.org`, it reaches from here. */

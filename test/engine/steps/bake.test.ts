@@ -19,7 +19,7 @@ async function counted({
   const [balancer] = bench.ports.balancers;
   const { observe } = balancer!;
   const members = () => [
-    { balancer: 'lb', member: 'lb', unreachable: null, incarnation: String(state.incarnation) },
+    { balancer: 'lb', member: 'lb', unreachable: null, pool: null, incarnation: String(state.incarnation) },
   ];
   Object.assign(balancer!, {
     capabilities: { ...balancer!.capabilities, weights: 'server', counters: true },

@@ -1,0 +1,49 @@
+import { note } from '../../commands/note.ts';
+import type { StepOf } from '../../core/step.ts';
+import {
+  eachNode,
+  fenceFor,
+  journalLine,
+  type NodeFailure,
+  onEach,
+  onHeld,
+  type Run,
+  stepFailed,
+  writeLater,
+} from '../run.ts';
+import { type Flipped, flipTo } from '../settle.ts';
+import type { StepHandler } from './handler.ts';
+
+type Flip = StepOf<'flip'>;
+
+export const flip: StepHandler<'flip'> = {
+  describe: ({ to }, { balancers }) =>
+    balancers.map(
+      ({ name, capabilities }) =>
+        `${name}: all new requests to ${to}, in one change${capabilities.flip === 'kept' ? ', which outlives a restart' : ''}`,
+    ),
+  async execute(step, run) {
+    try {
+      const before = [journalLine(run, step, 'begin')];
+      const failed = await onEach(run, step, (node) =>
+        onHeld(run, node, note(fenceFor(run, node.name, { before }), null)),
+      );
+      return failed.length > 0 ? failed : await turn(step, run);
+    } catch (error) {
+      return stepFailed(run, error);
+    }
+  },
+};
+
+async function turn(step: Flip, run: Run): Promise<readonly NodeFailure[]> {
+  const flipped = await flipTo(run, step.to);
+  return eachNode(run, step, async ({ name }) => {
+    writeLater(run, name, journalLine(run, step, 'done'));
+    return detailOf(flipped);
+  });
+}
+
+const detailOf = ({ balancers, withinMs }: Flipped): string =>
+  balancers === 1
+    ? 'live at its balancer'
+    : `live at ${balancers} balancers, which differed for ${withinMs} ms at most`;

@@ -1,0 +1,44 @@
+import { describe, withDefault } from '../src/core/field.ts';
+import { livePool, mayReceive, nodeState, poolNodes } from '../src/core/observation.ts';
+import { activate, check, drain, enable, flip, hold, prepare } from '../src/core/step.ts';
+import { type HoldTime, holdTime, outdated, strategyKind } from '../src/core/strategy.ts';
+
+interface BlueGreenOptions {
+  /** Milliseconds, or until a person promotes the run. */
+  readonly bake: HoldTime;
+}
+
+export const blueGreen = strategyKind<BlueGreenOptions>({
+  summary: 'Renews the pool that gets no traffic, and flips all traffic to it at once.',
+  options: {
+    bake: describe(
+      "How long the pool must go on serving after the flip, with the way back armed: a time such as '10m', or " +
+        "'promote' for a person, who says sluice promote.",
+      withDefault(holdTime, 30_000, '30s'),
+    ),
+  },
+  create: ({ bake }) => ({
+    name: 'blue-green',
+    summary: 'Renew the pool that gets no traffic, and flip all traffic to it at once.',
+    flips: true,
+    *steps({ observed, target }) {
+      const nodes = outdated(observed, target);
+      const to = target.nodes.map((name) => nodeState(observed, name).pool)[0] ?? null;
+      const isLive = to === null || livePool(observed) === to;
+      if (nodes.length === 0 && isLive) return;
+      // What an earlier run left out of rotation, or where a request from before the last flip is still in flight.
+      const busy = nodes.filter(
+        (name) => mayReceive(observed, name) || nodeState(observed, name).drained.length > 0,
+      );
+      yield prepare(nodes, target);
+      yield drain(busy);
+      yield activate(nodes, target);
+      yield check(target.nodes, target);
+      yield enable(busy);
+      if (isLive) return;
+      yield flip(poolNodes(observed, to), to);
+      if (bake !== 0)
+        yield hold(target.nodes, target, { name: 'bake', forMs: bake === 'promote' ? null : bake });
+    },
+  }),
+});

@@ -1,0 +1,59 @@
+import { expect, test, vi } from 'vitest';
+import type { Balancer } from '../../src/ports.ts';
+
+/** A balancer that sends requests to pool blue, `web1`, and not to pool green, `web2`. Made anew for each test. */
+export interface FlipLab {
+  readonly balancer: Balancer;
+  readonly members: number;
+  /** Sends one request through the member; the node that it went to. */
+  ask(member: number): Promise<string>;
+  /** The first member. */
+  restartMember(): Promise<void>;
+}
+
+/** What every driver promises that can flip. Tried on the simulator's twin too. */
+export function flipContract(lab: () => FlipLab): void {
+  const poolsSeen = async () => (await lab().balancer.observe()).members.map(({ pool }) => pool);
+  const all = <T>(value: T): readonly T[] => Array.from({ length: lab().members }, () => value);
+  const askAll = async (times: number): Promise<ReadonlySet<string>> => {
+    const nodes = new Set<string>();
+    for (let member = 0; member < lab().members; member++)
+      for (let i = 0; i < times; i++) nodes.add(await lab().ask(member));
+    return nodes;
+  };
+
+  test('the pool that gets the requests is seen at every member', async () => {
+    expect(await poolsSeen()).toEqual(all('blue'));
+    expect(await askAll(20)).toEqual(new Set(['web1']));
+  });
+
+  test('after a flip, none of 1,000 requests goes to the other pool', async () => {
+    await lab().balancer.flip('green');
+    expect(await askAll(1000 / lab().members)).toEqual(new Set(['web2']));
+    expect(await poolsSeen()).toEqual(all('green'));
+  });
+
+  test('a flip may be told twice, and taken back', async () => {
+    await lab().balancer.flip('green');
+    await lab().balancer.flip('green');
+    await lab().balancer.flip('blue');
+    expect(await poolsSeen()).toEqual(all('blue'));
+    expect(await askAll(20)).toEqual(new Set(['web1']));
+  });
+
+  test('a flip leaves the rotation of every server as it is', async () => {
+    const states = async () => (await lab().balancer.observe()).servers.map(({ rotation }) => rotation);
+    const before = await states();
+    await lab().balancer.flip('green');
+    expect(await states()).toEqual(before);
+  });
+
+  test('a flip that is kept outlives a restart', async () => {
+    expect(lab().balancer.capabilities.flip).toBe('kept');
+    await lab().balancer.flip('green');
+    await lab().restartMember();
+    // A connection of before may just be closing.
+    await vi.waitFor(async () => expect(await poolsSeen()).toEqual(all('green')));
+    expect(await askAll(20)).toEqual(new Set(['web2']));
+  });
+}

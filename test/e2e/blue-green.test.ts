@@ -1,0 +1,243 @@
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { TrafficReport } from '../../src/sandbox/traffic.ts';
+import type { CliResult } from '../lab/cli.ts';
+import { ask, freePort, type RunningHaproxy, startHaproxy } from '../lab/haproxy.ts';
+import { type Lab, startLab } from '../lab/lab.ts';
+import { createRepository } from '../lab/repository.ts';
+import type { LabSite, Settings } from '../lab/site.ts';
+import { clients } from '../lab/watch.ts';
+
+const requestsMin = 1000;
+const timeout = 120_000;
+const pools = { blue: ['web1', 'web2'], green: ['web3', 'web4'] } as const;
+
+let lab: Lab;
+let site: LabSite;
+let balancers: readonly Flippable[];
+
+/** A real HAProxy with a backend for each pool, and the map that chooses among them. */
+interface Flippable extends RunningHaproxy {
+  readonly map: string;
+  /** The backend that new requests go to, as the map in memory and the one on disk have it. */
+  live(): Promise<readonly (string | undefined)[]>;
+}
+
+beforeAll(async () => {
+  lab = await startLab({ nodes: 4 });
+  const versions = ['v1', 'v2', 'v3', 'v4'].map((tag) => ({ tag, bootMs: 300 }));
+  const repository = await createRepository(join(lab.folder, 'pools-repository'), versions);
+  site = await lab.site({ name: 'pools', nodes: 4, repository });
+  balancers = await Promise.all(['lb1', 'lb2'].map(startFlippable));
+  await site.configure(settings());
+  // Each pool is renewed in its turn: at the end both are proved, and traffic is back where it began.
+  for (const ref of ['v1', 'v2']) expect((await site.deploy(ref)).exit, ref).toBe(0);
+}, timeout);
+afterAll(async () => {
+  await Promise.all(balancers?.map((balancer) => balancer.stop()) ?? []);
+  await lab?.stop();
+});
+beforeEach(() => site.configure(settings()));
+
+async function startFlippable(name: string): Promise<Flippable> {
+  const dir = join(lab.folder, name);
+  await mkdir(dir);
+  const map = join(dir, 'live.map');
+  await writeFile(map, '# which pool is live\nother entry\nactive pool_blue\n');
+  const running = await startHaproxy({
+    dir,
+    socket: join(dir, 'socket'),
+    frontendPort: await freePort(),
+    defaults: ['retries 0', 'no option redispatch', 'timeout check 500ms', 'timeout tunnel 1h'],
+    frontend: [`use_backend %[str(active),map(${map})]`],
+    backends: [
+      { name: 'nowhere', servers: [] },
+      ...Object.entries(pools).map(([pool, names]) => ({
+        name: `pool_${pool}`,
+        lines: [
+          'balance roundrobin',
+          'option httpchk GET /health',
+          'default-server check inter 300ms fastinter 100ms rise 1 fall 3',
+        ],
+        servers: names.map((node) => ({ name: node, address: site.node(node).address, port: site.port! })),
+      })),
+    ],
+  });
+  const live = async () => {
+    const entry = /value="([^"]*)"/.exec(await ask(running.socket, `get map ${map} active`))?.[1];
+    return [entry, /^active (.*)$/m.exec(await readFile(map, 'utf8'))?.[1]];
+  };
+  return { ...running, map, live };
+}
+
+const settings = (more: Settings = {}): Settings => ({
+  nodes: Object.entries(pools).flatMap(([pool, names]) =>
+    names.map((name) => ({ name, address: site.node(name).address, pool })),
+  ),
+  balancers: Object.fromEntries(
+    balancers.map(({ socket, map }, index) => [
+      `lb${index + 1}`,
+      {
+        kind: 'haproxy',
+        socket,
+        backend: { blue: 'pool_blue', green: 'pool_green' },
+        map: { file: map },
+      },
+    ]),
+  ),
+  servingMin: 2,
+  strategy: { name: 'blue-green', bake: '1s' },
+  ...more,
+});
+
+const liveAt = async (): Promise<readonly (string | undefined)[]> => [
+  ...new Set((await Promise.all(balancers.map((balancer) => balancer.live()))).flat()),
+];
+
+const other = (pool: string | undefined): string => (pool === 'pool_blue' ? 'pool_green' : 'pool_blue');
+
+/** Does `work` with clients at both balancers: quick ones that keep their connections, and slow ones. */
+async function underTraffic(
+  work: () => Promise<CliResult>,
+): Promise<{ readonly run: CliResult; readonly reports: readonly TrafficReport[] }> {
+  const traffics = await Promise.all(
+    balancers.map(({ url }) => clients({ url }, { workers: 4, slow: 4, slowMs: 3000 })),
+  );
+  await sleep(1000);
+  const run = await work();
+  await sleep(2000);
+  const reports = await Promise.all(traffics.map((traffic) => traffic.stop()));
+  for (const { requests, slowRequests, failed, tookMs } of reports)
+    console.log(`${requests} requests (${slowRequests} slow) in ${tookMs} ms, ${failed} failed`);
+  return { run, reports };
+}
+
+function expectNothingSpilled(reports: readonly TrafficReport[]): void {
+  for (const report of reports) {
+    expect(report.failures).toEqual([]);
+    expect(report).toMatchObject({ failed: 0, truncated: 0, late: 0, statuses: { 200: report.requests } });
+    expect(report.requests).toBeGreaterThanOrEqual(requestsMin);
+  }
+}
+
+/** The longest time in which balancers differed, as the run says it. */
+const differedMs = ({ stdout }: CliResult): number =>
+  Math.max(...[...stdout.matchAll(/differed for (\d+) ms at most/g)].map(([, ms]) => Number(ms)));
+
+test('a deploy goes to the pool without traffic and flips to it at both balancers, and no request fails', {
+  timeout,
+}, async () => {
+  const [before] = await liveAt();
+  const { run, reports } = await underTraffic(() => site.deploy('v3', '--verbose'));
+  expect(run.exit, run.output).toBe(0);
+  expectNothingSpilled(reports);
+  expect(await liveAt()).toEqual([other(before)]);
+  console.log(`balancers differed for ${differedMs(run)} ms at most`);
+  expect(differedMs(run)).toBeLessThan(1000);
+});
+
+test('a repeated deploy has nothing to do', { timeout }, async () => {
+  const before = await liveAt();
+  expect((await site.deploy('v3')).output).toMatch(/nothing to do/i);
+  expect(await liveAt()).toEqual(before);
+});
+
+test('flip --back and flip move all traffic without a build, and no request fails', { timeout }, async () => {
+  const [before] = await liveAt();
+  const releases = await site.live();
+  const flips: CliResult[] = [];
+  const { run, reports } = await underTraffic(async () => {
+    flips.push(await site.sluice('flip', 'production', '--back', '--yes', '--verbose'));
+    expect(await liveAt()).toEqual([other(before)]);
+    return site.sluice('flip', 'production', '--yes', '--verbose');
+  });
+  for (const { exit, output } of [...flips, run]) expect(exit, output).toBe(0);
+  for (const flip of [...flips, run]) expect(differedMs(flip)).toBeLessThan(1000);
+  expectNothingSpilled(reports);
+  expect(await liveAt()).toEqual([before]);
+  expect(await site.live()).toEqual(releases);
+});
+
+test('a flip to where traffic goes already is refused', { timeout }, async () => {
+  const { exit, output } = await site.sluice('flip', 'production', '--yes');
+  expect([exit, output]).toEqual([2, expect.stringMatching(/gets all traffic already.*--back/s)]);
+});
+
+test('a rollback flips back to the pool that has the release before', { timeout }, async () => {
+  const [before] = await liveAt();
+  const releases = await site.live();
+  const { exit, output } = await site.rollback();
+  expect(exit, output).toBe(0);
+  expect(await liveAt()).toEqual([other(before)]);
+  expect(await site.live()).toEqual(releases);
+});
+
+test('a pool that fails its checks gets no traffic', { timeout }, async () => {
+  const before = await liveAt();
+  const [idle] = pools[before[0] === 'pool_blue' ? 'green' : 'blue'];
+  await site.setEnv(site.node(idle), { FAILS: 'v4' });
+  await site.configure(settings({ checks: site.checks({ timeout: '3s' }) }));
+  const { run, reports } = await underTraffic(() => site.deploy('v4'));
+  await site.setEnv(site.node(idle));
+  expect(run.exit, run.output).toBe(1);
+  for (const report of reports) expect(report).toMatchObject({ failed: 0, truncated: 0, late: 0 });
+  expect(await liveAt()).toEqual(before);
+});
+
+test('a pool that fails after the flip is flipped back by itself, and no request fails', {
+  timeout,
+}, async () => {
+  const before = await liveAt();
+  const [idle] = pools[before[0] === 'pool_blue' ? 'green' : 'blue'];
+  const server = `${other(before[0])}/${idle}`;
+  const tell = (...lines: readonly string[]) =>
+    Promise.all(
+      balancers.map(({ socket }) => ask(socket, lines.map((line) => `${line} ${server}`).join(';'))),
+    );
+  await site.configure(settings({ strategy: { name: 'blue-green', bake: '30s' } }));
+  const { run, reports } = await underTraffic(async () => {
+    const deploy = site.startDeploy('v4', '--verbose');
+    await deploy.printed(/differed for/);
+    expect(await liveAt()).toEqual([other(before[0])]);
+    await tell('disable health');
+    for (const { socket } of balancers) await ask(socket, `set server ${server} health down`);
+    const brokenAtMs = performance.now();
+    while ((await liveAt())[0] !== before[0] && performance.now() - brokenAtMs < 20_000) await sleep(50);
+    console.log(`back ${Math.round(performance.now() - brokenAtMs)} ms after it broke`);
+    await tell('enable health');
+    return deploy.ended;
+  });
+  expect(run.exit, run.output).toBe(1);
+  expect(run.output).toContain(`${idle} stopped serving during the hold bake`);
+  expectNothingSpilled(reports);
+  expect(await liveAt()).toEqual(before);
+});
+
+test('what is flipped outlives a restart of the balancer', { timeout }, async () => {
+  const before = await liveAt();
+  for (const balancer of balancers) await balancer.restart();
+  expect(await liveAt()).toEqual(before);
+  expect(await readFile(balancers[0]!.map, 'utf8')).toMatch(/^# which pool is live\nother entry\n/);
+});
+
+test('status and check say which balancer thinks what, and flip brings them together', {
+  timeout,
+}, async () => {
+  const [before] = await liveAt();
+  const { map, socket } = balancers[0]!;
+  await copyFile(map, `${map}.saved`);
+  await ask(socket, `set map ${map} active ${other(before)}`);
+  const { stdout } = await site.sluice('status', 'production');
+  const [here, there] = [other(before), before!].map((backend) => backend.replace('pool_', ''));
+  expect(stdout).toContain(`Balancers do not agree: traffic goes from lb1 to ${here} and lb2 to ${there}.`);
+  expect((await site.sluice('check', 'production')).output).toContain('one and the same pool');
+  expect((await site.deploy('v2')).exit).toBe(2);
+  const { exit, output } = await site.sluice('flip', 'production', '--yes');
+  expect(exit, output).toBe(0);
+  expect((await liveAt()).length).toBe(1);
+  expect((await site.sluice('status', 'production')).stdout).toMatch(
+    /^All traffic goes to pool (blue|green)\.$/m,
+  );
+});
