@@ -21,7 +21,6 @@ export default defineConfig({
           include: ['test/**/*.system.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
         },
       },
     ],

@@ -20,7 +20,8 @@ if (obstacle !== null && process.env.CI === 'true') {
 run(['npm', 'run', '--silent', 'build']);
 if (obstacle === null) run(['sh', join(root, 'test/lab/install.sh')]);
 const totals = [tests('unit', [])];
-if (obstacle === null) totals.push(tests('system', asRoot()));
+// Each file has a lab of its own, and waits for much of its time.
+if (obstacle === null) totals.push(tests('system', asRoot(), ['--maxWorkers=2']));
 else report(obstacle);
 close(totals);
 
@@ -34,11 +35,11 @@ function obstacleOfSystemTests() {
 }
 
 /** Runs one project's tests to their end, and counts them. */
-function tests(project, prefix) {
+function tests(project, prefix, more = []) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tests-'));
   const file = join(folder, 'result.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const [program, ...words] = [...prefix, ...vitest, ...reporters, '--project', project, ...args];
+  const [program, ...words] = [...prefix, ...vitest, ...reporters, '--project', project, ...more, ...args];
   const { status } = spawnSync(program, words, { cwd: root, stdio: 'inherit' });
   const counts = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   rmSync(folder, { recursive: true, force: true });

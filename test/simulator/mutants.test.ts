@@ -12,6 +12,7 @@ import type { Balancer, BalancerView, HttpAnswer, Ports } from '../../src/ports.
 import { checkers, lastPromises } from '../../src/simulator/checkers/index.ts';
 import type { FaultMix } from '../../src/simulator/faults.ts';
 import type { Mutant, Simulation } from '../../src/simulator/simulate.ts';
+import { strategies } from '../../strategies/index.ts';
 import { canaryOf, run } from './seeds.ts';
 
 /** A bug that the engine could have, the faults that bring it out, and the promises that it may break. */
@@ -524,6 +525,24 @@ const mutants: { readonly [name: string]: Case } = {
   'the cron is not put back': {
     mutant: { ports: swapped(named('put-cron', () => done)) },
     caughtBy: ['converges'],
+  },
+  'a node is taken out while a run holds': {
+    mutant: {
+      ports: (ports, _world, session) => ({
+        ...ports,
+        balancers: ports.balancers.map((balancer) => ({
+          ...balancer,
+          async observe(signal) {
+            const { step } = session;
+            if (step?.kind === 'hold')
+              await balancer.change([{ node: step.nodes[0]!, server: null, to: 'out' }]);
+            return balancer.observe(signal);
+          },
+        })),
+      }),
+    },
+    strategy: () => ({ strategy: strategies.rolling.create({ batch: [1], hold: 60_000 }), batchMax: 1 }),
+    caughtBy: ['still-while-held'],
   },
   'a deploy that is done is done again': {
     mutant: {

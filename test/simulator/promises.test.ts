@@ -40,10 +40,10 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S14 schema window': ['schema-window'],
   'S15 one cron': ['one-cron'],
   'S16 assets of every release that is served can be fetched everywhere':
-    'sluice does not look after assets yet',
+    'proved on paper and shown with real files; the simulator has none',
   'S17 blue and green are never mixed': ['pool-whole'],
   'S18 sticky visitors go from new to old by a rollback alone': 'balancers do not say who is sticky to what',
-  'S19 nothing is changed while it is held': 'there is no strategy that holds yet',
+  'S19 nothing is changed while it is held': ['still-while-held'],
   'S20 the same bytes everywhere': ['one-revision'],
   'S21 the journal is written ahead': ['journal-first'],
   'S22 nothing is left drained or locked, and what is not ours is left alone': [

@@ -24,6 +24,7 @@ import { poolWhole } from './pool-whole.ts';
 import { proofBeforeTraffic } from './proof-before-traffic.ts';
 import { schemaWindow } from './schema-window.ts';
 import { singleLock } from './single-lock.ts';
+import { stillWhileHeld } from './still-while-held.ts';
 import { wayBack } from './way-back.ts';
 import { weightsWhole } from './weights-whole.ts';
 
@@ -44,6 +45,7 @@ export const checkers: readonly Checker[] = [
   oneCron,
   schemaWindow,
   oneRevision,
+  stillWhileHeld,
   journalFirst,
   fencing,
   singleLock,
