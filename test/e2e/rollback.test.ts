@@ -77,7 +77,7 @@ test('S18: a release that one node lacks is refused before any node is touched',
 test('S19: a release that was killed half-made is never rolled back to', async () => {
   const site = await lab.site({ name: 's19', nodes: 2 });
   const a = await site.deployed('good-1');
-  await site.configure({ hooks: { 'after:prepare': [{ run: 'sleep 30' }] } });
+  await site.configure({ hooks: { 'after:prepare': [{ run: 'sleep 6' }] } });
   const killed = site.startDeploy('good-2', '--json');
   await killed.printed(/"step-started".*"kind":"hook"/);
   killed.signal('SIGKILL');
@@ -87,6 +87,7 @@ test('S19: a release that was killed half-made is never rolled back to', async (
     exit: 0,
   });
 
+  // The hook goes on on its nodes, and is waited for.
   const c = await site.deployed('good-3');
   expect(c > a).toBe(true);
   expect(await site.rollback()).toMatchObject({ exit: 0 });
