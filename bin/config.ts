@@ -1,6 +1,7 @@
 import type { Config } from '../src/cli/environment.ts';
 import type { Registries } from '../src/config/fields.ts';
 import { assert } from '../src/core/assert.ts';
+import { isOwnStrategy, type Strategy } from '../src/core/strategy.ts';
 
 export interface FilesConfigOptions {
   readonly cwd: string;
@@ -14,6 +15,8 @@ export const filesConfig = (options: FilesConfigOptions): Config => ({
     return loadSite(wanted, { ...options, registries, overrides });
   },
   async strategy({ name, options: chosen }) {
+    // The config was parsed: what it brings itself is a strategy.
+    if (isOwnStrategy(chosen.own)) return chosen.own as Strategy;
     const { strategies } = await loadRegistries();
     const kind = strategies[name];
     assert(kind, `the config was parsed, so strategy ${name} is registered`);

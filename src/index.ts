@@ -5,7 +5,19 @@ export type { Node } from './core/node.ts';
 export type { Observation } from './core/observation.ts';
 export type { Release, ReleaseId, Revision } from './core/release.ts';
 export type { Site } from './core/site.ts';
-export type { Step, StepKind, StepOf } from './core/step.ts';
-export type { Strategy, StrategyKind } from './core/strategy.ts';
+export {
+  activate,
+  check,
+  drain,
+  enable,
+  flip,
+  hold,
+  prepare,
+  type Step,
+  type StepKind,
+  type StepOf,
+  shift,
+} from './core/step.ts';
+export { batches, outdated, type Strategy, type StrategyKind, weakestFirst } from './core/strategy.ts';
 export type { Target } from './core/target.ts';
 export type { Verdict } from './core/verdict.ts';

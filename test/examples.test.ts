@@ -2,10 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultLoaders } from 'cosmiconfig';
 import { describe, expect, test } from 'vitest';
+import { filesConfig } from '../bin/config.ts';
+import { simulatedPart } from '../src/cli/commands/simulate.ts';
 import { loadSite } from '../src/config/load.ts';
 import { siteSchema } from '../src/config/schema.ts';
+import { simulate } from '../src/simulator/simulate.ts';
 import { accepts } from './config/json-schema.ts';
 import { registries } from './config/parsing.ts';
+import { nextTurn } from './simulator/seeds.ts';
 
 const folder = new URL('../examples/', import.meta.url).pathname;
 const env = { HOME: '/home/ann', SLACK_URL: 'https://hooks.example.org/x' };
@@ -33,6 +37,22 @@ describe.each(examples)('%s', (example) => {
   test('proves the release before it takes traffic', async () => {
     const { checks } = await loadSite('production', { cwd, registries, env });
     expect(checks[0]?.expect).toBe('{{revision}}');
+  });
+
+  test('survives twenty simulated lives', async () => {
+    const site = await loadSite('production', { cwd, registries, env });
+    const strategy = await filesConfig({ cwd, env }).strategy(site.strategy);
+    const batchMax = Math.max(1, site.nodes.length - site.servingMin);
+    for (let seed = 1; seed <= 20; seed++) {
+      const life = await simulate({
+        seed,
+        nextTurn,
+        strategy: () => ({ strategy, batchMax }),
+        nodes: site.nodes.length,
+        site: simulatedPart(site),
+      });
+      expect(life.broken, `seed ${seed}`).toEqual([]);
+    }
   });
 
   test('has a README that names the page of its check', async () => {

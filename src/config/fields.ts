@@ -31,7 +31,7 @@ import {
 import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
 import type { StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
-import type { StrategyKind } from '../core/strategy.ts';
+import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
 import { backupField } from './backup.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
@@ -99,7 +99,7 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     defaultsTo(mapOf(variantOf('kind', balancers), word), {}),
   ),
   strategy: describe(
-    'The order in which nodes change: the name of a strategy, or an object of its name and options.',
+    'The order in which nodes change: the name of a strategy, an object of its name and options, or a strategy of your own.',
     defaultsTo(strategyOf(strategies), 'rolling'),
   ),
   servingMin: describe(
@@ -351,10 +351,14 @@ function strategyOf(kinds: Registries['strategies']): Field<StrategySettings> {
   const names = oneOf(Object.keys(kinds));
   const object = variantOf('name', kinds);
   return {
-    expected: `${names.expected}, or an object with such a name and its options`,
+    expected: `${names.expected}, or an object with such a name and its options, or with steps of your own`,
     summary: '',
     schema: { anyOf: [names.schema, object.schema] },
     parse(value, path, readSecret) {
+      if (isOwnStrategy(value)) {
+        const own = ownStrategy.parse(value, path);
+        return own.ok ? parsed({ name: own.value.name, options: { own: own.value } }) : own;
+      }
       const named = typeof value === 'string' ? names.parse(value, path) : parsed(null);
       if (!named.ok) return named;
       const chosen = object.parse(typeof value === 'string' ? { name: value } : value, path, readSecret);

@@ -1,5 +1,6 @@
 import { list } from '../core/errors.ts';
 import { isPlainObject, type Parsed, parsed, problem } from '../core/field.ts';
+import { isOwnStrategy } from '../core/strategy.ts';
 import type { Registries } from './fields.ts';
 import { merge } from './layers.ts';
 import type { StageSettings } from './stage.ts';
@@ -20,6 +21,9 @@ export function withOverrides(
   overrides: Overrides,
   { strategies }: Pick<Registries, 'strategies'>,
 ): Parsed<StageSettings> {
+  const isOwn = isOwnStrategy(settings.strategy);
+  if (isOwn && overrides.batch !== undefined && overrides.strategy === undefined)
+    return problem('--batch', 'the config brings a strategy of its own, which has no option batch');
   const name = overrides.strategy ?? strategyName(settings.strategy);
   if (overrides.batch !== undefined && Object.hasOwn(strategies, name)) {
     const options = Object.keys(strategies[name]!.options);
@@ -28,7 +32,10 @@ export function withOverrides(
     }
   }
   return parsed({
-    settings: merge(settings, layerOf(overrides, name)),
+    settings: merge(
+      isOwn && overrides.strategy !== undefined ? { ...settings, strategy: {} } : settings,
+      layerOf(overrides, name),
+    ),
     place: (text) => flagOf(text, overrides) ?? place(text),
   });
 }

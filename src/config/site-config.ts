@@ -2,6 +2,7 @@ import type { CommandLine } from '../core/command.ts';
 import type { SecretPlace } from '../core/field.ts';
 import type { HookFunction, HookPoint } from '../core/hook.ts';
 import type { StorageKind } from '../core/storage-kind.ts';
+import type { Strategy } from '../core/strategy.ts';
 
 /** A config as it is written. The fields (`fields.ts`) read it; each setting bears the sentence of its field. */
 export interface SiteConfig extends StageConfig {
@@ -46,8 +47,8 @@ export interface StageConfig {
   readonly witnesses?: readonly (string | NodeConfig)[];
   /** The load balancers in front of the nodes, by name; all are told, and all must agree. */
   readonly balancers?: Readonly<Record<string, BalancerConfig>>;
-  /** The order in which nodes change: the name of a strategy, or an object of its name and options. */
-  readonly strategy?: string | StrategyConfig;
+  /** The order in which nodes change: the name of a strategy, an object of its name and options, or a strategy of your own. */
+  readonly strategy?: string | StrategyConfig | Strategy;
   /** The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all, or of the smaller of two pools. */
   readonly servingMin?: number | `${number}%`;
   /** How a node leaves and joins the rotation. */

@@ -2,6 +2,7 @@ import {
   all,
   type Field,
   type Fields,
+  isPlainObject,
   type JsonSchema,
   listOf,
   parsed,
@@ -33,6 +34,19 @@ export interface StrategyKind<Options = Record<string, unknown>> {
   readonly options: Fields<Options>;
   create(options: Options): Strategy;
 }
+
+/** A strategy that a config brings itself, where others name one. */
+export const ownStrategy: Field<Strategy> = scalar(
+  'a strategy of your own: an object with a name, a summary and a function steps',
+  { type: 'object' },
+  (value) => {
+    const { name, summary, steps } = (value ?? {}) as Partial<Record<keyof Strategy, unknown>>;
+    const isWhole = typeof name === 'string' && typeof summary === 'string' && typeof steps === 'function';
+    return isWhole ? (value as Strategy) : undefined;
+  },
+);
+
+export const isOwnStrategy = (value: unknown): boolean => isPlainObject(value) && 'steps' in value;
 
 export const strategyKind = <Options>(kind: StrategyKind<Options>): StrategyKind =>
   kind as unknown as StrategyKind;

@@ -29,6 +29,15 @@ describe('the command line', () => {
     });
   });
 
+  test('names another strategy than one of your own, which has no batch', () => {
+    const strategy = { name: 'mine', summary: '', *steps() {} };
+    const site = siteWith({ strategy }, { overrides: { strategy: 'rolling', batch: '2' } });
+    expect(site.strategy).toEqual({ name: 'rolling', options: { batch: [2], hold: null } });
+    expect(problemsWith({ strategy }, { overrides: { batch: '2' } })).toEqual([
+      '--batch: the config brings a strategy of its own, which has no option batch',
+    ]);
+  });
+
   test('wins over the stage', () => {
     const stages = { production: { onFailure: 'halt', strategy: 'all-at-once' } };
     const site = siteWith(

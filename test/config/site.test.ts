@@ -118,6 +118,12 @@ describe('values', () => {
     expect(floor(7)).toBe(7);
   });
 
+  test('a strategy may be one of your own, which is taken as it stands', () => {
+    const own = { name: 'mine', summary: 'As I like it.', *steps() {} };
+    expect(siteWith({ strategy: own }).strategy).toMatchObject({ name: 'mine' });
+    expect((siteWith({ strategy: own }).strategy.options.own as typeof own).steps).toBe(own.steps);
+  });
+
   test('a strategy is named by a text, or by an object with its options', () => {
     expect(siteWith({ strategy: 'all-at-once' }).strategy).toEqual({ name: 'all-at-once', options: {} });
     expect(siteWith({ strategy: { name: 'rolling', batch: [1, '30%', '100%'] } }).strategy).toEqual({
@@ -396,6 +402,10 @@ describe('what is wrong', () => {
     [
       { strategy: { batch: 2 } },
       "strategy.name: expected 'rolling' or 'all-at-once' or 'canary' or 'blue-green', got nothing",
+    ],
+    [
+      { strategy: { name: 'mine', steps: 'rolling' } },
+      'strategy: expected a strategy of your own: an object with a name, a summary and a function steps, got an object',
     ],
     [{ servingMin: -1 }, "servingMin: expected a count of nodes such as 2, or a part such as '50%', got -1"],
     [

@@ -34,7 +34,7 @@ export const simulateCommand: Command = async (call) => {
 };
 
 /** What decides how safe a run is. Functions are the user's own code, which must not run for a pretence. */
-const simulatedPart = (site: Site): Partial<Site> => ({
+export const simulatedPart = (site: Site): Partial<Site> => ({
   name: site.name,
   stage: site.stage,
   // Each has an address of its own there, whatever tunnels it is reached through.
@@ -45,6 +45,7 @@ const simulatedPart = (site: Site): Partial<Site> => ({
   keepReleases: site.keepReleases,
   onFailure: site.onFailure,
   failuresMax: site.failuresMax,
+  cron: site.cron,
   hooks: site.hooks.filter(({ action }) => action.kind !== 'function'),
 });
 
