@@ -121,7 +121,8 @@ const syncing = (request: RollbackRequest, ports: Ports): Intent => ({
   resolve: noRevision,
   aim: ({ observed, nodes }) => {
     const target = syncTarget(observed, nodes, request.to);
-    const wanted = `to ${target.release.id}`;
+    const { id } = target.release;
+    const wanted = `to ${id}${across(request, id, closedBy(observed, id))}`;
     return forward(request, ports, { purpose: 'sync', wanted, target });
   },
 });

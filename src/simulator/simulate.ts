@@ -324,7 +324,7 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
     else if (refusal === 'HOLDER_ALIVE' && struck(stage, 'clock jump')) command = 'unlock';
     else if (refusal === 'PLAN_UNSAFE' && command === 'abort' && struck(stage, 'leave')) command = 'unlock';
     // To go on with a release that does not work would take too many nodes: there is the way back.
-    else if (refusal === 'PLAN_UNSAFE' && command === 'resume') command = 'abort';
+    else if (refusal === 'PLAN_UNSAFE' && (command === 'resume' || command === 'promote')) command = 'abort';
     else if (isLocked(world)) watcher.complain('converges', `a lock is left: ${endOf(session)}`);
   }
 }

@@ -119,7 +119,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'sync',
     operands: ['stage', 'nodesIfSome'],
     summary: 'Bring nodes that are behind to the live release.',
-    flags: ['to', 'onFailure', 'failuresMax', 'skipUnreachable', ...runFlags],
+    flags: ['to', 'acrossIrreversible', 'onFailure', 'failuresMax', 'skipUnreachable', ...runFlags],
     examples: ['sluice sync production', 'sluice sync production web5'],
     load: async () => (await import('./sync.ts')).syncCommand,
   },

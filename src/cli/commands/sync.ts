@@ -7,6 +7,6 @@ export const syncCommand: Command = (call) => {
   const named = call.words.slice(1);
   const nodes = named.length > 0 ? named : null;
   return releaseRun(call, 'sync', (request, { ports, engine }) =>
-    engine.sync({ ...request, nodes, to }, ports),
+    engine.sync({ ...request, nodes, to, acrossIrreversible: call.flags.acrossIrreversible ?? false }, ports),
   );
 };
