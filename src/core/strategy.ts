@@ -46,7 +46,9 @@ export const ownStrategy: Field<Strategy> = scalar(
   },
 );
 
-export const isOwnStrategy = (value: unknown): boolean => isPlainObject(value) && 'steps' in value;
+/** A named strategy may have an option `steps` too; that is a list. */
+export const isOwnStrategy = (value: unknown): boolean =>
+  isPlainObject(value) && 'steps' in value && !Array.isArray(value.steps);
 
 export const strategyKind = <Options>(kind: StrategyKind<Options>): StrategyKind =>
   kind as unknown as StrategyKind;

@@ -3,24 +3,23 @@ import type { Report } from '../core/event.ts';
 import { isoTime } from '../core/instant.ts';
 import type { Before, RunIntent } from '../core/intent.ts';
 import type { PoolName } from '../core/node.ts';
-import {
-  backupOf,
-  type Held,
-  livePool,
-  liveRelease,
-  nodeState,
-  type Observation,
-  releaseOn,
-} from '../core/observation.ts';
+import { backupOf, type Held, livePool, nodeState } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
-import type { Revision } from '../core/release.ts';
 import type { Ports } from '../ports.ts';
 import { comeBack, copingWith, observePatiently } from './cope.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
 import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
 import { assemble, observeBalancers } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
-import { type Aim, type Intent, type Proposed, planFor, proposeFrom, type RunRequest } from './propose.ts';
+import {
+  type Aim,
+  type Intent,
+  type Proposed,
+  planFor,
+  proposeFrom,
+  type RunRequest,
+  releasesOn,
+} from './propose.ts';
 import { behindOf, type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
 import { emit, expected, newRun, newRunId, presentNodes, type Run, textOf, together } from './run.ts';
 
@@ -152,15 +151,6 @@ const intentOf = (
   pool,
   onceAs: target.onceAs ?? target.release.id,
 });
-
-const releasesOn = (observed: Observation): Before =>
-  Object.fromEntries(
-    Object.values(observed.nodes).map((node) => {
-      const id = liveRelease(node);
-      const revision = id === null ? null : (releaseOn(node, id)?.revision ?? ('' as Revision));
-      return [node.name, id === null || revision === null ? null : { id, revision }];
-    }),
-  );
 
 /**
  * The plan again, from what is so under the lock: what was agreed to must still be the plan, or the lock is given

@@ -190,6 +190,16 @@ function newestLive(observed: Observation, nodes: readonly NodeName[]): Revision
   return live[0]?.revision ?? null;
 }
 
+/** What each node has now; a release of another tool may have no revision. */
+export const releasesOn = (observed: Observation): Before =>
+  Object.fromEntries(
+    Object.values(observed.nodes).map((node) => {
+      const id = liveRelease(node);
+      const revision = id === null ? null : (releaseOn(node, id)?.revision ?? ('' as Revision));
+      return [node.name, id === null || revision === null ? null : { id, revision }];
+    }),
+  );
+
 /**
  * What a run that died, or is held, left to be taken over. Throws `NOTHING_TO_RESUME`, `HOLDER_ALIVE` if any lock is
  * fresh and not `force`, or `NOT_RESUMABLE`.
@@ -203,8 +213,19 @@ export function abandonedRun(observed: Observation, force: boolean): TakenOver {
   if (!held && lock.silentMs <= lockStaleMs && !force) throw failure('HOLDER_ALIVE', { lock });
   const { intent } = lock;
   if (!intent) throw failure('NOT_RESUMABLE', { lock });
-  return { intent, runs: [...new Set(locked.map(({ lock }) => lock.run))] };
+  const runs = [...new Set(locked.map(({ lock }) => lock.run))];
+  return { intent: { ...intent, before: beforeNow(observed, intent) }, runs };
 }
+
+/** A node without the lock that has neither of the run's releases was changed by somebody since: that is its state. */
+const beforeNow = (observed: Observation, { before, release }: RunIntent): Before => {
+  const now = releasesOn(observed);
+  const foreign = Object.values(observed.nodes).filter(
+    ({ name, lock, unreachable }) =>
+      lock === null && unreachable === null && ![before[name]?.id, release.id].includes(now[name]?.id),
+  );
+  return { ...before, ...Object.fromEntries(foreign.map(({ name }) => [name, now[name] ?? null])) };
+};
 
 /** The same of a run that died. Throws also `HELD`: it is for a person to say how that goes on. */
 export function deadRun(observed: Observation, force: boolean): TakenOver {

@@ -3,6 +3,7 @@ import { isDeployError } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { NodeName } from '../core/node.ts';
 import { locksIn } from '../core/observation.ts';
+import type { ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
 import { moveCron } from '../engine/cron.ts';
@@ -389,7 +390,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     calls: 0,
     effects: 0,
     looks: new Map(),
-    before: earlier?.before ?? new Map(),
+    before: earlier ? beforeOf(world, earlier) : new Map(),
   };
   world.sessions.push(session);
   world.tell({ kind: 'started', session });
@@ -453,6 +454,16 @@ const holderOf = ({ sessions, nodes }: World): Session | null =>
   sessions.findLast(({ run }) =>
     [...nodes.values()].some(({ disk }) => run !== null && disk.lock?.run === run),
   ) ?? null;
+
+/** What the nodes had before that run; one that lost its lock, and was changed since, has what it has. */
+const beforeOf = ({ nodes }: World, { before, release }: Session): ReadonlyMap<NodeName, ReleaseId | null> =>
+  new Map(
+    [...before].map(([name, had]) => {
+      const { lock, current } = nodes.get(name)!.disk;
+      const isForeign = lock === null && current !== had && current !== release?.id;
+      return [name, isForeign ? current : had];
+    }),
+  );
 
 const isReport = (value: unknown): value is Report =>
   typeof value === 'object' && value !== null && 'outcome' in value;

@@ -124,6 +124,14 @@ describe('values', () => {
     expect((siteWith({ strategy: own }).strategy.options.own as typeof own).steps).toBe(own.steps);
   });
 
+  test('the steps of the canary strategy are options, and no strategy of your own', () => {
+    const { name, options } = siteWith({
+      strategy: { name: 'canary', steps: [{ nodes: 1, bake: '3s' }] },
+    }).strategy;
+    expect(name).toBe('canary');
+    expect(options.steps).toMatchObject([{ nodes: 1, bake: 3000 }]);
+  });
+
   test('a strategy is named by a text, or by an object with its options', () => {
     expect(siteWith({ strategy: 'all-at-once' }).strategy).toEqual({ name: 'all-at-once', options: {} });
     expect(siteWith({ strategy: { name: 'rolling', batch: [1, '30%', '100%'] } }).strategy).toEqual({

@@ -20,6 +20,23 @@ const skipping = (bench: Bench, more: { withoutQuorum?: boolean } = {}) => ({
   ...more,
 });
 
+/** The run gets no answer any more once it wants a node to switch. */
+async function dyingAtASwitch(bench: Bench, work: () => Promise<unknown>): Promise<void> {
+  const dead = new Promise<never>(() => {});
+  const { run } = bench.ports.transport;
+  const died = new Promise<void>((resolve) =>
+    Object.assign(bench.ports.transport, {
+      run: (...args: Parameters<typeof run>) => {
+        if (args[1].name !== 'switch') return run(...args);
+        resolve();
+        return dead;
+      },
+    }),
+  );
+  await Promise.race([died, work()]);
+  Object.assign(bench.ports.transport, { run });
+}
+
 describe('S51: a node that cannot be reached', () => {
   test('keeps a deploy from beginning, and nothing is changed', async () => {
     const bench = benchSite(6);
@@ -76,21 +93,7 @@ describe('S51: a node that cannot be reached', () => {
     bench.broken.add('web2');
     // The budget is used up by hand: web2 and web5 fail.
     cutOff(bench);
-    const dead = new Promise<never>(() => {});
-    const { run } = bench.ports.transport;
-    await Promise.race([
-      new Promise<void>((died) =>
-        Object.assign(bench.ports.transport, {
-          run: (...args: Parameters<typeof run>) => {
-            if (args[1].name !== 'switch') return run(...args);
-            died();
-            return dead;
-          },
-        }),
-      ),
-      bench.deploy(2),
-    ]);
-    Object.assign(bench.ports.transport, { run });
+    await dyingAtASwitch(bench, () => bench.deploy(2));
     bench.broken.clear();
     cutOff(bench, 'web5');
     const report = await goOn({ ...skipping(bench), force: true }, bench.ports);
@@ -99,6 +102,24 @@ describe('S51: a node that cannot be reached', () => {
     // The one that was cut off keeps the lock of the run that died, until somebody frees it.
     expect(bench.locked()).toEqual(['web5']);
   });
+});
+
+test('what a dead run left is taken back only where nobody has changed it since', async () => {
+  const bench = benchSite(5, { failuresMax: 1 });
+  const first = await bench.deployed(1);
+  const second = await bench.deployed(2);
+  await dyingAtASwitch(bench, () => bench.deploy(3));
+  cutOff(bench, 'web5');
+  await unlock(bench.site, bench.ports, {
+    locks: locksIn(await observe(bench.site, bench.ports)),
+    reason: 'it hangs',
+  });
+  expect(await rollback({ ...skipping(bench), to: null }, bench.ports)).toMatchObject({ exit: 6 });
+  mend(bench);
+  expect(bench.locked()).toEqual(['web5']);
+  expect(await abort({ ...bench.request(1), force: true }, bench.ports)).toMatchObject({ exit: 0 });
+  expect(bench.lives()).toEqual([first, first, first, first, second]);
+  expect(bench.locked()).toEqual([]);
 });
 
 describe('a majority', () => {

@@ -45,6 +45,8 @@ const configure = (
       source: { git: operator.repository },
       deployTo,
       linkedDirs: [linkedDir],
+      // The nodes are folders of one machine, and what is uploaded is not raced.
+      localDirs: [linkedDir],
       keepReleases,
       nodes: nodes.map(({ name: node, address }) => ({ name: node, address })),
       ssh: { user: deployUser.name, port: sshPort },
