@@ -109,8 +109,20 @@ export interface Balancer {
 export interface BalancerCapabilities {
   /** `soft`: sticky sessions keep coming while it drains; `hard`: nothing new comes; `both`: either, by choice. */
   readonly drain: 'soft' | 'hard' | 'both';
-  /** Whether `ServerState.sessions` is a count. */
-  readonly sessions: 'exact' | 'none';
+  /**
+   * What `ServerState.sessions` is: a count of requests; an `estimate`, among which may be connections that are idle;
+   * or `none`, null wherever requests may be in flight.
+   */
+  readonly sessions: 'exact' | 'estimate' | 'none';
+  /** How long after a change was read back requests may still go as they went before it, in milliseconds. */
+  readonly settleMs: number;
+  /** What a process that takes the place of another (a restart, a reload) knows of what that one did. */
+  readonly successor: {
+    /** Of the rotation and the weights that it was told. */
+    readonly rotation: 'kept' | 'forgotten';
+    /** Of the requests that the old process still serves: whether they are in `sessions`. */
+    readonly requests: 'counted' | 'uncounted';
+  };
   /** `server`: `shift` sets the weight of each. */
   readonly weights: 'server' | 'none';
   /** `flip` moves all traffic to a pool; whether that is `kept` or `forgotten` when the balancer starts anew. */

@@ -260,6 +260,10 @@ export const drainFields = {
     'How long a node that was enabled may take until every balancer sends it traffic.',
     defaultsTo(period, '60s'),
   ),
+  port: describe(
+    "The application's port on a node: where a balancer cannot count requests in flight, connections to it are counted there.",
+    optional(port, 'such a node is given the whole timeout'),
+  ),
 };
 
 /** One question that a node must answer before it takes traffic. */

@@ -179,6 +179,8 @@ export interface DrainConfig {
   readonly onTimeout?: 'put-back' | 'force';
   /** How long a node that was enabled may take until every balancer sends it traffic. */
   readonly enableTimeout?: Duration;
+  /** The application's port on a node: where a balancer cannot count requests in flight, connections to it are counted there. */
+  readonly port?: number;
 }
 
 export interface CheckConfig {

@@ -125,9 +125,9 @@ const cronOf = (settings: Settings['cron']): CronSettings | null => {
   return { ...cron, timeoutMs: timeout };
 };
 
-const drainOf = ({ timeout, onTimeout, enableTimeout }: Settings['drain']): DrainSettings => ({
+const drainOf = ({ timeout, enableTimeout, ...drain }: Settings['drain']): DrainSettings => ({
+  ...drain,
   timeoutMs: timeout,
-  onTimeout,
   enableTimeoutMs: enableTimeout,
 });
 

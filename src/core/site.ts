@@ -117,6 +117,8 @@ export interface DrainSettings {
   readonly onTimeout: 'force' | 'put-back';
   /** How long a node that was enabled may take until every balancer sends it traffic. */
   readonly enableTimeoutMs: number;
+  /** Of the application on a node: where a balancer cannot count, connections there are; null: the whole time is waited. */
+  readonly port: number | null;
 }
 
 /** One HTTP question to a node that is out of rotation. */

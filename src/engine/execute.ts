@@ -4,6 +4,7 @@ import { hookNodes, type Plan } from '../core/plan.ts';
 import { predict } from '../core/predict.ts';
 import type { OnFailure } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
+import { keepingOut } from './keep-out.ts';
 import { lossAfterSleep } from './lock.ts';
 import { emit, interruption, type NodeFailure, presentNodes, type Run, textOf, together } from './run.ts';
 import { executeStep } from './steps/index.ts';
@@ -140,7 +141,9 @@ async function executeOne(step: Step, run: Run, place: Place): Promise<readonly 
   const startMs = ports.clock.nowMs();
   emit(ports, { type: 'step-started', step, ...place });
   const lost = await lossAfterSleep(run);
-  const failures = lost ? [{ node: null, error: lost }] : await executeStep(step, run);
+  const failures = lost
+    ? [{ node: null, error: lost }]
+    : await keepingOut(run, step, () => executeStep(step, run));
   const failed = failures.map(({ node }) => node);
   if (!failed.includes(null)) {
     const done = step.nodes.filter((node) => !failed.includes(node));

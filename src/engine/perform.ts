@@ -21,7 +21,17 @@ import {
   releasesOn,
 } from './propose.ts';
 import { behindOf, type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
-import { emit, expected, newRun, newRunId, presentNodes, type Run, textOf, together } from './run.ts';
+import {
+  emit,
+  expected,
+  newRun,
+  newRunId,
+  presentNodes,
+  processesOf,
+  type Run,
+  textOf,
+  together,
+} from './run.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
 export async function perform(request: RunRequest & Intent, ports: Ports): Promise<Report> {
@@ -123,6 +133,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
     observed,
     signal,
     promotes: aim.promotes,
+    processes: processesOf(proposal.observed),
   });
   run.warnings.push(...warnings.splice(0));
   if (minority)

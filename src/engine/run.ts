@@ -6,11 +6,11 @@ import { type DeployError, failure, isDeployError, messageOf } from '../core/err
 import type { EventBody, FailureText } from '../core/event.ts';
 import { compactTime } from '../core/instant.ts';
 import type { Node, NodeName } from '../core/node.ts';
-import type { Observation } from '../core/observation.ts';
+import type { BalancerState, Observation } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
-import type { Site } from '../core/site.ts';
+import type { BalancerName, Site } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
-import type { Artifact, Ports, RunOptions } from '../ports.ts';
+import type { Artifact, BalancerCapabilities, Ports, RunOptions } from '../ports.ts';
 
 /** One run under way: what its steps share. The maps and `artifact` change while it goes on. */
 export interface Run {
@@ -44,6 +44,8 @@ export interface Run {
   renewedAtMs: number;
   /** When each node was last seen to be held by this run, by a command that began then. */
   readonly heldAtMs: Map<NodeName, number>;
+  /** The process of each member of a balancer, as it was seen last. */
+  readonly processes: Process[];
   /** Nodes whose time is over: requests there that nobody can count are no longer waited for, or no requests at all. */
   readonly forced: Map<NodeName, 'uncounted' | 'all'>;
   /** When a node left rotation, and how long it was out in all. */
@@ -54,11 +56,12 @@ export interface Run {
 
 export const newRun = (
   fixed: Pick<Run, 'id' | 'site' | 'ports' | 'voters' | 'release' | 'signal' | 'observed'> &
-    Partial<Pick<Run, 'promotes' | 'skipped' | 'minority'>>,
+    Partial<Pick<Run, 'promotes' | 'skipped' | 'minority' | 'processes'>>,
 ): Run => ({
   promotes: null,
   minority: null,
   skipped: [],
+  processes: processesOf(fixed.observed),
   ...fixed,
   observed: withoutLocks(fixed.observed),
   artifact: null,
@@ -72,6 +75,22 @@ export const newRun = (
   rotation: new Map(),
   unwritten: new Map(),
 });
+
+/** A process of a balancer, and when this run first saw that it had taken the place of another; null: it did not. */
+export interface Process extends Pick<BalancerState, 'balancer' | 'member' | 'incarnation'> {
+  readonly replacedAtMs: number | null;
+}
+
+export const processesOf = ({ balancers }: Observation): Process[] =>
+  balancers
+    .filter(({ unreachable }) => unreachable === null)
+    .map(({ balancer, member, incarnation }) => ({ balancer, member, incarnation, replacedAtMs: null }));
+
+export const capabilitiesOf = ({ balancers }: Ports, name: BalancerName): BalancerCapabilities => {
+  const balancer = balancers.find((candidate) => candidate.name === name);
+  assert(balancer, `what is observed is of a balancer of the site, and ${name} is one`);
+  return balancer.capabilities;
+};
 
 /** The nodes of the site that the run can work with. */
 export const presentNodes = ({ site, skipped }: Pick<Run, 'site' | 'skipped'>): readonly Node[] =>

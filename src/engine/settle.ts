@@ -13,8 +13,9 @@ import {
 import { aimsOf } from '../core/target.ts';
 import type { Balancer, BalancerCapabilities, BalancerView, Ports, RotationChange } from '../ports.ts';
 import { guardFloor } from './floor.ts';
+import { inFlight } from './in-flight.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
-import { fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
+import { capabilitiesOf, fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
 
 /**
  * Tells each balancer its part of the changes, all at the same time. Balancers know no fence, and a process may have
@@ -68,12 +69,6 @@ const nodesOf = (servers: readonly ServerState[]): readonly NodeName[] => [
   ...new Set(servers.map(({ node }) => node)),
 ];
 
-const balancerOf = (ports: Ports, name: string): Balancer => {
-  const balancer = ports.balancers.find((candidate) => candidate.name === name);
-  if (!balancer) throw new RangeError(`no balancer ${name}`);
-  return balancer;
-};
-
 /**
  * Waits until no request of `nodes` is left at any balancer: soft first where the balancer knows the difference (so
  * that sticky sessions may end), hard once a node is empty or half the time is over. What a balancer forgot, it is
@@ -86,11 +81,9 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
   const left = new Map<NodeName, Moments>();
   return until(run, timeoutMs, run.signal, async (passedMs) => {
     const view = await readWhole(run.ports);
-    const servers = view.servers
-      .filter(({ node }) => nodes.includes(node))
-      .map((server) =>
-        isAimedAt(seenBy(run, view), server) ? server : { ...server, rotation: 'out' as const },
-      );
+    const servers = (await inFlight(run, view, nodes)).map((server) =>
+      isAimedAt(seenBy(run, view), server) ? server : { ...server, rotation: 'out' as const },
+    );
     for (const node of nodes) noteMoments(run, left, servers, node);
     if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) {
       if (passedMs < timeoutMs + patienceMs) return null;
@@ -98,11 +91,14 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
     }
     const busy = nodes.filter((node) => isSentTraffic(run, servers, node) || !isLetGo(run, servers, node));
     const hasTime = (node: NodeName): boolean => {
-      const { softAtMs, hardAtMs } = left.get(node) ?? { softAtMs: null, hardAtMs: null };
+      const { softAtMs, hardAtMs } = left.get(node) ?? never;
       if (softAtMs === null || hardAtMs === null) return passedMs < timeoutMs;
-      return clock.nowMs() < Math.max(softAtMs + timeoutMs, hardAtMs + timeoutMs / 2);
+      const endMs = Math.max(softAtMs + timeoutMs, hardAtMs + timeoutMs / 2);
+      return clock.nowMs() < endMs + settleMsOf(run, of(servers, node));
     };
     if (busy.some(hasTime)) return null;
+    if (nodes.some((node) => !busy.includes(node) && !isQuiet(run, left.get(node) ?? never, servers, node)))
+      return null;
     return busy.length === 0 ? [] : overdue(run, busy, servers, onTimeout);
   });
 }
@@ -111,7 +107,30 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
 interface Moments {
   readonly softAtMs: number | null;
   readonly hardAtMs: number | null;
+  /** Looks in a row that showed it empty. */
+  readonly emptyLooks: number;
 }
+
+const never: Moments = { softAtMs: null, hardAtMs: null, emptyLooks: 0 };
+
+/** What was in flight had time to be seen: a balancer may lag behind what it says, and an estimate may miss a request. */
+function isQuiet(
+  run: Run,
+  { hardAtMs, emptyLooks }: Moments,
+  servers: readonly ServerState[],
+  node: NodeName,
+): boolean {
+  const own = of(servers, node);
+  const isExact = own.every(({ balancer }) => capabilitiesOf(run.ports, balancer).sessions === 'exact');
+  const quietMs = hardAtMs === null ? 0 : run.ports.clock.nowMs() - hardAtMs;
+  return run.forced.has(node) || (quietMs >= settleMsOf(run, own) && emptyLooks >= (isExact ? 1 : 2));
+}
+
+const settleMsOf = ({ ports }: Run, servers: readonly ServerState[]): number =>
+  Math.max(0, ...servers.map(({ balancer }) => capabilitiesOf(ports, balancer).settleMs));
+
+const of = (servers: readonly ServerState[], node: NodeName): readonly ServerState[] =>
+  servers.filter((server) => server.node === node);
 
 function noteMoments(
   run: Run,
@@ -120,7 +139,7 @@ function noteMoments(
   node: NodeName,
 ): void {
   const nowMs = run.ports.clock.nowMs();
-  const { softAtMs = null, hardAtMs = null } = left.get(node) ?? {};
+  const { softAtMs, hardAtMs, emptyLooks } = left.get(node) ?? never;
   if (servers.some((server) => server.node === node && server.rotation === 'in')) {
     // What came in since has its whole time.
     left.delete(node);
@@ -129,6 +148,7 @@ function noteMoments(
     left.set(node, {
       softAtMs: softAtMs ?? nowMs,
       hardAtMs: isSentTraffic(run, servers, node) ? null : (hardAtMs ?? nowMs),
+      emptyLooks: isEmpty(servers, node) ? emptyLooks + 1 : 0,
     });
   }
 }
@@ -143,11 +163,6 @@ const unheeded = (servers: readonly ServerState[]): readonly NodeFailure[] =>
 /** Tells the balancers what they forgot, and the harder word where it is time. Says whether there was anything to tell. */
 async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: boolean): Promise<boolean> {
   const forgotten = servers.filter((server) => isOurs(run, server) && server.rotation === 'in');
-  if (forgotten.length > 0) {
-    // A node that was put back behind our back may be needed now.
-    await lookHeld(run, nodesOf(forgotten));
-    await changeRotation(run, forgotten, softest(run.ports, forgotten));
-  }
   // Also what an operator is draining, or a run that failed: it stays out, and sticky requests must not meet the change.
   const hardened = servers.filter(
     (server) =>
@@ -155,8 +170,23 @@ async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: bo
       drainOf(run.ports, server) !== 'soft' &&
       (isEmpty(servers, server.node) || halfTime || run.forced.has(server.node)),
   );
+  if (forgotten.length + hardened.length === 0) return false;
+  // A node that was put back behind our back may be needed now.
+  await lookHeld(run, nodesOf([...forgotten, ...hardened]));
+  if (forgotten.length > 0) await changeRotation(run, forgotten, softest(run.ports, forgotten));
   if (hardened.length > 0) await changeRotation(run, hardened, 'out');
-  return forgotten.length + hardened.length > 0;
+  return true;
+}
+
+/** Once: what balancers forgot of the nodes that this run has out they are told again, and nothing new comes there. */
+export async function tellForgotten(run: Run, nodes: readonly NodeName[]): Promise<void> {
+  const forgotten = (await readWhole(run.ports)).servers.filter(
+    (server) => nodes.includes(server.node) && isOurs(run, server) && server.rotation === 'in',
+  );
+  if (forgotten.length === 0) return;
+  await lookHeld(run, nodesOf(forgotten));
+  const isSoft = forgotten.some((server) => drainOf(run.ports, server) === 'soft');
+  await changeRotation(run, forgotten, isSoft ? 'draining' : 'out');
 }
 
 /**
@@ -190,6 +220,7 @@ export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promis
   const { clock } = run.ports;
   const withinMs = run.site.drain.enableTimeoutMs;
   let backAtMs: number | null = null;
+  let readyAtMs: number | null = null;
   const late = await until(run, withinMs, null, async (passedMs) => {
     const servers = (await readWhole(run.ports)).servers.filter(
       (server) => nodes.includes(server.node) && isOurs(run, server),
@@ -200,8 +231,12 @@ export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promis
     const idle = servers.filter(
       ({ rotation, health }) => rotation !== 'in' || !['up', 'unchecked'].includes(health),
     );
-    if (idle.length === 0) return [];
-    return passedMs >= withinMs ? stillIdle(nodes, idle, withinMs) : null;
+    if (idle.length > 0) {
+      readyAtMs = null;
+      return passedMs >= withinMs ? stillIdle(nodes, idle, withinMs) : null;
+    }
+    readyAtMs ??= clock.nowMs();
+    return clock.nowMs() - readyAtMs >= settleMsOf(run, servers) ? [] : null;
   });
   return { late, backAtMs: backAtMs ?? clock.nowMs() };
 }
@@ -255,7 +290,7 @@ export async function setWeights(run: Run, { nodes, weightOf }: Weights): Promis
       servers.filter(
         (server) =>
           nodes.includes(server.node) &&
-          capabilitiesOf(run.ports, server).weights === 'server' &&
+          capabilitiesOf(run.ports, server.balancer).weights === 'server' &&
           !hasWeight(server, weightOf(server)),
       );
     const found = other((await readWhole(run.ports)).servers);
@@ -455,11 +490,8 @@ function isLetGo(run: Run, servers: readonly ServerState[], node: NodeName): boo
 const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'out' =>
   servers.every((server) => drainOf(ports, server) !== 'hard') ? 'draining' : 'out';
 
-const drainOf = (ports: Ports, server: ServerState): 'soft' | 'hard' | 'both' =>
-  capabilitiesOf(ports, server).drain;
-
-const capabilitiesOf = (ports: Ports, { balancer }: ServerState): BalancerCapabilities =>
-  balancerOf(ports, balancer).capabilities;
+const drainOf = (ports: Ports, { balancer }: ServerState): BalancerCapabilities['drain'] =>
+  capabilitiesOf(ports, balancer).drain;
 
 /**
  * A balancer that cannot count is given the whole time, and then taken to be empty; one that still sends traffic is

@@ -54,8 +54,9 @@ export interface Server {
   answers: Answers;
   /** When the last request ended. */
   idleSinceMs: number;
-  /** Since when it has its rotation. */
+  /** Since when it has its rotation, and which it had before. */
   sinceMs: number;
+  was: ServerState['rotation'];
   /** When it was last taken out of `in`. */
   leftAtMs: number;
   /** It is in because the balancer forgot that it was out. */
@@ -78,6 +79,7 @@ export const newServer = (member: string, node: NodeName, pool: PoolName | null 
   answers: noAnswers,
   idleSinceMs: Number.NEGATIVE_INFINITY,
   sinceMs: Number.NEGATIVE_INFINITY,
+  was: 'in',
   leftAtMs: Number.NEGATIVE_INFINITY,
   isForgotten: false,
   isHeld: false,
@@ -107,7 +109,7 @@ export const viewOf = (
     server: server.id,
     rotation: rotationOf(server),
     health: server.rotation === 'out' ? 'unchecked' : server.health,
-    sessions: sessions === 'exact' ? server.sessions : null,
+    sessions: sessions === 'none' ? null : server.sessions,
     weight: server.weight,
   }));
 

@@ -3,7 +3,7 @@ import { endJob } from './cron.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
-import { cutRequests, endRequest, remember, rotate, type World } from './world.ts';
+import { balancerOf, cutRequests, endRequest, remember, rotate, type World } from './world.ts';
 
 /** Puts the disturbances of the seed's mix on the clock: each at a random time within `withinMs`. */
 export function scheduleDisturbances(world: World, withinMs: number): void {
@@ -141,23 +141,43 @@ export function bringBack(world: World, node: SimulatedNode, how: 'found' | 'reb
   boot(world, node);
 }
 
-/** It forgets what it was told at run time, and whoever spoke through it is cut off. */
+/**
+ * A new process takes its place, and knows of the old one what the balancer lets it. Either the old one cuts off
+ * whoever spoke through it, or it serves them to their end, beside the new one.
+ */
 export function restartMember(world: World, member: Member): boolean {
   if (!member.isUp) return false;
+  const { successor } = balancerOf(world, member).capabilities;
+  if (successor.requests === 'uncounted' && world.random.fork('reload').chance(0.7)) {
+    world.tell({ kind: 'fault', node: null, what: `${member.name} reloads` });
+    for (const request of world.requests)
+      if (request.member === member) request.leftBehindAtMs ??= world.clock.passedMs();
+    for (const server of member.servers.values()) server.sessions = 0;
+    beginAnew(world, member);
+    return true;
+  }
   member.isUp = false;
   world.tell({ kind: 'fault', node: null, what: `${member.name} restarts` });
   for (const request of [...world.requests])
     if (request.member === member) endRequest(world, request, { isCut: true });
   world.clock.after(world.random.integer({ min: 50, max: 2000 }), () => {
     member.isUp = true;
-    member.restarts++;
-    for (const { node } of member.servers.values()) rotate(world, member, node, 'in', 'fault');
-    for (const server of member.servers.values()) {
-      Object.assign(server, { health: 'up', weight: 100, answers: noAnswers });
-    }
-    member.past.length = 0;
-    remember(world, member);
+    beginAnew(world, member);
     world.tell({ kind: 'fault', node: null, what: `${member.name} is back` });
   });
   return true;
+}
+
+function beginAnew(world: World, member: Member): void {
+  const { successor } = balancerOf(world, member).capabilities;
+  member.restarts++;
+  for (const server of member.servers.values()) {
+    if (successor.rotation === 'forgotten') {
+      rotate(world, member, server.node, 'in', 'fault');
+      server.weight = 100;
+    }
+    Object.assign(server, { health: 'up', answers: noAnswers });
+  }
+  member.past.length = 0;
+  remember(world, member);
 }

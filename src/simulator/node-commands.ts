@@ -36,6 +36,9 @@ export function workOf(running: Running): Work {
 
 const twins: { readonly [name: string]: (running: Running) => Work } = {
   inspect: instant(({ node, world }) => ok(inspectionOf(node, world.site.deployTo, world.clock.nowMs()))),
+  'count-connections': instant(({ node, world }) =>
+    ok(`${[...world.requests].filter(({ server }) => server.node === node.name).length}\n`),
+  ),
   'set-up': instant(() => ok()),
   'pack-release': pack,
   'look-at-storage': instant((running) => ok(storageOf(running.world.site, paramsOf(running)))),

@@ -45,6 +45,7 @@ function hear({ world, session }: Wire, event: Event): void {
     case 'recovering':
       session.plan = event.plan;
       session.release = event.plan.target.release;
+      session.plannedAtMs = Math.min(session.plannedAtMs, world.clock.passedMs());
       world.tell({ kind: 'planned', session, plan: event.plan, goesBack: event.type === 'recovering' });
       return;
     case 'left-out':

@@ -5,6 +5,7 @@ import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
 import type { Check, CronSettings, OnFailure, Site } from '../core/site.ts';
+import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
 import type { SeededRandom } from './random.ts';
@@ -56,6 +57,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
       timeoutMs: random.pick([1000, 5000, 10_000]),
       onTimeout: random.pick(['force', 'put-back']),
       enableTimeoutMs: 10_000,
+      port: random.fork('port').chance(0.5) ? 80 : null,
     },
     checks: random.chance(0.9) ? drawChecks(random) : [],
     activate: [],
@@ -230,6 +232,7 @@ export const drawBalancers = (random: SeededRandom, site: Site): readonly Simula
       capabilities: {
         drain: random.pick(['both', 'both', 'hard', 'soft']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
+        ...drawMemory(random.fork(`memory of ${name}`)),
         weights: 'server',
         flip: site.nodes.some(({ pool }) => pool !== null) ? 'kept' : 'none',
         counters: true,
@@ -237,6 +240,14 @@ export const drawBalancers = (random: SeededRandom, site: Site): readonly Simula
       members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
     };
   });
+
+const drawMemory = (random: SeededRandom): Pick<BalancerCapabilities, 'settleMs' | 'successor'> => ({
+  settleMs: random.chance(0.15) ? random.integer({ min: 100, max: 2000 }) : 0,
+  successor: {
+    rotation: random.chance(0.2) ? 'kept' : 'forgotten',
+    requests: random.pick(['counted', 'uncounted']),
+  },
+});
 
 const drawMember = (
   random: SeededRandom,

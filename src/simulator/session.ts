@@ -28,6 +28,8 @@ export interface Session {
   release: Release | null;
   /** Nodes that it goes on without. */
   readonly leftOut: Set<NodeName>;
+  /** When it first knew what it would do, which it drew from what it saw; infinite: not yet. */
+  plannedAtMs: number;
   /** Calls of ports so far. */
   calls: number;
   /** Changes that it made to nodes and balancers so far. */

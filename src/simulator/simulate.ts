@@ -387,6 +387,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     step: null,
     release: null,
     leftOut: new Set(),
+    plannedAtMs: Number.POSITIVE_INFINITY,
     calls: 0,
     effects: 0,
     looks: new Map(),

@@ -2,7 +2,7 @@ import type { NodeName } from '../core/node.ts';
 import { isAimedAt, type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
 import { answering } from './node.ts';
 import type { SeededRandom } from './random.ts';
-import { checkHealth, endRequest, errorRate, isBroken, nodeOf, type World } from './world.ts';
+import { balancerOf, checkHealth, endRequest, errorRate, isBroken, nodeOf, type World } from './world.ts';
 import type { Request } from './world-event.ts';
 
 export interface TrafficSettings {
@@ -41,7 +41,9 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   const fit = [...member.servers.values()].filter(
     (server) =>
       isAimedAt(member, server) &&
-      (takesRequests(server) || (sticky && rotationOf(server) === 'draining' && server.health === 'up')),
+      (takesRequests(server) ||
+        isStillSent(world, server, member) ||
+        (sticky && rotationOf(server) === 'draining' && server.health === 'up')),
   );
   if (fit.length === 0) return null;
   const server = pickByWeight(random, fit);
@@ -50,11 +52,17 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   if (release === null) return null;
   const errs = errorRate(world, node, release);
   const isFailing = isBroken(world, node, release) || (errs > 0 && random.chance(errs));
-  const request: Request = { member, server, startedAtMs: clock.passedMs(), isFailing };
+  const request: Request = { member, server, startedAtMs: clock.passedMs(), isFailing, leftBehindAtMs: null };
   world.requests.add(request);
   server.sessions++;
   clock.after(durationMs(world), () => endRequest(world, request, { isCut: false }));
   return server.node;
+}
+
+/** What the member was told has not reached every corner of it yet. */
+function isStillSent(world: World, { was, rotation, health, sinceMs }: Server, member: Member): boolean {
+  const { settleMs } = balancerOf(world, member).capabilities;
+  return was === 'in' && rotation !== 'in' && health === 'up' && world.clock.passedMs() - sinceMs < settleMs;
 }
 
 /** A server without weight is only met by those who keep to it: one of them is as good as another. */

@@ -103,6 +103,8 @@ export interface Request {
   readonly startedAtMs: number;
   /** The release that answers it does not work: the answer will be an error. */
   readonly isFailing: boolean;
+  /** When the process that serves it gave way to another, which does not know of it; null: it did not. */
+  leftBehindAtMs: number | null;
 }
 
 type Texts = {

@@ -115,7 +115,8 @@ export function endRequest(
   { isCut }: { readonly isCut: boolean },
 ): void {
   if (!requests.delete(request)) return;
-  const { server, startedAtMs, isFailing } = request;
+  const { server, startedAtMs, isFailing, leftBehindAtMs } = request;
+  if (leftBehindAtMs !== null) return;
   server.sessions--;
   server.idleSinceMs = clock.passedMs();
   countRequest(server, { isError: isCut || isFailing, ms: clock.passedMs() - startedAtMs });
@@ -154,7 +155,7 @@ export function rotate(
   if (server.rotation === reached) return;
   remember(world, member);
   const from = server.rotation;
-  server.rotation = reached;
+  Object.assign(server, { rotation: reached, was: from });
   server.sinceMs = world.clock.passedMs();
   // What a balancer forgets does not give requests more time.
   if (from === 'in' && !server.isForgotten) server.leftAtMs = server.sinceMs;

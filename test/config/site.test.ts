@@ -30,7 +30,7 @@ describe('defaults', () => {
       balancers: [],
       strategy: { name: 'rolling', options: { batch: [1], hold: null } },
       servingMin: 1,
-      drain: { timeoutMs: 60_000, onTimeout: 'put-back', enableTimeoutMs: 60_000 },
+      drain: { timeoutMs: 60_000, onTimeout: 'put-back', enableTimeoutMs: 60_000, port: null },
       checks: [],
       activate: [],
       hooks: [],

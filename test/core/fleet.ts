@@ -140,7 +140,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   balancers: [{ name: 'lb', kind: 'haproxy', options: {} }],
   strategy: { name: 'rolling', options: {} },
   servingMin: Math.ceil(count / 2),
-  drain: { timeoutMs: 10_000, onTimeout: 'put-back', enableTimeoutMs: 10_000 },
+  drain: { timeoutMs: 10_000, onTimeout: 'put-back', enableTimeoutMs: 10_000, port: null },
   checks: [check()],
   activate: [],
   hooks: [],

@@ -37,7 +37,7 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     deployTo: '/srv/shop',
     servingMin: 1,
     checks: [{ ...siteOf(1).checks[0]!, attemptsMax: 1, intervalMs: 1, timeoutMs: 500 }],
-    drain: { timeoutMs: 300, onTimeout: 'put-back', enableTimeoutMs: 300 },
+    drain: { timeoutMs: 300, onTimeout: 'put-back', enableTimeoutMs: 300, port: null },
     nodes: names(count).map((name) => node(name, { address: name })),
     ...more,
   });
@@ -92,7 +92,15 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   const balancer: Balancer = {
     name: 'lb',
     hosts: [],
-    capabilities: { drain: 'hard', sessions: 'exact', weights: 'none', flip: 'none', counters: false },
+    capabilities: {
+      drain: 'hard',
+      sessions: 'exact',
+      settleMs: 0,
+      successor: { rotation: 'forgotten', requests: 'counted' },
+      weights: 'none',
+      flip: 'none',
+      counters: false,
+    },
     async observe() {
       faults.balancer();
       return {
@@ -133,17 +141,34 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     }
   };
   let nowMs = Date.UTC(2026, 0, 14, 9, 30);
+  const sleepers = new Set<Sleeper>();
+  let isPassing = false;
+  /** Time passes once all that could be done was done. A heartbeat would make it pass without end. */
+  const letTimePass = async (): Promise<void> => {
+    if (isPassing) return;
+    isPassing = true;
+    for (;;) {
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const due = [...sleepers].filter(({ isBeat }) => !isBeat).map(({ dueMs }) => dueMs);
+      if (due.length === 0) break;
+      nowMs = Math.max(nowMs, Math.min(...due));
+      for (const { dueMs, wake } of [...sleepers]) if (dueMs <= nowMs) wake();
+    }
+    isPassing = false;
+  };
   let first: string | null = null;
   const ports: Ports = {
     clock: {
       nowMs: () => nowMs,
       async sleep(ms, signal) {
         if (signal?.aborted) return;
-        // A heartbeat would wait for ever: only its end wakes it.
-        if (ms >= 10_000)
-          await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
-        else nowMs += ms;
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise<void>((resolve) => {
+          const wake = (): void => void (sleepers.delete(sleeper) && resolve());
+          const sleeper: Sleeper = { dueMs: nowMs + ms, isBeat: ms >= 10_000, wake };
+          sleepers.add(sleeper);
+          signal?.addEventListener('abort', wake, { once: true });
+          void letTimePass();
+        });
       },
     },
     random: { hex: () => String(nowMs++) },
@@ -217,4 +242,10 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     rebuild: (name: NodeName) => rmSync(join(root, name, 'srv/shop'), { recursive: true, force: true }),
     list: (name: NodeName, path: string) => readdirSync(folder(name, path)),
   };
+}
+
+interface Sleeper {
+  readonly dueMs: number;
+  readonly isBeat: boolean;
+  wake(): void;
 }

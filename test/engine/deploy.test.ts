@@ -132,7 +132,9 @@ describe('a balancer', () => {
   });
 
   test('with requests that do not end is forced once, and says so once', async () => {
-    const bench = benchSite(2, { drain: { timeoutMs: 300, onTimeout: 'force', enableTimeoutMs: 300 } });
+    const bench = benchSite(2, {
+      drain: { timeoutMs: 300, onTimeout: 'force', enableTimeoutMs: 300, port: null },
+    });
     await bench.deployed(1);
     bench.servers.set('web1', { rotation: 'in', health: 'up', sessions: 1, weight: 100 });
     const report = await bench.deploy(2);

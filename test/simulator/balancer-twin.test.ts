@@ -77,7 +77,15 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
   });
   const balancer: SimulatedBalancer = {
     name: 'lb',
-    capabilities: { drain: 'both', sessions: 'exact', weights: 'server', flip: 'kept', counters: true },
+    capabilities: {
+      drain: 'both',
+      sessions: 'exact',
+      settleMs: 0,
+      successor: { rotation: 'forgotten', requests: 'counted' },
+      weights: 'server',
+      flip: 'kept',
+      counters: true,
+    },
     members: [member('lb-a'), member('lb-b')],
   };
   return newWorld(
@@ -111,6 +119,7 @@ const session = (): Session => ({
   plan: null,
   step: null,
   release: null,
+  plannedAtMs: 0,
   calls: 0,
   effects: 0,
   looks: new Map(),

@@ -23,6 +23,7 @@ const drain = (onTimeout: DrainSettings['onTimeout'], timeoutMs = 1000): DrainSe
   timeoutMs,
   onTimeout,
   enableTimeoutMs: 10_000,
+  port: null,
 });
 
 const dies = (atCall: number, isSent: boolean): Doom => ({ death: { atCall, isSent }, signal: null });

@@ -416,7 +416,7 @@ const mutants: { readonly [name: string]: Case } = {
         seen(balancer, (server) => ({ ...server, sessions: (server.sessions ?? 0) + 1 })),
       ),
     },
-    site: { drain: { timeoutMs: 10_000, onTimeout: 'force', enableTimeoutMs: 10_000 } },
+    site: { drain: { timeoutMs: 10_000, onTimeout: 'force', enableTimeoutMs: 10_000, port: null } },
     caughtBy: ['drain-in-time'],
   },
   'nothing is enabled by hand where a machine is lost': {
@@ -459,6 +459,22 @@ const mutants: { readonly [name: string]: Case } = {
       })),
     },
     caughtBy: ['always-ends'],
+  },
+  'what a reload left behind is forgotten': {
+    mutant: {
+      ports: everyBalancer(({ capabilities }) => ({
+        capabilities: { ...capabilities, successor: { ...capabilities.successor, requests: 'counted' } },
+      })),
+    },
+    faults: { balancerRestarts: 6 },
+    site: { drain: { timeoutMs: 10_000, onTimeout: 'put-back', enableTimeoutMs: 10_000, port: null } },
+    caughtBy: ['no-spilled-request'],
+  },
+  'a balancer that lags behind is believed at once': {
+    mutant: {
+      ports: everyBalancer(({ capabilities }) => ({ capabilities: { ...capabilities, settleMs: 0 } })),
+    },
+    caughtBy: ['no-spilled-request'],
   },
   'weights are not given back': {
     mutant: {

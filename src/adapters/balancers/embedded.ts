@@ -89,8 +89,16 @@ const driver = (
   return {
     name: balancer,
     hosts: [],
-    // The sandbox gives its balancer a state file.
-    capabilities: { drain: 'hard', sessions: 'exact', weights: 'server', flip: 'kept', counters: true },
+    capabilities: {
+      drain: 'hard',
+      sessions: 'exact',
+      settleMs: 0,
+      // The sandbox gives its balancer a state file, and a process that ends cuts its requests off.
+      successor: { rotation: 'kept', requests: 'counted' },
+      weights: 'server',
+      flip: 'kept',
+      counters: true,
+    },
     async observe(signal) {
       return viewOf(balancer, options, targets, await seen(signal), stateOf);
     },

@@ -101,6 +101,8 @@ function driver(
     capabilities: {
       drain: 'both',
       sessions: 'exact',
+      settleMs: 0,
+      successor: { rotation: 'forgotten', requests: 'uncounted' },
       weights: 'server',
       flip: flips === null ? 'none' : flips.isKept ? 'kept' : 'forgotten',
       counters: true,

@@ -2,7 +2,9 @@ import { note } from '../../commands/note.ts';
 import type { NodeName } from '../../core/node.ts';
 import { isServing, nodeState, type Observation } from '../../core/observation.ts';
 import { drainedBy } from '../../core/predict.ts';
+import type { Site } from '../../core/site.ts';
 import type { StepOf } from '../../core/step.ts';
+import type { Balancer } from '../../ports.ts';
 import { guardFloor } from '../floor.ts';
 import {
   eachNode,
@@ -22,10 +24,10 @@ import type { StepHandler } from './handler.ts';
 type Drain = StepOf<'drain'>;
 
 export const drain: StepHandler<'drain'> = {
-  describe: ({ nodes }, { balancers }) =>
+  describe: ({ nodes }, { balancers }, site) =>
     nodes.flatMap((node) =>
       balancers.flatMap((balancer) => [
-        `${balancer.name}: ${balancer.describe({ node, server: null, to: balancer.capabilities.drain === 'hard' ? 'out' : 'draining' })}, until no request is in flight`,
+        `${balancer.name}: ${balancer.describe({ node, server: null, to: balancer.capabilities.drain === 'hard' ? 'out' : 'draining' })}, ${untilEmpty(balancer, site)}`,
         ...(balancer.capabilities.drain === 'both'
           ? [`${balancer.name}: ${balancer.describe({ node, server: null, to: 'out' })}`]
           : []),
@@ -42,6 +44,13 @@ export const drain: StepHandler<'drain'> = {
     }
   },
 };
+
+function untilEmpty({ capabilities }: Balancer, { drain }: Site): string {
+  if (capabilities.sessions !== 'none') return 'until no request is in flight';
+  return drain.port === null
+    ? `and wait for ${drain.timeoutMs / 1000} s, for it cannot count what is in flight and drain.port is not set`
+    : `until no connection to port ${drain.port} is left on the node`;
+}
 
 /**
  * Nothing is written of nodes that may not leave. A balancer that restarts has its servers to check first: where the

@@ -24,7 +24,7 @@ export const noSpilledRequest: Checker = {
       return `${by.name} changed ${node.name} while ${member.name} had it ${server.rotation}`;
     }
     const spilled = event.cut.filter(
-      (request) => !isOverdue(world, request) && !isUnseenRequest(world, event, request),
+      (request) => !isOverdue(world, event.by, request) && !isUnseenRequest(world, event, request),
     );
     if (spilled.length === 0) return null;
     return `${by.name} changed ${node.name} and cut ${spilled.length} requests that had time left`;
@@ -52,10 +52,16 @@ const isUnseenRequest = (world: World, event: Switched, { member, server, starte
 const lookOf = (session: Session, member: string): number =>
   session.looks.get(member) ?? Number.NEGATIVE_INFINITY;
 
-/** The node left rotation so long ago that the site lets it be cut; so also where the balancer cannot count. */
-function isOverdue(world: World, { member, server }: Request): boolean {
+/**
+ * The node left rotation so long ago that the site lets it be cut; so also where the balancer cannot count. Of what a
+ * process left behind before the run looked on nobody can know.
+ */
+function isOverdue(world: World, by: Session, { member, server, leftBehindAtMs }: Request): boolean {
   const { clock, site } = world;
   const { capabilities } = balancerOf(world, member);
-  const mayCut = site.drain.onTimeout === 'force' || capabilities.sessions === 'none';
-  return mayCut && clock.passedMs() - server.leftAtMs >= site.drain.timeoutMs;
+  if (leftBehindAtMs !== null && leftBehindAtMs < by.plannedAtMs) return true;
+  const mayCut =
+    site.drain.onTimeout === 'force' || capabilities.sessions === 'none' || leftBehindAtMs !== null;
+  const sinceMs = Math.max(server.leftAtMs, leftBehindAtMs ?? server.leftAtMs);
+  return mayCut && clock.passedMs() - sinceMs >= site.drain.timeoutMs;
 }

@@ -13,7 +13,19 @@ import { startBalancer } from '../../../src/sandbox/balancer.ts';
 import { type Backend, type BalancerLab, balancerContract, startBackend } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 
-balancerContract('the embedded balancer', startLab);
+balancerContract(
+  'the embedded balancer',
+  {
+    drain: 'hard',
+    sessions: 'exact',
+    settleMs: 0,
+    successor: { rotation: 'kept', requests: 'counted' },
+    weights: 'server',
+    counters: true,
+    checksHealth: true,
+  },
+  startLab,
+);
 
 test('a weight that the configured one is too small for is refused, and nothing is changed', async () => {
   const token = new Secret('open sesame');
@@ -99,11 +111,13 @@ describe('the embedded balancer with two pools', () => {
 
 async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
   const token = new Secret('open sesame');
+  const dir = mkdtempSync(join(tmpdir(), 'balancer-'));
   const start = (ports: { port?: number; adminPort?: number } = {}) =>
     startBalancer({
       ...ports,
       token,
       servers: backends.map(({ name, port }) => ({ name, host: '127.0.0.1', port })),
+      stateFile: join(dir, 'state.json'),
       check: { path: '/health', intervalMs: 40, rise: 1, fall: 1 },
     });
   let running = await start();
@@ -128,7 +142,10 @@ async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
       running = await start(ports);
     },
     stopMember: () => running.close(),
-    close: () => running.close(),
+    async close() {
+      await running.close();
+      rmSync(dir, { recursive: true });
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import { parseFields } from '../../../src/core/field.ts';
 import { judge } from '../../../src/core/verdict.ts';
 import type { Balancer, Host, StreamTarget, Transport } from '../../../src/ports.ts';
 import {
+  type Abilities,
   type Backend,
   type BalancerLab,
   balancerContract,
@@ -22,9 +23,19 @@ import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 
-balancerContract('one HAProxy, over its unix socket', (backends) => startLab(backends, 1, 'unix'));
-balancerContract('two HAProxy, over TCP', (backends) => startLab(backends, 2, 'tcp'));
-balancerContract('two HAProxy on a machine that is reached through SSH', (backends) =>
+const abilities: Abilities = {
+  drain: 'both',
+  sessions: 'exact',
+  settleMs: 0,
+  successor: { rotation: 'forgotten', requests: 'uncounted' },
+  weights: 'server',
+  counters: true,
+  checksHealth: true,
+};
+
+balancerContract('one HAProxy, over its unix socket', abilities, (backends) => startLab(backends, 1, 'unix'));
+balancerContract('two HAProxy, over TCP', abilities, (backends) => startLab(backends, 2, 'tcp'));
+balancerContract('two HAProxy on a machine that is reached through SSH', abilities, (backends) =>
   startLab(backends, 2, 'ssh'),
 );
 
