@@ -168,7 +168,7 @@ const mutants: { readonly [name: string]: Case } = {
         return {
           observe(signal) {
             looks.push(balancer.observe(signal));
-            return looks.at(-8) ?? looks[0]!;
+            return looks.at(-12) ?? looks[0]!;
           },
         };
       }),
