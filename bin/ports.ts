@@ -54,9 +54,11 @@ const discreet = (operator: Operator, redact: (text: string) => string): Operato
   },
 });
 
-const secretsOf = ({ source: { env, url } }: Site): readonly string[] => [
+const secretsOf = ({ source: { env, url }, cron }: Site): readonly string[] => [
   ...remoteOf(url).secrets,
-  ...Object.values(env).flatMap((value) => (value instanceof Secret ? [value.reveal()] : [])),
+  ...[...Object.values(env), ...Object.values(cron?.fence?.env ?? {})].flatMap((value) =>
+    value instanceof Secret ? [value.reveal()] : [],
+  ),
 ];
 
 function balancerOf(site: Site, { name, kind, options }: BalancerSettings, transport: Transport): Balancer {

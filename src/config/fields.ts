@@ -223,6 +223,20 @@ export const cronJobFields = {
   ),
 };
 
+/** What shows that a machine is off. */
+export const fenceFields = {
+  run: describe(
+    'The command, on the machine that sluice runs on; the name of the node is its last argument ($1 of a text). Status 0 says that ' +
+      'the machine is off: it may put it off, or only look.',
+    command,
+  ),
+  env: describe(
+    'Environment variables of the command; secrets may be named by their place.',
+    defaultsTo(mapOf(textOrSecret, textLike('the name of a variable', /^[A-Za-z_]\w*$/)), {}),
+  ),
+  timeout: describe('How long it may take for a node.', defaultsTo(period, '60s')),
+};
+
 /** Jobs that run on one node. */
 export const cronFields = {
   node: describe('The node that has them.', optional(text)),
@@ -241,8 +255,13 @@ export const cronFields = {
   ),
   timeout: describe('How long they may take to end.', defaultsTo(period, '60s')),
   hold: describe(
-    "'deploy': no job begins while a deploy or rollback goes on; 'never': the cron stays where it is meanwhile.",
-    defaultsTo(oneOf(['never', 'deploy']), 'never'),
+    "'deploy': no job begins while a deploy or rollback goes on; 'migrations': none while a part of migrate runs; 'never': the cron stays " +
+      'where it is meanwhile.',
+    defaultsTo(oneOf(['never', 'deploy', 'migrations']), 'never'),
+  ),
+  fence: describe(
+    'What shows that a node that cannot be read is off, before sluice cron --to moves the cron away from it.',
+    optional(objectOf(fenceFields), 'only you can say so, by --fenced'),
   ),
 };
 

@@ -110,8 +110,25 @@ export interface CronConfig {
   readonly onRunning?: 'wait' | 'end';
   /** How long they may take to end. */
   readonly timeout?: Duration;
-  /** 'deploy': no job begins while a deploy or rollback goes on; 'never': the cron stays where it is meanwhile. */
-  readonly hold?: 'never' | 'deploy';
+  /**
+   * 'deploy': no job begins while a deploy or rollback goes on; 'migrations': none while a part of migrate runs; 'never':
+   * the cron stays where it is meanwhile.
+   */
+  readonly hold?: 'never' | 'deploy' | 'migrations';
+  /** What shows that a node that cannot be read is off, before sluice cron --to moves the cron away from it. */
+  readonly fence?: FenceConfig;
+}
+
+export interface FenceConfig {
+  /**
+   * The command, on the machine that sluice runs on; the name of the node is its last argument ($1 of a text). Status 0
+   * says that the machine is off: it may put it off, or only look.
+   */
+  readonly run: CommandLine;
+  /** Environment variables of the command; secrets may be named by their place. */
+  readonly env?: Readonly<Record<string, string | SecretPlace>>;
+  /** How long it may take for a node. */
+  readonly timeout?: Duration;
 }
 
 export interface CronJobConfig {

@@ -121,8 +121,12 @@ const sourceOf = ({ git, timeout, ...source }: Settings['source'], local: Local)
 
 const cronOf = (settings: Settings['cron']): CronSettings | null => {
   if (settings === null) return null;
-  const { timeout, ...cron } = settings;
-  return { ...cron, timeoutMs: timeout };
+  const { timeout, fence, ...cron } = settings;
+  return {
+    ...cron,
+    timeoutMs: timeout,
+    fence: fence && { command: fence.run, env: fence.env, timeoutMs: fence.timeout },
+  };
 };
 
 const drainOf = ({ timeout, onTimeout, enableTimeout }: Settings['drain']): DrainSettings => ({

@@ -43,6 +43,11 @@ const rules = [
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
   rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
+  rule(['cron', 'migrate'], ({ cron, migrate }) =>
+    cron?.hold === 'migrations' && migrate === null
+      ? ['cron.hold: migrations are what migrate says, and it is not set']
+      : [],
+  ),
   rule(['nodes', 'migrate'], ({ nodes, migrate }) => roleOfNobody(nodes, 'migrate', migrate?.role ?? null)),
   rule(['nodes', 'backup'], ({ nodes, backup }) =>
     roleOfNobody(nodes, 'backup', backup?.options.role ?? null),

@@ -370,7 +370,13 @@ const catalogue = {
     message: (d: { nodes: readonly string[] }) =>
       `${list(d.nodes)} cannot be read, and no other node has the cron of the site: its jobs may be running there.`,
     hint: () =>
-      'see that the machine is off and stays off, then say --fenced: that you said so is recorded in the history.',
+      'see that the machine is off and stays off, then say --fenced: that you said so is recorded in the history. Or let cron.fence show it.',
+  },
+  CRON_NOT_FENCED: {
+    message: (d: { node: string; reason: string }) =>
+      `Nothing shows that ${d.node} is off, so the cron stays where it is: ${d.reason}`,
+    hint: () =>
+      'see for yourself that the machine is off and stays off, then say --fenced: that you said so is recorded in the history.',
   },
   NODES_FAILED: {
     message: (d: { failures: readonly { node: string; message: string }[] }) =>

@@ -70,8 +70,17 @@ export interface CronSettings {
   readonly onRunning: 'wait' | 'end';
   /** How long they may take to end. */
   readonly timeoutMs: number;
-  /** `deploy`: no job begins while a run changes the site. */
-  readonly hold: 'never' | 'deploy';
+  /** `deploy`: no job begins while a run changes the site; `migrations`: none while the database is migrated. */
+  readonly hold: 'never' | 'deploy' | 'migrations';
+  /** Shows that a machine that cannot be read is off; null: only a person can say so. */
+  readonly fence: FenceSettings | null;
+}
+
+export interface FenceSettings {
+  /** Run on the operator's machine, with the name of the node as its last argument. Status 0: it is off. */
+  readonly command: CommandLine;
+  readonly env: Readonly<Record<string, string | Secret>>;
+  readonly timeoutMs: number;
 }
 
 export interface CronJob {

@@ -92,7 +92,8 @@ const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSetting
     jobs: [{ schedule: '* * * * *', run: ['true'] }],
     onRunning: random.pick(['wait', 'end']),
     timeoutMs: 20_000,
-    hold: random.pick(['never', 'deploy']),
+    hold: random.pick(['never', 'deploy', 'migrations']),
+    fence: null,
   };
 };
 

@@ -43,6 +43,7 @@ const cron = (...runs: readonly CommandLine[]): CronSettings => ({
   onRunning: 'wait',
   timeoutMs: 1000,
   hold: 'never',
+  fence: null,
 });
 
 /** A node with a live release, on which `run-1` has the lock. */

@@ -147,6 +147,14 @@ test.each([
   expect(problemsWith({ cron, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual(problems);
 });
 
+test('a cron that is held during migrations needs migrations', () => {
+  const cron = { node: 'a', jobs: [{ schedule: '@daily', run: 'x' }], hold: 'migrations' };
+  expect(problemsWith({ cron, nodes: ['a'] })).toEqual([
+    'cron.hold: migrations are what migrate says, and it is not set',
+  ]);
+  expect(problemsWith({ cron, nodes: ['a'], migrate: { expand: 'x' } })).toEqual([]);
+});
+
 test('a job of more than one line is refused', () => {
   const cron = { node: 'a', jobs: [{ schedule: '@daily', run: 'x\ny' }] };
   expect(problemsWith({ cron, nodes: ['a'] })).toEqual([

@@ -20,6 +20,7 @@ const site: Partial<Site> = {
     onRunning: 'wait',
     timeoutMs: 20_000,
     hold: 'deploy',
+    fence: null,
   },
   hooks: [
     {
