@@ -65,7 +65,7 @@ function balancerOf(site: Site, { name, kind, options }: BalancerSettings, trans
   const kinds: Readonly<Record<string, BalancerKind>> = balancerKinds;
   const found = kinds[kind];
   assert(found, `the config was parsed, so balancers of kind ${kind} are registered`);
-  const nodes = site.nodes.map((node) => node.name);
+  const nodes = site.nodes.filter(({ traffic }) => traffic).map(({ name }) => name);
   const pools = Object.fromEntries(site.nodes.flatMap((node) => (node.pool ? [[node.name, node.pool]] : [])));
   return found.create({ name, options, nodes, pools, transport });
 }

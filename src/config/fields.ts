@@ -119,6 +119,11 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     'Commands on each node once current is switched, in the release: restart or reload what serves it.',
     defaultsTo(listOf(command), []),
   ),
+  workers: describe(
+    'Workers on a queue, such as Sidekiq, Horizon or the consumers of Magento: on each node they finish their jobs, and come up in the new ' +
+      'release once it is live there.',
+    optional(objectOf(workersFields)),
+  ),
   hooks: describe(
     `Your own steps, a list at each point: ${hookPoints.slice(0, 2).join(', ')} and so on.`,
     defaultsTo(hooksAt(listOf(hookEntry(hooks))), {}),
@@ -301,6 +306,28 @@ export const checkFields = {
   via: describe(
     "'ssh' asks through the node's SSH connection, so private nodes work; 'direct' asks straight.",
     defaultsTo(oneOf(['ssh', 'direct']), 'ssh'),
+  ),
+};
+
+/** Processes that work on jobs of a queue. Their commands run in the live release. */
+export const workersFields = {
+  role: describe('The nodes that have them; each may have traffic: false.', optional(text, 'all nodes')),
+  stop: describe(
+    "Asks them to finish the job under way, take no other, and end, such as ['sudo', 'systemctl', 'stop', 'sidekiq'].",
+    command,
+  ),
+  isRunning: describe(
+    'Says by status 0 that some have not ended yet, for a stop that only asks.',
+    optional(command, 'they have ended once stop has'),
+  ),
+  start: describe(
+    'Commands that bring them up, in order; none where a supervisor does that by itself.',
+    defaultsTo(listOf(command), []),
+  ),
+  drain: describe('How long jobs under way may take.', defaultsTo(period, '60s')),
+  kill: describe(
+    'What ends those that take longer.',
+    optional(command, 'none is ended: the release fails, and they come up again by themselves'),
   ),
 };
 

@@ -57,6 +57,11 @@ export interface StageConfig {
   readonly checks?: readonly CheckConfig[];
   /** Commands on each node once current is switched, in the release: restart or reload what serves it. */
   readonly activate?: readonly CommandLine[];
+  /**
+   * Workers on a queue, such as Sidekiq, Horizon or the consumers of Magento: on each node they finish their jobs, and
+   * come up in the new release once it is live there.
+   */
+  readonly workers?: WorkersConfig;
   /** Your own steps, a list at each point: before:deploy, after:deploy and so on. */
   readonly hooks?: { readonly [P in HookPoint]?: readonly HookConfig[] };
   /** What brings the database to the new release: once for the fleet, on one node. */
@@ -138,6 +143,21 @@ export interface CronJobConfig {
   readonly run: CommandLine;
 }
 
+export interface WorkersConfig {
+  /** The nodes that have them; each may have traffic: false. */
+  readonly role?: string;
+  /** Asks them to finish the job under way, take no other, and end, such as ['sudo', 'systemctl', 'stop', 'sidekiq']. */
+  readonly stop: CommandLine;
+  /** Says by status 0 that some have not ended yet, for a stop that only asks. */
+  readonly isRunning?: CommandLine;
+  /** Commands that bring them up, in order; none where a supervisor does that by itself. */
+  readonly start?: readonly CommandLine[];
+  /** How long jobs under way may take. */
+  readonly drain?: Duration;
+  /** What ends those that take longer. */
+  readonly kill?: CommandLine;
+}
+
 export interface SourceConfig {
   /** The repository: a URL, an address such as git@host:path, or a path. */
   readonly git?: string;
@@ -171,6 +191,11 @@ export interface NodeConfig {
   readonly port?: number;
   /** The pool that it gets traffic with, where the site has two, such as blue and green. */
   readonly pool?: string;
+  /**
+   * Whether balancers send it requests, which it must then be checked for; false for a machine with workers or jobs
+   * alone.
+   */
+  readonly traffic?: boolean;
   /** What it is there for; hooks choose nodes by role. */
   readonly roles?: readonly string[];
   /** Words of your own about it, such as its rack. */

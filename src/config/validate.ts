@@ -3,6 +3,7 @@ import { isPlainObject, join, shown } from '../core/field.ts';
 import { hookPoints } from '../core/hook.ts';
 import { dutyNames } from '../core/migration.ts';
 import { suggestion } from '../core/nearest.ts';
+import { workersName } from '../core/workers.ts';
 import type { Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
 import { countOf } from './node-count.ts';
@@ -39,6 +40,7 @@ const rules = [
   rule(['nodes', 'ssh'], ({ nodes, ssh }) => repeatedNodes(nodes, ssh.port ?? 22)),
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
   rule(['nodes'], ({ nodes }) => unpaired(nodes)),
+  rule(['nodes'], ({ nodes }) => withoutTraffic(nodes)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => backendsOfNobody(nodes, balancers)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
@@ -52,9 +54,13 @@ const rules = [
   rule(['nodes', 'backup'], ({ nodes, backup }) =>
     roleOfNobody(nodes, 'backup', backup?.options.role ?? null),
   ),
+  rule(['nodes', 'workers'], ({ nodes, workers }) => roleOfNobody(nodes, 'workers', workers?.role ?? null)),
   rule(['hooks'], ({ hooks }) => repeatedHookNames(hooks)),
   rule(['hooks', 'migrate', 'backup'], ({ hooks, migrate, backup }) =>
-    migrate || backup ? reservedHookNames(hooks) : [],
+    migrate || backup ? reservedHookNames(hooks, Object.values(dutyNames), 'migrate or backup does') : [],
+  ),
+  rule(['hooks', 'workers'], ({ hooks, workers }) =>
+    workers ? reservedHookNames(hooks, [workersName], 'is done for workers') : [],
   ),
 ];
 
@@ -168,6 +174,18 @@ function unpaired(nodes: NodeList): readonly string[] {
     : [...outside, `nodes: expected two pools, got ${pools.length === 1 ? `only ${pools[0]}` : list(pools)}`];
 }
 
+/** Some node gets traffic; one that does not has nothing to do with pools. */
+function withoutTraffic(nodes: NodeList): readonly string[] {
+  if (nodes.flat().every(({ traffic }) => !traffic))
+    return ['nodes: expected a node that gets traffic, and all have traffic: false'];
+  if (poolsOf(nodes.flat()).length === 0) return [];
+  return nodes.flatMap((entry, i) =>
+    entry.some(({ traffic }) => !traffic)
+      ? [`nodes[${i}].traffic: all nodes get traffic where there are pools`]
+      : [],
+  );
+}
+
 /** By convention `backend`, in the options of any kind of balancer, may map each pool to what serves it. */
 function backendsOfNobody(nodes: NodeList, balancers: Settings['balancers']): readonly string[] {
   const pools = poolsOf(nodes.flat());
@@ -213,12 +231,14 @@ function roleOfNobody(nodes: NodeList, path: string, role: unknown): readonly st
     : [`${path}.role: no node has the role ${role}; they have ${list(roles)}`];
 }
 
-/** Hooks that would leave the marks of a migration or a backup. */
-const reservedHookNames = (hooks: Settings['hooks']): readonly string[] =>
+/** Hooks that would pass for, and leave the marks of, what settings imply. */
+const reservedHookNames = (
+  hooks: Settings['hooks'],
+  names: readonly string[],
+  what: string,
+): readonly string[] =>
   entriesOf(hooks).flatMap(({ path, entry: { name } }) =>
-    name !== null && Object.values(dutyNames).includes(name)
-      ? [`${path}.name: ${name} is the name of what migrate or backup does`]
-      : [],
+    name !== null && names.includes(name) ? [`${path}.name: ${name} is the name of what ${what}`] : [],
   );
 
 /** One of node and role, and one that is there. */

@@ -112,6 +112,7 @@ const newNode = (name: NodeName, roles: readonly string[]): Node => ({
   port: null,
   user: null,
   roles,
+  traffic: true,
   pool: null,
   labels: {},
 });

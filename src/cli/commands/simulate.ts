@@ -37,8 +37,9 @@ export const simulateCommand: Command = async (call) => {
 export const simulatedPart = (site: Site): Partial<Site> => ({
   name: site.name,
   stage: site.stage,
-  // Each has an address of its own there, whatever tunnels it is reached through.
-  nodes: site.nodes.map((node) => ({ ...node, address: node.name })),
+  // Each has an address of its own there, whatever tunnels it is reached through; and as none is worse off with traffic
+  // than without, all have some.
+  nodes: site.nodes.map((node) => ({ ...node, address: node.name, traffic: true })),
   balancers: site.balancers,
   servingMin: site.servingMin,
   drain: site.drain,
