@@ -29,7 +29,8 @@ import {
   variantOf,
 } from '../core/field.ts';
 import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
-import type { StrategySettings } from '../core/site.ts';
+import { schedule } from '../core/schedule.ts';
+import { type CronPlace, cronPlaces, type StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
@@ -38,7 +39,6 @@ import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
 import { nodeList, nodeListOrNone } from './node-list.ts';
 import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
-import { schedule } from './schedule.ts';
 
 /** What a config may name, passed in by whoever starts the program. */
 export interface Registries {
@@ -249,9 +249,15 @@ export const cronFields = {
     'Instead of node: some node with this role has them, the first that can, and keeps them as long as it can.',
     optional(text),
   ),
-  jobs: describe(
-    'The jobs. They stand in the crontab of the user that commands run as, in a block of their own; other lines of it stay as they are.',
-    listOf(objectOf(cronJobFields), 1),
+  jobs: describe('The jobs.', optional(listOf(objectOf(cronJobFields), 1))),
+  file: describe(
+    'Instead of jobs: a file of the release with lines as in a crontab, such as config/crontab. The jobs are those of the release that is live.',
+    optional(pathInRelease),
+  ),
+  keptIn: describe(
+    "What begins them: a block in the 'crontab' of the user that commands run as; a file of their own in /etc/cron.d ('cron.d'); timers and " +
+      "services of 'systemd', or of that user's own ('systemd-user'). What stands there besides stays as it is.",
+    defaultsTo(oneOf<CronPlace>(cronPlaces), 'crontab'),
   ),
   onRunning: describe(
     "What becomes of jobs under way where the cron is taken off: 'wait' lets them end, and it stays there if they do not in time; " +

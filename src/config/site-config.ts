@@ -103,11 +103,19 @@ export interface CronConfig {
   readonly node?: string;
   /** Instead of node: some node with this role has them, the first that can, and keeps them as long as it can. */
   readonly role?: string;
+  /** The jobs. */
+  readonly jobs?: readonly CronJobConfig[];
   /**
-   * The jobs. They stand in the crontab of the user that commands run as, in a block of their own; other lines of it
-   * stay as they are.
+   * Instead of jobs: a file of the release with lines as in a crontab, such as config/crontab. The jobs are those of the
+   * release that is live.
    */
-  readonly jobs: readonly CronJobConfig[];
+  readonly file?: string;
+  /**
+   * What begins them: a block in the 'crontab' of the user that commands run as; a file of their own in /etc/cron.d
+   * ('cron.d'); timers and services of 'systemd', or of that user's own ('systemd-user'). What stands there besides stays
+   * as it is.
+   */
+  readonly keptIn?: 'crontab' | 'cron.d' | 'systemd' | 'systemd-user';
   /**
    * What becomes of jobs under way where the cron is taken off: 'wait' lets them end, and it stays there if they do not
    * in time; 'end' asks them to end, and ends those that do not.

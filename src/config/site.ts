@@ -126,6 +126,7 @@ const cronOf = (settings: Settings['cron']): CronSettings | null => {
   const { timeout, fence, ...cron } = settings;
   return {
     ...cron,
+    jobs: cron.jobs ?? [],
     timeoutMs: timeout,
     fence: fence && { command: fence.run, env: fence.env, timeoutMs: fence.timeout },
   };

@@ -1,3 +1,4 @@
+import { calendarOf } from '../core/calendar.ts';
 import { list } from '../core/errors.ts';
 import { isPlainObject, join, shown } from '../core/field.ts';
 import { hookPoints } from '../core/hook.ts';
@@ -45,6 +46,7 @@ const rules = [
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
   rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
+  rule(['cron'], ({ cron }) => jobsOfNobody(cron)),
   rule(['cron', 'migrate'], ({ cron, migrate }) =>
     cron?.hold === 'migrations' && migrate === null
       ? ['cron.hold: migrations are what migrate says, and it is not set']
@@ -254,6 +256,19 @@ function cronOfNobody(nodes: NodeList, cron: Settings['cron']): readonly string[
   return roles.includes(role ?? '')
     ? []
     : [`cron.role: no node has the role ${role}; they have ${list(roles)}`];
+}
+
+/** One of jobs and file, and what can be kept where it is to be. */
+function jobsOfNobody(cron: Settings['cron']): readonly string[] {
+  if (cron === null) return [];
+  const { jobs, file, keptIn } = cron;
+  if ((jobs === null) === (file === null))
+    return [`cron: expected either jobs or file, got ${file === null ? 'neither' : 'both'}`];
+  return (jobs ?? []).flatMap(({ schedule }, i) =>
+    keptIn.startsWith('systemd') && calendarOf(schedule) === null
+      ? [`cron.jobs[${i}].schedule: timers of systemd have no ${schedule}`]
+      : [],
+  );
 }
 
 const repeatedHookNames = (hooks: Settings['hooks']): readonly string[] =>

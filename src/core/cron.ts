@@ -56,6 +56,7 @@ export function withCron({ site, observed, steps, goesBack }: CronInput): readon
   const isThere =
     owner !== null &&
     left.includes(owner) &&
+    !(site.cron?.file && changesRelease(steps, owner)) &&
     (goesBack || !needsWriting(site, inner.reduce(predict, observed), owner));
   return [
     ...(early.length > 0 ? [cron(early, null)] : []),
@@ -96,6 +97,10 @@ const keeper = (site: Site, observed: Observation, steps: readonly Step[]): Node
 
 const needsWriting = (site: Site, observed: Observation, name: NodeName): boolean =>
   mayHaveCron(site, name) && nodeState(observed, name).cron.block !== 'as set';
+
+/** The jobs of a file in the release come and go with it. */
+const changesRelease = (steps: readonly Step[], node: NodeName): boolean =>
+  steps.some(({ kind, nodes }) => kind === 'activate' && nodes.includes(node));
 
 /** Takes the cron off `from`, waits for the jobs there, and puts it on `to`. */
 export const cron = (

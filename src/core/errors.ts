@@ -378,6 +378,14 @@ const catalogue = {
     hint: () =>
       'see for yourself that the machine is off and stays off, then say --fenced: that you said so is recorded in the history.',
   },
+  CRON_FILE_INVALID: {
+    message: (d: { file: string; release: string; problems: readonly string[] }) =>
+      [
+        `${d.file} of release ${d.release} has ${count(d.problems.length, 'problem')}:`,
+        ...d.problems.map((p) => `  ${d.file}, ${p}`),
+      ].join('\n'),
+    hint: () => null,
+  },
   NODES_FAILED: {
     message: (d: { failures: readonly { node: string; message: string }[] }) =>
       [

@@ -1,4 +1,4 @@
-import { cronBlock } from '../commands/cron.ts';
+import { cronBlock } from '../commands/crontab.ts';
 import type { HookPoint, HookSpec } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
@@ -90,6 +90,8 @@ const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSetting
     node: isNamed ? random.pick(names) : null,
     role: isNamed ? null : 'cron',
     jobs: [{ schedule: '* * * * *', run: ['true'] }],
+    file: null,
+    keptIn: 'crontab',
     onRunning: random.pick(['wait', 'end']),
     timeoutMs: 20_000,
     hold: random.pick(['never', 'deploy', 'migrations']),

@@ -147,6 +147,19 @@ test.each([
   expect(problemsWith({ cron, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual(problems);
 });
 
+test.each([
+  [{}, ['cron: expected either jobs or file, got neither']],
+  [{ file: 'x', jobs: [{ schedule: '@daily', run: 'x' }] }, ['cron: expected either jobs or file, got both']],
+  [{ file: 'config/crontab', keptIn: 'systemd' }, []],
+  [
+    { jobs: [{ schedule: '@reboot', run: 'x' }], keptIn: 'systemd-user' },
+    ['cron.jobs[0].schedule: timers of systemd have no @reboot'],
+  ],
+  [{ jobs: [{ schedule: '@reboot', run: 'x' }], keptIn: 'cron.d' }, []],
+])('a cron of %j', (jobs, problems) => {
+  expect(problemsWith({ cron: { node: 'a', ...jobs }, nodes: ['a'] })).toEqual(problems);
+});
+
 test('a cron that is held during migrations needs migrations', () => {
   const cron = { node: 'a', jobs: [{ schedule: '@daily', run: 'x' }], hold: 'migrations' };
   expect(problemsWith({ cron, nodes: ['a'] })).toEqual([

@@ -7,13 +7,15 @@ import { predict } from '../../src/core/predict.ts';
 import { brokenPromises } from '../../src/core/proof.ts';
 import type { Release } from '../../src/core/release.ts';
 import type { CronSettings } from '../../src/core/site.ts';
-import { drain, type Step } from '../../src/core/step.ts';
-import { fleet, names, node, nodeState, site as siteOf } from './fleet.ts';
+import { activate, drain, type Step } from '../../src/core/step.ts';
+import { fleet, names, node, nodeState, release, site as siteOf } from './fleet.ts';
 
 const settings: CronSettings = {
   node: null,
   role: 'jobs',
   jobs: [{ schedule: '@daily', run: ['true'] }],
+  file: null,
+  keptIn: 'crontab',
   onRunning: 'wait',
   timeoutMs: 1000,
   hold: 'never',
@@ -114,6 +116,19 @@ test('it is held while the database is migrated, and back at once where it was',
   expect(orderOf({})).toEqual(['backup', 'expand', 'drain', 'contract', '>web2']);
   expect(orderOf({ web2: has('a') }, {}, true)).toEqual(['backup', 'expand', 'drain', 'contract']);
   expect(stepsOf(seen({ web2: has('a') }), { hold: 'migrations' })).toEqual(['drain']);
+});
+
+test('jobs of a file in the release are put anew whenever the release of their node changes', () => {
+  const orderOf = (nodes: readonly NodeName[], goesBack = false) =>
+    withCron({
+      site: site({ jobs: [], file: 'config/crontab' }),
+      observed: seen({ web2: has('a') }),
+      steps: [activate(nodes, { release: release(2), nodes: names(3) })],
+      goesBack,
+    }).map((step) => (step.kind === 'cron' ? `${step.from.join()}>${step.to}` : step.kind));
+  expect(orderOf(['web1', 'web2'])).toEqual(['activate', '>web2']);
+  expect(orderOf(['web2'], true)).toEqual(['activate', '>web2']);
+  expect(orderOf(['web1'])).toEqual(['activate']);
 });
 
 test('on the way back whoever has it keeps it, and what was held is put back', () => {

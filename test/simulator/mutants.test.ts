@@ -529,6 +529,8 @@ const mutants: { readonly [name: string]: Case } = {
         node: null,
         role: 'cron',
         jobs: [{ schedule: '* * * * *', run: ['true'] }],
+        file: null,
+        keptIn: 'crontab',
         onRunning: 'wait',
         timeoutMs: 20_000,
         hold: 'migrations',

@@ -46,7 +46,8 @@ export const simulatedPart = (site: Site): Partial<Site> => ({
   keepReleases: site.keepReleases,
   onFailure: site.onFailure,
   failuresMax: site.failuresMax,
-  cron: site.cron,
+  // Releases have no files there, and machines one way to begin jobs.
+  cron: site.cron && { ...site.cron, file: null, keptIn: 'crontab' },
   hooks: site.hooks.filter(({ action }) => action.kind !== 'function'),
 });
 
