@@ -30,8 +30,8 @@ export function cronBlock({ deployTo, cron }: Place): readonly string[] {
       ];
 }
 
-export const begin = (deployTo: string): string => `# sluice ${deployTo}: begin, do not edit`;
-export const end = (deployTo: string): string => `# sluice ${deployTo}: end`;
+const begin = (deployTo: string): string => `# sluice ${deployTo}: begin, do not edit`;
+const end = (deployTo: string): string => `# sluice ${deployTo}: end`;
 
 /** Reads lines, and runs one action for each of the block (its first and last among them), another for each other line. */
 const ours = (deployTo: string, own: string, other: string): string =>

@@ -16,22 +16,39 @@ export const restartWorkers = (deployTo: string, workers: Workers): string => {
     // Whatever goes on after the end of this must not hold its output open.
     `( ${quiet(stop)} ) > "$turn.output" 2>&1 & stopping=$!`,
     `runs() { kill -0 "$stopping" 2>/dev/null${isRunning === null ? '' : ` || ${quiet(isRunning)} > /dev/null 2>&1`}; }`,
+    'killed=',
     waitWhileRunning(seconds),
     'cat "$turn.output"',
     'if runs; then',
-    ...(kill === null ? [] : [`${quiet(kill)} || :`, waitWhileRunning(killSeconds)]),
+    ...(kill === null ? [] : [`killed=yes; ${quiet(kill)} || :`, waitWhileRunning(killSeconds)]),
     'if runs; then',
-    `( until ! runs; do [ "$(cat "$turn")" = "$me" ] || exit 0; sleep 1; done; cd ${words(`${deployTo}/${layout.current}`)} && ${start.map(quiet).join(' && ')} ) > /dev/null 2>&1 &`,
+    `( ${comeUpLater(deployTo, start)} ) > /dev/null 2>&1 &`,
     `echo ${quote(`the workers did not end their jobs within ${seconds} s; they come up again once they have`)} >&2; exit 1`,
     'fi',
     'fi',
-    `wait "$stopping" || { status=$?; echo 'workers.stop failed' >&2; exit $status; }`,
+    // Whatever asked workers to end that were killed need not have gone well.
+    'status=0; wait "$stopping" || status=$?',
+    `[ $status -eq 0 ] || [ -n "$killed" ] || { echo 'workers.stop failed' >&2; exit $status; }`,
     ...start.map(
       (command, index) =>
         `${quiet(command)} || { status=$?; echo ${quote(`workers.start[${index}] failed`)} >&2; exit $status; }`,
     ),
   ].join('\n');
 };
+
+const comeUpLater = (deployTo: string, start: Workers['start']): string =>
+  [
+    `until=$(($(date +%s) + ${laterSeconds}))`,
+    'while runs; do',
+    '  [ "$(cat "$turn")" = "$me" ] && [ "$(date +%s)" -lt "$until" ] || exit 0',
+    '  sleep 1',
+    'done',
+    words('cd', `${deployTo}/${layout.current}`),
+    ...start.map(quiet),
+  ].join('\n');
+
+/** What runs for longer than a day is no job that is waited for. */
+const laterSeconds = 86_400;
 
 /** How long those that are killed may take. */
 const killSeconds = 10;

@@ -84,10 +84,18 @@ test('those that do not end in time come up once they have, unless a later attem
 
 const runNothing = { name: 'x', params: {}, summary: 'x', parse: () => undefined, timeoutMs: 1000 };
 
-test('those that are killed come up at once', () => {
-  const { folder, restart, lines } = workersNode({});
+test('those that a supervisor brings up are let be', () => {
+  const { folder, restart, lines } = workersNode({ start: [] });
+  folder.write('running', '');
+  expect(restart().status).toBe(0);
+  expect(restart({ isRunning: ['true'] }).stdout).toMatch(/did not end their jobs within 1 s/);
+  expect(lines()).toEqual(inRelease('stop', 'stop'));
+});
+
+test('those that are killed come up at once, however it went to ask them', () => {
+  const { folder, restart, lines } = workersNode({ stop: 'sleep 2; exit 5' });
   folder.write('running', '');
   const isRunning = ['test', '-e', `${folder.dir}/running`];
   expect(restart({ isRunning, kill: ['rm', `${folder.dir}/running`] }).status).toBe(0);
-  expect(lines()).toEqual(inRelease('stop', 'first', 'second'));
+  expect(lines()).toEqual(inRelease('first', 'second'));
 });
