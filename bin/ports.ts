@@ -54,16 +54,18 @@ const discreet = (operator: Operator, redact: (text: string) => string): Operato
   },
 });
 
-const secretsOf = ({ source: { env, url } }: Site): readonly string[] => [
+const secretsOf = ({ source: { env, url }, cron }: Site): readonly string[] => [
   ...remoteOf(url).secrets,
-  ...Object.values(env).flatMap((value) => (value instanceof Secret ? [value.reveal()] : [])),
+  ...[...Object.values(env), ...Object.values(cron?.fence?.env ?? {})].flatMap((value) =>
+    value instanceof Secret ? [value.reveal()] : [],
+  ),
 ];
 
 function balancerOf(site: Site, { name, kind, options }: BalancerSettings, transport: Transport): Balancer {
   const kinds: Readonly<Record<string, BalancerKind>> = balancerKinds;
   const found = kinds[kind];
   assert(found, `the config was parsed, so balancers of kind ${kind} are registered`);
-  const nodes = site.nodes.map((node) => node.name);
+  const nodes = site.nodes.filter(({ traffic }) => traffic).map(({ name }) => name);
   const pools = Object.fromEntries(site.nodes.flatMap((node) => (node.pool ? [[node.name, node.pool]] : [])));
   return found.create({ name, options, nodes, pools, transport });
 }

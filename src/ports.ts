@@ -5,6 +5,7 @@ import type { Event } from './core/event.ts';
 import type { Node, NodeName, PoolName } from './core/node.ts';
 import type { BalancerState, ServerState } from './core/observation.ts';
 import type { Release, Revision } from './core/release.ts';
+import type { Secret } from './core/secret.ts';
 import type { BalancerName } from './core/site.ts';
 
 /** Every effect that the engine has. Built by `bin` from adapters, and by the simulator. */
@@ -232,7 +233,7 @@ export interface Operator {
 }
 
 export interface OperatorRunOptions {
-  readonly env: Readonly<Record<string, string>>;
+  readonly env: Readonly<Record<string, string | Secret>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
 }

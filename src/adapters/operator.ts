@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import { failure } from '../core/errors.ts';
 import type { Operator } from '../ports.ts';
 import { runChild, shownCommand, tail } from './child.ts';
+import { revealed } from './revealed.ts';
 
 /**
  * The machine on which sluice runs. `env` is the environment of the process: it names the person behind a CI job
@@ -16,7 +17,7 @@ export function systemOperator(env: Readonly<Record<string, string | undefined>>
       const output = { stdout: tail(), stderr: tail() };
       const { endedBy, status } = await runChild({
         command,
-        env: { ...env, ...more },
+        env: { ...env, ...revealed(more) },
         timeoutMs,
         signal,
         onOutput: (text, from) => output[from].add(text),

@@ -1,28 +1,41 @@
 import type { NodeCommand } from '../core/command.ts';
-import type { CronState } from '../core/observation.ts';
-import { noCron } from '../core/observation.ts';
-import type { Site } from '../core/site.ts';
-import { type Fence, fencedAlone, holdsLock, letGo } from './fenced.ts';
+import { readCrontab } from '../core/crontab.ts';
+import { type CronState, noCron } from '../core/observation.ts';
+import type { ReleaseId } from '../core/release.ts';
+import { type CronPlace, cronPlaces } from '../core/site.ts';
+import { cronD } from './cron-d.ts';
+import type { CronKeeper, Place } from './cron-keeper.ts';
+import { cronBlock, crontab } from './crontab.ts';
+import { type Fence, fencedAlone, holdsLock } from './fenced.ts';
 import { layout } from './layout.ts';
 import { quote, userCommand, words } from './shell.ts';
+import { systemd, systemdUser } from './systemd.ts';
 
-type Place = Pick<Site, 'deployTo' | 'cron'>;
+const keepers: { readonly [P in CronPlace]: CronKeeper } = {
+  crontab,
+  'cron.d': cronD,
+  systemd,
+  'systemd-user': systemdUser,
+};
 
 /**
- * Makes the node run the site's jobs: its block in the crontab of the user that commands run as, and then the leave to
- * begin jobs, without which no line of the block does anything. Lines that are not in the block stay as they are.
+ * Makes the node run the site's jobs, which are those in the settings: what begins them, where they are to be kept and
+ * nowhere else, and then the leave to begin jobs, without which that does nothing. What is not sluice's stays as it is.
  */
 export const putCron = (fence: Fence, place: Place): NodeCommand<void> => ({
   name: 'put-cron',
   params: { ...fence, block: cronBlock(place) },
-  summary: "put the site's cron into the crontab",
+  summary: "put the site's cron on the node",
   script: fencedAlone(
     fence,
     [
       words('rm', '-f', layout.cron),
       `${words('printf', '%s\\n', ...jobScript(place))} > ${layout.cronJob}.new`,
       words('mv', '-f', `${layout.cronJob}.new`, layout.cronJob),
-      rewrite(place.deployTo, cronBlock(place)),
+      ...cronPlaces
+        .filter((one) => one !== place.cron?.keptIn)
+        .map((one) => keepers[one].take(place.deployTo)),
+      keepers[place.cron?.keptIn ?? 'crontab'].put(place),
       // Whoever broke the lock meanwhile may have let another node begin.
       holdsLock(fence.run),
       `${words('printf', '%s\\n', fence.run)} > ${layout.cron}.new`,
@@ -37,8 +50,13 @@ export const putCron = (fence: Fence, place: Place): NodeCommand<void> => ({
 export const takeCron = (fence: Fence): NodeCommand<void> => ({
   name: 'take-cron',
   params: { ...fence },
-  summary: "take the site's cron off the crontab",
-  script: fencedAlone(fence, [words('rm', '-f', layout.cron), rewrite(fence.deployTo, [])].join('\n')),
+  summary: "take the site's cron off the node",
+  script: fencedAlone(
+    fence,
+    [words('rm', '-f', layout.cron), ...cronPlaces.map((one) => keepers[one].take(fence.deployTo))].join(
+      '\n',
+    ),
+  ),
   parse: () => undefined,
   timeoutMs: 60_000,
 });
@@ -53,12 +71,35 @@ export const endCronJobs = (fence: Fence, signal: 'TERM' | 'KILL'): NodeCommand<
   timeoutMs: 30_000,
 });
 
+/** The text of the site's file of jobs in a release; null: it is not there. */
+export const readCronFile = (
+  deployTo: string,
+  { release, file }: { readonly release: ReleaseId; readonly file: string },
+): NodeCommand<string | null> => ({
+  name: 'read-cron-file',
+  params: { deployTo, release, file },
+  summary: `read ${file} of ${release}`,
+  script: [
+    `cd ${quote(`${deployTo}/${layout.release(release)}`)}`,
+    `if [ -f ${quote(file)} ]; then echo there; head -c ${fileBytesMax} -- ${quote(file)}; else echo none; fi`,
+  ].join('\n'),
+  parse: (stdout) => (stdout.startsWith('there\n') ? stdout.slice('there\n'.length) : null),
+  timeoutMs: 30_000,
+});
+
+const fileBytesMax = 256 * 1024;
+
 /** For `inspect`, in `deployTo`: lines that begin with `cron`. */
-export const cronLook = (deployTo: string): string =>
+export const cronLook = ({ deployTo, cron }: Place): string =>
   [
-    'if command -v crontab >/dev/null 2>&1',
-    `then { crontab -l 2>/dev/null || :; } | { ${ours(deployTo, `printf '= cron %s\\n' "$line"`, ':')}; }`,
-    'else say nocron; fi',
+    'say cron-user "$(id -un)"',
+    ...cronPlaces.map((one) => keepers[one].look(deployTo)),
+    ...(cron === null ? [] : [`{ ${keepers[cron.keptIn].isUsable}; } >/dev/null 2>&1 || say nocron`]),
+    ...(cron?.file
+      ? [
+          `[ ! -f ${quote(`${layout.current}/${cron.file}`)} ] || head -c ${fileBytesMax} -- ${quote(`${layout.current}/${cron.file}`)} | while IFS= read -r line || [ -n "$line" ]; do say cron-file "$line"; done`,
+        ]
+      : []),
     `[ ! -f ${layout.cron} ] || say cron-since "$(cat ${layout.cron})"`,
     `if [ -f ${layout.cronRunning} ] && ! flock -n ${layout.cronRunning} true 2>/dev/null; then`,
     eachJob(`say cron-job "$(tr '\\0\\n' '  ' < "/proc/$pid/cmdline" 2>/dev/null | cut -c 1-200)"`),
@@ -66,13 +107,16 @@ export const cronLook = (deployTo: string): string =>
     'fi',
   ].join('\n');
 
+/** The keys of the lines of `cronLook`. */
+export const cronKeys = ['cron', 'cron-user', 'cron-file', 'cron-since', 'cron-job', 'cron-busy'] as const;
+
 /** What the lines of `cronLook` mean. */
 export function cronState(
   place: Place,
-  found: { readonly [K in 'cron' | 'cron-since' | 'cron-job' | 'cron-busy']: readonly string[] },
+  found: { readonly [K in (typeof cronKeys)[number]]: readonly string[] },
 ): CronState {
   const since = found['cron-since'][0] ?? null;
-  const isWhole = since !== null && found.cron.join('\n') === cronBlock(place).join('\n');
+  const isWhole = since !== null && found.cron.toSorted().join('\n') === wanted(place, found).join('\n');
   const isThere = since !== null || found.cron.length > 0;
   const names = [...new Set(found['cron-job'])].filter((name) => name.trim() !== '');
   return {
@@ -82,21 +126,16 @@ export function cronState(
   };
 }
 
-/** Names jobs by their number, so that no text of a command is read by cron itself: `%` and `\` mean something there. */
-export const cronBlock = ({ deployTo, cron }: Place): readonly string[] =>
-  cron === null
-    ? []
-    : [
-        begin(deployTo),
-        ...cron.jobs.flatMap(({ schedule, run }, index) => [
-          `# ${userCommand(run)}`,
-          `${schedule} ${words('sh', `${deployTo}/${layout.cronJob}`).replaceAll('%', '\\%')} ${index + 1}`,
-        ]),
-        end(deployTo),
-      ];
-
-const begin = (deployTo: string): string => `# sluice ${deployTo}: begin, do not edit`;
-const end = (deployTo: string): string => `# sluice ${deployTo}: end`;
+/** What would be seen of the cron if it was put now, in the order of texts. */
+function wanted(
+  place: Place,
+  found: { readonly [K in 'cron-user' | 'cron-file']: readonly string[] },
+): readonly string[] {
+  if (place.cron === null) return [];
+  const jobs = place.cron.file === null ? place.cron.jobs : readCrontab(found['cron-file'].join('\n')).jobs;
+  const whole = { ...place, cron: { ...place.cron, jobs } };
+  return keepers[place.cron.keptIn].block(whole, found['cron-user'][0] ?? '').toSorted();
+}
 
 /**
  * Each job has a lock of the kernel's for as long as a process of it lives, and only then asks whether it may begin: so
@@ -123,36 +162,4 @@ const eachJob = (action: string): string =>
     `  pid=\${fd#/proc/}; pid=\${pid%/fd/9}`,
     `  ${action}`,
     'done',
-  ].join('\n');
-
-/** Reads lines, and runs one action for each of the block (its first and last among them), another for each other line. */
-const ours = (deployTo: string, own: string, other: string): string =>
-  [
-    'inside=',
-    'while IFS= read -r line || [ -n "$line" ]; do',
-    `  [ "$line" != ${quote(begin(deployTo))} ] || inside=1`,
-    `  if [ -n "$inside" ]; then ${own}; else ${other}; fi`,
-    `  [ "$line" != ${quote(end(deployTo))} ] || inside=`,
-    'done',
-  ].join('\n');
-
-/**
- * Puts `block` in the place of the one that stands in the crontab: behind all other lines, which stay byte for byte. A
- * crontab that cannot be read, or a block without its end, is left alone.
- */
-const rewrite = (deployTo: string, block: readonly string[]): string =>
-  [
-    'if command -v crontab >/dev/null 2>&1; then',
-    `trap 'rm -f ${layout.crontab}.*' EXIT`,
-    `if ! LC_ALL=C crontab -l > ${layout.crontab}.old 2> ${layout.crontab}.error; then`,
-    `  grep -qi -e 'no crontab' -e 'no such file' ${layout.crontab}.error || { cat ${layout.crontab}.error >&2; exit 1; }`,
-    `  : > ${layout.crontab}.old`,
-    'fi',
-    `{ ${ours(deployTo, ':', `printf '%s\\n' "$line"`)}`,
-    `  [ -z "$inside" ] || { echo ${quote(`the crontab has the line "${begin(deployTo)}", and not the last one of the block`)} >&2; exit 1; }`,
-    `} < ${layout.crontab}.old > ${layout.crontab}.new`,
-    ...(block.length === 0 ? [] : [`${words('printf', '%s\\n', ...block)} >> ${layout.crontab}.new`]),
-    `if [ ! -s ${layout.crontab}.new ]; then [ ! -s ${layout.crontab}.old ] || crontab -r ${letGo}`,
-    `elif [ "$(cat ${layout.crontab}.old)" != "$(cat ${layout.crontab}.new)" ]; then crontab - < ${layout.crontab}.new ${letGo}; fi`,
-    ...(block.length === 0 ? ['fi'] : ["else echo 'there is no crontab here' >&2; exit 1; fi"]),
   ].join('\n');

@@ -15,7 +15,7 @@ import {
 import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { mayHang } from '../core/storage.ts';
-import { cronLook, cronState } from './cron.ts';
+import { cronKeys, cronLook, cronState } from './cron.ts';
 import { layout } from './layout.ts';
 import { quote } from './shell.ts';
 
@@ -61,7 +61,7 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     `[ ! -f ${layout.irreversible} ] || while read -r id; do say irreversible "$id"; done < ${layout.irreversible}`,
     `[ ! -e ${layout.maintenance} ] || { by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$by"; }`,
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
-    cronLook(deployTo),
+    cronLook({ deployTo, cron: links.cron }),
     `if [ -f ${layout.lock} ]; then`,
     `  { read -r run; read -r details; } < ${layout.lock} || :`,
     `  beat=0; read -r beat 2>/dev/null < ${layout.heartbeat} || :`,
@@ -138,12 +138,10 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     drained: all('drained'),
     lock: lockOf(all('lock')[0], all('held')[0], Number(all('now')[0])),
     once: onceMarksOf(all('once')),
-    cron: cronState(place, {
-      cron: all('cron'),
-      'cron-since': all('cron-since'),
-      'cron-job': all('cron-job'),
-      'cron-busy': all('cron-busy'),
-    }),
+    cron: cronState(
+      place,
+      Object.fromEntries(cronKeys.map((key) => [key, all(key)])) as Parameters<typeof cronState>[1],
+    ),
     irreversible: [...new Set(all('irreversible'))].filter(isReleaseId).sort(),
     maintenance: maintenanceOf(all('maintenance')[0]),
     problems: problemsOf(node, place, lines, current),
@@ -305,7 +303,9 @@ function problemsOf(node: Node, place: Place, lines: readonly Line[], current: C
       : [];
   const cronless =
     mayHaveCron(place, node.name) && lines.some(({ key }) => key === 'nocron')
-      ? [`${node.name} may have the cron of the site, and has no crontab (install cron there).`]
+      ? [
+          `${node.name} may have the cron of the site, and has no ${place.cron?.keptIn} to keep it in (install that there).`,
+        ]
       : [];
   return [...found, ...elsewhere, ...cronless];
 }

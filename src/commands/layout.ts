@@ -29,6 +29,8 @@ export const layout = {
   cronRunning: '.sluice/cron-running',
   /** The crontab as it was, and as it is to be, while it is changed. */
   crontab: '.sluice/crontab',
+  /** The attempt that saw to the workers last. */
+  workers: '.sluice/workers',
   /** Releases whose migration closed the way back, an id a line; never forgotten. */
   irreversible: '.sluice/irreversible',
   /** Looked at by web server or application. Not in `shared/`, which may be on storage that hangs. */

@@ -1,9 +1,10 @@
 import type { CommandLine, NodeCommand } from '../core/command.ts';
-import type { Duty, HookPoint } from '../core/hook.ts';
+import type { Duty, HookPoint, Workers } from '../core/hook.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import { type Fence, fencedAlone, letGo } from './fenced.ts';
 import { layout } from './layout.ts';
 import { userCommand, words } from './shell.ts';
+import { restartWorkers } from './workers.ts';
 
 export interface HookRun {
   readonly hook: string;
@@ -16,6 +17,7 @@ export interface HookRun {
   readonly timeoutMs: number;
   readonly duty?: Duty;
   readonly closesWayBack?: boolean | CommandLine;
+  readonly workers?: Workers;
 }
 
 export interface HookResult {
@@ -39,7 +41,7 @@ export const runHook = (fence: Fence, run: HookRun): NodeCommand<HookResult> => 
     name: 'run-hook',
     params: { ...fence, ...params },
     summary: `hook ${run.hook}`,
-    script: fencedAlone(fence, run.once ? onceScript(fence, run) : inRelease(run, run.command)),
+    script: fencedAlone(fence, run.once ? onceScript(fence, run) : plainScript(fence, run)),
     parse: (stdout) => ({
       state: run.once && /^= cut off$/m.test(stdout) ? 'unknown' : 'done',
       isIrreversible: run.once && /^= irreversible$/m.test(stdout),
@@ -50,13 +52,19 @@ export const runHook = (fence: Fence, run: HookRun): NodeCommand<HookResult> => 
   };
 };
 
+const plainScript = ({ deployTo }: Fence, run: HookRun): string =>
+  run.workers ? around(run, restartWorkers(deployTo, run.workers)) : inRelease(run, run.command);
+
 /** `more` stands before the command, in its subshell. */
-const inRelease = ({ point, release }: HookRun, command: CommandLine, ...more: readonly string[]): string =>
+const inRelease = (run: HookRun, command: CommandLine, ...more: readonly string[]): string =>
+  around(run, ...more, `${userCommand(command)} < /dev/null`);
+
+const around = ({ point, release }: HookRun, ...script: readonly string[]): string =>
   [
     `( if [ -d ${layout.release(release.id)} ]; then cd ${layout.release(release.id)} || exit; fi`,
     `${words('export', `SLUICE_RELEASE=${release.id}`, `SLUICE_REVISION=${release.revision}`, `SLUICE_HOOK=${point}`)}`,
-    ...more,
-    `${userCommand(command)} < /dev/null 2>&1 ) ${letGo}`,
+    ...script,
+    `) 2>&1 ${letGo}`,
   ].join('\n');
 
 function onceScript(fence: Fence, run: HookRun): string {

@@ -29,7 +29,8 @@ import {
   variantOf,
 } from '../core/field.ts';
 import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
-import type { StrategySettings } from '../core/site.ts';
+import { schedule } from '../core/schedule.ts';
+import { type CronPlace, cronPlaces, type StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.ts';
 import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
@@ -38,7 +39,6 @@ import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
 import { nodeList, nodeListOrNone } from './node-list.ts';
 import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
-import { schedule } from './schedule.ts';
 
 /** What a config may name, passed in by whoever starts the program. */
 export interface Registries {
@@ -118,6 +118,11 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   activate: describe(
     'Commands on each node once current is switched, in the release: restart or reload what serves it.',
     defaultsTo(listOf(command), []),
+  ),
+  workers: describe(
+    'Workers on a queue, such as Sidekiq, Horizon or the consumers of Magento: on each node they finish their jobs, and come up in the new ' +
+      'release once it is live there.',
+    optional(objectOf(workersFields)),
   ),
   hooks: describe(
     `Your own steps, a list at each point: ${hookPoints.slice(0, 2).join(', ')} and so on.`,
@@ -223,6 +228,20 @@ export const cronJobFields = {
   ),
 };
 
+/** What shows that a machine is off. */
+export const fenceFields = {
+  run: describe(
+    'The command, on the machine that sluice runs on; the name of the node is its last argument ($1 of a text). Status 0 says that ' +
+      'the machine is off: it may put it off, or only look.',
+    command,
+  ),
+  env: describe(
+    'Environment variables of the command; secrets may be named by their place.',
+    defaultsTo(mapOf(textOrSecret, textLike('the name of a variable', /^[A-Za-z_]\w*$/)), {}),
+  ),
+  timeout: describe('How long it may take for a node.', defaultsTo(period, '60s')),
+};
+
 /** Jobs that run on one node. */
 export const cronFields = {
   node: describe('The node that has them.', optional(text)),
@@ -230,9 +249,15 @@ export const cronFields = {
     'Instead of node: some node with this role has them, the first that can, and keeps them as long as it can.',
     optional(text),
   ),
-  jobs: describe(
-    'The jobs. They stand in the crontab of the user that commands run as, in a block of their own; other lines of it stay as they are.',
-    listOf(objectOf(cronJobFields), 1),
+  jobs: describe('The jobs.', optional(listOf(objectOf(cronJobFields), 1))),
+  file: describe(
+    'Instead of jobs: a file of the release with lines as in a crontab, such as config/crontab. The jobs are those of the release that is live.',
+    optional(pathInRelease),
+  ),
+  keptIn: describe(
+    "What begins them: a block in the 'crontab' of the user that commands run as; a file of their own in /etc/cron.d ('cron.d'); timers and " +
+      "services of 'systemd', or of that user's own ('systemd-user'). What stands there besides stays as it is.",
+    defaultsTo(oneOf<CronPlace>(cronPlaces), 'crontab'),
   ),
   onRunning: describe(
     "What becomes of jobs under way where the cron is taken off: 'wait' lets them end, and it stays there if they do not in time; " +
@@ -241,8 +266,13 @@ export const cronFields = {
   ),
   timeout: describe('How long they may take to end.', defaultsTo(period, '60s')),
   hold: describe(
-    "'deploy': no job begins while a deploy or rollback goes on; 'never': the cron stays where it is meanwhile.",
-    defaultsTo(oneOf(['never', 'deploy']), 'never'),
+    "'deploy': no job begins while a deploy or rollback goes on; 'migrations': none while a part of migrate runs; 'never': the cron stays " +
+      'where it is meanwhile.',
+    defaultsTo(oneOf(['never', 'deploy', 'migrations']), 'never'),
+  ),
+  fence: describe(
+    'What shows that a node that cannot be read is off, before sluice cron --to moves the cron away from it.',
+    optional(objectOf(fenceFields), 'only you can say so, by --fenced'),
   ),
 };
 
@@ -286,6 +316,28 @@ export const checkFields = {
   via: describe(
     "'ssh' asks through the node's SSH connection, so private nodes work; 'direct' asks straight.",
     defaultsTo(oneOf(['ssh', 'direct']), 'ssh'),
+  ),
+};
+
+/** Processes that work on jobs of a queue. Their commands run in the live release. */
+export const workersFields = {
+  role: describe('The nodes that have them; each may have traffic: false.', optional(text, 'all nodes')),
+  stop: describe(
+    "Asks them to finish the job under way, take no other, and end, such as ['sudo', 'systemctl', 'stop', 'sidekiq'].",
+    command,
+  ),
+  isRunning: describe(
+    'Says by status 0 that some have not ended yet, for a stop that only asks.',
+    optional(command, 'they have ended once stop has'),
+  ),
+  start: describe(
+    'Commands that bring them up, in order; none where a supervisor does that by itself.',
+    defaultsTo(listOf(command), []),
+  ),
+  drain: describe('How long jobs under way may take.', defaultsTo(period, '60s')),
+  kill: describe(
+    'What ends those that take longer.',
+    optional(command, 'none is ended: the release fails, and they come up again by themselves'),
   ),
 };
 

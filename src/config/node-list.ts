@@ -27,6 +27,10 @@ export const nodeFields = {
     'The pool that it gets traffic with, where the site has two, such as blue and green.',
     field.optional(field.textLike('the name of a pool', /^[A-Za-z0-9][\w-]*$/), 'no pool'),
   ),
+  traffic: field.describe(
+    'Whether balancers send it requests, which it must then be checked for; false for a machine with workers or jobs alone.',
+    field.defaultsTo(field.flag, true),
+  ),
   roles: field.describe(
     'What it is there for; hooks choose nodes by role.',
     field.defaultsTo(field.listOf(field.text), []),
@@ -97,6 +101,8 @@ export const poolsOf = (nodes: readonly Node[]): readonly PoolName[] => [
   ...new Set(nodes.flatMap(({ pool }) => pool ?? [])),
 ];
 
-/** How many nodes get traffic together at least: those of the smaller pool, or all. */
-export const fewestTogether = (nodes: readonly Node[]): number =>
-  Math.min(nodes.length, ...poolsOf(nodes).map((pool) => nodes.filter((node) => node.pool === pool).length));
+/** How many nodes get traffic together at least: those of the smaller pool, or all that get any. */
+export function fewestTogether(nodes: readonly Node[]): number {
+  const web = nodes.filter(({ traffic }) => traffic);
+  return Math.min(web.length, ...poolsOf(web).map((pool) => web.filter((node) => node.pool === pool).length));
+}

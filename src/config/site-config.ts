@@ -57,6 +57,11 @@ export interface StageConfig {
   readonly checks?: readonly CheckConfig[];
   /** Commands on each node once current is switched, in the release: restart or reload what serves it. */
   readonly activate?: readonly CommandLine[];
+  /**
+   * Workers on a queue, such as Sidekiq, Horizon or the consumers of Magento: on each node they finish their jobs, and
+   * come up in the new release once it is live there.
+   */
+  readonly workers?: WorkersConfig;
   /** Your own steps, a list at each point: before:deploy, after:deploy and so on. */
   readonly hooks?: { readonly [P in HookPoint]?: readonly HookConfig[] };
   /** What brings the database to the new release: once for the fleet, on one node. */
@@ -98,11 +103,19 @@ export interface CronConfig {
   readonly node?: string;
   /** Instead of node: some node with this role has them, the first that can, and keeps them as long as it can. */
   readonly role?: string;
+  /** The jobs. */
+  readonly jobs?: readonly CronJobConfig[];
   /**
-   * The jobs. They stand in the crontab of the user that commands run as, in a block of their own; other lines of it
-   * stay as they are.
+   * Instead of jobs: a file of the release with lines as in a crontab, such as config/crontab. The jobs are those of the
+   * release that is live.
    */
-  readonly jobs: readonly CronJobConfig[];
+  readonly file?: string;
+  /**
+   * What begins them: a block in the 'crontab' of the user that commands run as; a file of their own in /etc/cron.d
+   * ('cron.d'); timers and services of 'systemd', or of that user's own ('systemd-user'). What stands there besides stays
+   * as it is.
+   */
+  readonly keptIn?: 'crontab' | 'cron.d' | 'systemd' | 'systemd-user';
   /**
    * What becomes of jobs under way where the cron is taken off: 'wait' lets them end, and it stays there if they do not
    * in time; 'end' asks them to end, and ends those that do not.
@@ -110,8 +123,25 @@ export interface CronConfig {
   readonly onRunning?: 'wait' | 'end';
   /** How long they may take to end. */
   readonly timeout?: Duration;
-  /** 'deploy': no job begins while a deploy or rollback goes on; 'never': the cron stays where it is meanwhile. */
-  readonly hold?: 'never' | 'deploy';
+  /**
+   * 'deploy': no job begins while a deploy or rollback goes on; 'migrations': none while a part of migrate runs; 'never':
+   * the cron stays where it is meanwhile.
+   */
+  readonly hold?: 'never' | 'deploy' | 'migrations';
+  /** What shows that a node that cannot be read is off, before sluice cron --to moves the cron away from it. */
+  readonly fence?: FenceConfig;
+}
+
+export interface FenceConfig {
+  /**
+   * The command, on the machine that sluice runs on; the name of the node is its last argument ($1 of a text). Status 0
+   * says that the machine is off: it may put it off, or only look.
+   */
+  readonly run: CommandLine;
+  /** Environment variables of the command; secrets may be named by their place. */
+  readonly env?: Readonly<Record<string, string | SecretPlace>>;
+  /** How long it may take for a node. */
+  readonly timeout?: Duration;
 }
 
 export interface CronJobConfig {
@@ -119,6 +149,21 @@ export interface CronJobConfig {
   readonly schedule: string;
   /** The command; it runs in the live release. */
   readonly run: CommandLine;
+}
+
+export interface WorkersConfig {
+  /** The nodes that have them; each may have traffic: false. */
+  readonly role?: string;
+  /** Asks them to finish the job under way, take no other, and end, such as ['sudo', 'systemctl', 'stop', 'sidekiq']. */
+  readonly stop: CommandLine;
+  /** Says by status 0 that some have not ended yet, for a stop that only asks. */
+  readonly isRunning?: CommandLine;
+  /** Commands that bring them up, in order; none where a supervisor does that by itself. */
+  readonly start?: readonly CommandLine[];
+  /** How long jobs under way may take. */
+  readonly drain?: Duration;
+  /** What ends those that take longer. */
+  readonly kill?: CommandLine;
 }
 
 export interface SourceConfig {
@@ -154,6 +199,11 @@ export interface NodeConfig {
   readonly port?: number;
   /** The pool that it gets traffic with, where the site has two, such as blue and green. */
   readonly pool?: string;
+  /**
+   * Whether balancers send it requests, which it must then be checked for; false for a machine with workers or jobs
+   * alone.
+   */
+  readonly traffic?: boolean;
   /** What it is there for; hooks choose nodes by role. */
   readonly roles?: readonly string[];
   /** Words of your own about it, such as its rack. */

@@ -9,9 +9,10 @@ import {
   type ReadSecret,
   unknownSettings,
 } from '../core/field.ts';
-import { type HookSpec, hookPoints } from '../core/hook.ts';
+import { type HookSpec, hookPoints, type Workers } from '../core/hook.ts';
 import { dutyHooks, type Migration } from '../core/migration.ts';
 import type { Check, CronSettings, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
+import { workersHooks } from '../core/workers.ts';
 import { backupOf } from './backup.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
 import { countOf } from './node-count.ts';
@@ -103,6 +104,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
       settings.migrate && migrationOf(settings.migrate),
       settings.backup && backupOf(settings.backup),
     ),
+    ...workersHooks(settings.workers && workersOf(settings.workers)),
     ...hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
   ],
   maintenance: settings.maintenance,
@@ -121,8 +123,13 @@ const sourceOf = ({ git, timeout, ...source }: Settings['source'], local: Local)
 
 const cronOf = (settings: Settings['cron']): CronSettings | null => {
   if (settings === null) return null;
-  const { timeout, ...cron } = settings;
-  return { ...cron, timeoutMs: timeout };
+  const { timeout, fence, ...cron } = settings;
+  return {
+    ...cron,
+    jobs: cron.jobs ?? [],
+    timeoutMs: timeout,
+    fence: fence && { command: fence.run, env: fence.env, timeoutMs: fence.timeout },
+  };
 };
 
 const drainOf = ({ timeout, enableTimeout, ...drain }: Settings['drain']): DrainSettings => ({
@@ -143,6 +150,11 @@ const defaultPorts = { http: 80, https: 443 } as const;
 const migrationOf = ({ timeout, ...migration }: NonNullable<Settings['migrate']>): Migration => ({
   ...migration,
   timeoutMs: timeout,
+});
+
+const workersOf = ({ drain, ...workers }: NonNullable<Settings['workers']>): Workers => ({
+  ...workers,
+  drainMs: drain,
 });
 
 const hooksOf = (

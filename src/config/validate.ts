@@ -1,8 +1,10 @@
+import { calendarOf } from '../core/calendar.ts';
 import { list } from '../core/errors.ts';
 import { isPlainObject, join, shown } from '../core/field.ts';
 import { hookPoints } from '../core/hook.ts';
 import { dutyNames } from '../core/migration.ts';
 import { suggestion } from '../core/nearest.ts';
+import { workersName } from '../core/workers.ts';
 import type { Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
 import { countOf } from './node-count.ts';
@@ -39,17 +41,28 @@ const rules = [
   rule(['nodes', 'ssh'], ({ nodes, ssh }) => repeatedNodes(nodes, ssh.port ?? 22)),
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
   rule(['nodes'], ({ nodes }) => unpaired(nodes)),
+  rule(['nodes'], ({ nodes }) => withoutTraffic(nodes)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => backendsOfNobody(nodes, balancers)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
   rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
+  rule(['cron'], ({ cron }) => jobsOfNobody(cron)),
+  rule(['cron', 'migrate'], ({ cron, migrate }) =>
+    cron?.hold === 'migrations' && migrate === null
+      ? ['cron.hold: migrations are what migrate says, and it is not set']
+      : [],
+  ),
   rule(['nodes', 'migrate'], ({ nodes, migrate }) => roleOfNobody(nodes, 'migrate', migrate?.role ?? null)),
   rule(['nodes', 'backup'], ({ nodes, backup }) =>
     roleOfNobody(nodes, 'backup', backup?.options.role ?? null),
   ),
+  rule(['nodes', 'workers'], ({ nodes, workers }) => roleOfNobody(nodes, 'workers', workers?.role ?? null)),
   rule(['hooks'], ({ hooks }) => repeatedHookNames(hooks)),
   rule(['hooks', 'migrate', 'backup'], ({ hooks, migrate, backup }) =>
-    migrate || backup ? reservedHookNames(hooks) : [],
+    migrate || backup ? reservedHookNames(hooks, Object.values(dutyNames), 'migrate or backup does') : [],
+  ),
+  rule(['hooks', 'workers'], ({ hooks, workers }) =>
+    workers ? reservedHookNames(hooks, [workersName], 'is done for workers') : [],
   ),
 ];
 
@@ -163,6 +176,18 @@ function unpaired(nodes: NodeList): readonly string[] {
     : [...outside, `nodes: expected two pools, got ${pools.length === 1 ? `only ${pools[0]}` : list(pools)}`];
 }
 
+/** Some node gets traffic; one that does not has nothing to do with pools. */
+function withoutTraffic(nodes: NodeList): readonly string[] {
+  if (nodes.flat().every(({ traffic }) => !traffic))
+    return ['nodes: expected a node that gets traffic, and all have traffic: false'];
+  if (poolsOf(nodes.flat()).length === 0) return [];
+  return nodes.flatMap((entry, i) =>
+    entry.some(({ traffic }) => !traffic)
+      ? [`nodes[${i}].traffic: all nodes get traffic where there are pools`]
+      : [],
+  );
+}
+
 /** By convention `backend`, in the options of any kind of balancer, may map each pool to what serves it. */
 function backendsOfNobody(nodes: NodeList, balancers: Settings['balancers']): readonly string[] {
   const pools = poolsOf(nodes.flat());
@@ -208,12 +233,14 @@ function roleOfNobody(nodes: NodeList, path: string, role: unknown): readonly st
     : [`${path}.role: no node has the role ${role}; they have ${list(roles)}`];
 }
 
-/** Hooks that would leave the marks of a migration or a backup. */
-const reservedHookNames = (hooks: Settings['hooks']): readonly string[] =>
+/** Hooks that would pass for, and leave the marks of, what settings imply. */
+const reservedHookNames = (
+  hooks: Settings['hooks'],
+  names: readonly string[],
+  what: string,
+): readonly string[] =>
   entriesOf(hooks).flatMap(({ path, entry: { name } }) =>
-    name !== null && Object.values(dutyNames).includes(name)
-      ? [`${path}.name: ${name} is the name of what migrate or backup does`]
-      : [],
+    name !== null && names.includes(name) ? [`${path}.name: ${name} is the name of what ${what}`] : [],
   );
 
 /** One of node and role, and one that is there. */
@@ -229,6 +256,19 @@ function cronOfNobody(nodes: NodeList, cron: Settings['cron']): readonly string[
   return roles.includes(role ?? '')
     ? []
     : [`cron.role: no node has the role ${role}; they have ${list(roles)}`];
+}
+
+/** One of jobs and file, and what can be kept where it is to be. */
+function jobsOfNobody(cron: Settings['cron']): readonly string[] {
+  if (cron === null) return [];
+  const { jobs, file, keptIn } = cron;
+  if ((jobs === null) === (file === null))
+    return [`cron: expected either jobs or file, got ${file === null ? 'neither' : 'both'}`];
+  return (jobs ?? []).flatMap(({ schedule }, i) =>
+    keptIn.startsWith('systemd') && calendarOf(schedule) === null
+      ? [`cron.jobs[${i}].schedule: timers of systemd have no ${schedule}`]
+      : [],
+  );
 }
 
 const repeatedHookNames = (hooks: Settings['hooks']): readonly string[] =>

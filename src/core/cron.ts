@@ -47,18 +47,36 @@ export interface CronInput {
 export function withCron({ site, observed, steps, goesBack }: CronInput): readonly Step[] {
   const holders = cronHolders(observed);
   const owner = goesBack ? keeper(site, observed, steps) : comingOwner(site, observed, steps);
-  const held = site.cron?.hold === 'deploy' && steps.length > 0 && !goesBack;
+  const hold = goesBack ? 'never' : (site.cron?.hold ?? 'never');
+  const held = hold === 'deploy' && steps.length > 0;
   const early = held ? holders : holders.length > 1 ? holders.filter((name) => name !== owner) : [];
   const left = holders.filter((name) => !early.includes(name));
   const others = left.filter((name) => name !== owner);
+  const inner = hold === 'migrations' ? aroundMigrations(steps, left) : steps;
   const isThere =
-    owner !== null && left.includes(owner) && (goesBack || !needsWriting(site, observed, owner));
+    owner !== null &&
+    left.includes(owner) &&
+    !(site.cron?.file && changesRelease(steps, owner)) &&
+    (goesBack || !needsWriting(site, inner.reduce(predict, observed), owner));
   return [
     ...(early.length > 0 ? [cron(early, null)] : []),
-    ...steps,
+    ...inner,
     ...(others.length === 0 && (owner === null || isThere) ? [] : [cron(others, owner)]),
   ];
 }
+
+/** Whoever has the cron has it again as soon as the database is migrated: what is to move, moves at the end. */
+function aroundMigrations(steps: readonly Step[], [holder]: readonly NodeName[]): readonly Step[] {
+  if (holder === undefined) return steps;
+  return steps.flatMap((step, index) => [
+    ...(isMigration(step) && !isMigration(steps[index - 1]) ? [cron([holder], null)] : []),
+    step,
+    ...(isMigration(step) && !isMigration(steps[index + 1]) ? [cron([], holder)] : []),
+  ]);
+}
+
+const isMigration = (step: Step | undefined): boolean =>
+  step?.kind === 'hook' && (step.duty === 'expand' || step.duty === 'contract');
 
 /** Whoever is to have it after the steps; while none of those can, whoever has it. */
 function comingOwner(site: Site, observed: Observation, steps: readonly Step[]): NodeName | null {
@@ -79,6 +97,10 @@ const keeper = (site: Site, observed: Observation, steps: readonly Step[]): Node
 
 const needsWriting = (site: Site, observed: Observation, name: NodeName): boolean =>
   mayHaveCron(site, name) && nodeState(observed, name).cron.block !== 'as set';
+
+/** The jobs of a file in the release come and go with it. */
+const changesRelease = (steps: readonly Step[], node: NodeName): boolean =>
+  steps.some(({ kind, nodes }) => kind === 'activate' && nodes.includes(node));
 
 /** Takes the cron off `from`, waits for the jobs there, and puts it on `to`. */
 export const cron = (

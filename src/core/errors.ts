@@ -370,7 +370,21 @@ const catalogue = {
     message: (d: { nodes: readonly string[] }) =>
       `${list(d.nodes)} cannot be read, and no other node has the cron of the site: its jobs may be running there.`,
     hint: () =>
-      'see that the machine is off and stays off, then say --fenced: that you said so is recorded in the history.',
+      'see that the machine is off and stays off, then say --fenced: that you said so is recorded in the history. Or let cron.fence show it.',
+  },
+  CRON_NOT_FENCED: {
+    message: (d: { node: string; reason: string }) =>
+      `Nothing shows that ${d.node} is off, so the cron stays where it is: ${d.reason}`,
+    hint: () =>
+      'see for yourself that the machine is off and stays off, then say --fenced: that you said so is recorded in the history.',
+  },
+  CRON_FILE_INVALID: {
+    message: (d: { file: string; release: string; problems: readonly string[] }) =>
+      [
+        `${d.file} of release ${d.release} has ${count(d.problems.length, 'problem')}:`,
+        ...d.problems.map((p) => `  ${d.file}, ${p}`),
+      ].join('\n'),
+    hint: () => null,
   },
   NODES_FAILED: {
     message: (d: { failures: readonly { node: string; message: string }[] }) =>

@@ -50,9 +50,27 @@ export type HookAction =
       readonly timeoutMs: number;
       /** Whether no release before may go live again from when it begins; a command says so there, by status 0 or 1. */
       readonly closesWayBack?: boolean | CommandLine;
+      /** More than `command`, which asks them to end, is to be done. */
+      readonly workers?: Workers;
     }
   | { readonly kind: 'operator'; readonly command: CommandLine; readonly timeoutMs: number }
   | { readonly kind: 'function'; readonly run: HookFunction; readonly timeoutMs: number };
+
+/** Processes beside the web server that work on jobs of a queue, on some of the nodes or on machines of their own. */
+export interface Workers {
+  /** The nodes that have them; null: all. */
+  readonly role: string | null;
+  /** Asks them to finish the job under way, take no other, and end. Run in the release that is live from then on. */
+  readonly stop: CommandLine;
+  /** Status 0: some have not ended yet. Null: all have once `stop` has. */
+  readonly isRunning: CommandLine | null;
+  /** Ends those that have not in time; null: they are let be, and the release fails. */
+  readonly kill: CommandLine | null;
+  /** Brings them up again, in the live release. */
+  readonly start: readonly CommandLine[];
+  /** How long jobs under way may take. */
+  readonly drainMs: number;
+}
 
 export type HookFunction = (context: HookContext) => Promise<void> | void;
 

@@ -65,13 +65,30 @@ export interface CronSettings {
   /** Who has it: the node with this name; null: some node with `role`. */
   readonly node: NodeName | null;
   readonly role: string | null;
+  /** None where they stand in a file. */
   readonly jobs: readonly CronJob[];
+  /** A crontab in the release; its jobs are those of the release that is live. */
+  readonly file: string | null;
+  readonly keptIn: CronPlace;
   /** What becomes of jobs under way where it is taken off: they are waited for, or ended. */
   readonly onRunning: 'wait' | 'end';
   /** How long they may take to end. */
   readonly timeoutMs: number;
-  /** `deploy`: no job begins while a run changes the site. */
-  readonly hold: 'never' | 'deploy';
+  /** `deploy`: no job begins while a run changes the site; `migrations`: none while the database is migrated. */
+  readonly hold: 'never' | 'deploy' | 'migrations';
+  /** Shows that a machine that cannot be read is off; null: only a person can say so. */
+  readonly fence: FenceSettings | null;
+}
+
+/** What begins the jobs on a node, and where that is told of them. */
+export const cronPlaces = ['crontab', 'cron.d', 'systemd', 'systemd-user'] as const;
+export type CronPlace = (typeof cronPlaces)[number];
+
+export interface FenceSettings {
+  /** Run on the operator's machine, with the name of the node as its last argument. Status 0: it is off. */
+  readonly command: CommandLine;
+  readonly env: Readonly<Record<string, string | Secret>>;
+  readonly timeoutMs: number;
 }
 
 export interface CronJob {

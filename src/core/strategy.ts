@@ -11,7 +11,15 @@ import {
   unexpected,
 } from './field.ts';
 import type { NodeName } from './node.ts';
-import { isHeldOut, isServing, livePool, liveRelease, nodeState, type Observation } from './observation.ts';
+import {
+  isHeldOut,
+  isServing,
+  livePool,
+  liveRelease,
+  nodeState,
+  type Observation,
+  serversOf,
+} from './observation.ts';
 import { check, flip, type Step } from './step.ts';
 import type { Target } from './target.ts';
 
@@ -76,11 +84,14 @@ export const outdated = (observed: Observation, target: Target): readonly NodeNa
 
 /**
  * Nodes that serve nothing come first: what fails on them costs nothing. Those that an operator holds out lead, then
- * those that should serve and do not. Otherwise the order is kept.
+ * those that should serve and do not. Nodes that no balancer has come last: nothing shows there that a release is good.
+ * Otherwise the order is kept.
  */
 export const weakestFirst = (observed: Observation, nodes: readonly NodeName[]): readonly NodeName[] => {
-  const rank = (node: NodeName): number =>
-    isHeldOut(observed, node) ? 0 : isServing(observed, node) ? 2 : 1;
+  const rank = (node: NodeName): number => {
+    if (observed.servers.length > 0 && serversOf(observed, node).length === 0) return 3;
+    return isHeldOut(observed, node) ? 0 : isServing(observed, node) ? 2 : 1;
+  };
   return nodes.toSorted((a, b) => rank(a) - rank(b));
 };
 

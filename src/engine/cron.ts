@@ -22,34 +22,59 @@ export interface CronRequest {
 
 /**
  * Moves the cron of the site to a node that may have it. If jobs go on for too long where it was it stays there. Takes
- * the lock of the nodes that can be reached. Rejects with `CRON_UNFIT`, `CRON_UNKNOWN`, or what stood in the way.
+ * the lock of the nodes that can be reached. Rejects with `CRON_UNFIT`, `CRON_UNKNOWN`, `CRON_NOT_FENCED`, or what stood
+ * in the way.
  */
 export async function moveCron(site: Site, ports: Ports, { to, fenced, signal }: CronRequest): Promise<void> {
   namedNodes(site.nodes, [to]);
   const first = await observe(site, ports, signal);
   refuseLocked(first);
-  const off = offNodes(site, first, { to, fenced });
-  const reason = `move the cron to ${to} by hand${off.length > 0 ? `; ${list(off)} said to be off` : ''}`;
-  await byHand(site, ports, { first, reason, force: fenced, flag: '--fenced', signal }, (run) =>
+  refuseUnfit(site, first, to);
+  const unread = Object.values(first.nodes).flatMap(({ name, unreachable }) =>
+    unreachable === null ? [] : [name],
+  );
+  const mayBeElsewhere = cronHolders(first).length === 0;
+  if (!fenced && mayBeElsewhere) await showOff(site, ports, unread, signal);
+  const off = fenced || mayBeElsewhere ? unread : [];
+  const how = fenced ? 'said to be off' : 'shown to be off by cron.fence';
+  const reason = `move the cron to ${to} by hand${off.length > 0 ? `; ${list(off)} ${how}` : ''}`;
+  const force = fenced || off.length > 0;
+  await byHand(site, ports, { first, reason, force, flag: '--fenced', signal }, (run) =>
     move(run, { to, off }),
   );
 }
 
-/** Nodes of which only the operator's word is known. */
-function offNodes(
-  site: Site,
-  observed: Observation,
-  { to, fenced }: Omit<CronRequest, 'signal'>,
-): readonly NodeName[] {
+function refuseUnfit(site: Site, observed: Observation, to: NodeName): void {
   const node = nodeState(observed, to);
   if (!mayHaveCron(site, to) || node.unreachable !== null || liveRelease(node) === null)
     throw failure('CRON_UNFIT', { node: to, reason: whyNot(site, observed, to) });
-  const unread = Object.values(observed.nodes).flatMap(({ name, unreachable }) =>
-    unreachable === null ? [] : [name],
-  );
-  if (!fenced && cronHolders(observed).length === 0 && unread.length > 0)
-    throw failure('CRON_UNKNOWN', { nodes: unread });
-  return fenced ? unread : [];
+}
+
+/** Asks whoever can know, one after the other: nothing is touched unless each of the nodes is shown to be off. */
+async function showOff(
+  { cron: settings }: Site,
+  { operator }: Ports,
+  nodes: readonly NodeName[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (nodes.length === 0) return;
+  if (!settings?.fence) throw failure('CRON_UNKNOWN', { nodes });
+  const { command, env, timeoutMs } = settings.fence;
+  for (const node of nodes) {
+    const named = typeof command === 'string' ? ['sh', '-c', command, 'sh', node] : [...command, node];
+    const { status, stdout, stderr } = await operator
+      .run(named, { env, timeoutMs, signal })
+      .catch((error) => {
+        const { message } = expected(signal, error);
+        throw failure('CRON_NOT_FENCED', { node, reason: message }, error);
+      });
+    const output = `${stdout}${stderr}`.trim();
+    if (status !== 0)
+      throw failure('CRON_NOT_FENCED', {
+        node,
+        reason: `cron.fence ended with status ${status}${output === '' ? '.' : `: ${output}`}`,
+      });
+  }
 }
 
 function whyNot(site: Site, observed: Observation, to: NodeName): string {

@@ -21,7 +21,12 @@ export function preflight(site: Site, observed: Observation, skipped: readonly N
   const unserved =
     observed.balancers.length === 0
       ? []
-      : nodes.filter(({ name }) => liveRelease(observed.nodes[name]!) !== null && !isReady(observed, name));
+      : nodes.filter(
+          ({ name }) =>
+            site.nodes.some((node) => node.name === name && node.traffic) &&
+            liveRelease(observed.nodes[name]!) !== null &&
+            !isReady(observed, name),
+        );
   return {
     problems: [
       ...nodes.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),

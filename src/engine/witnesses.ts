@@ -12,7 +12,7 @@ export function witnessesOf(
 ): readonly Node[] {
   const hosts = balancers
     .flatMap(({ hosts }) => hosts)
-    .map((host) => ({ ...host, roles: [], labels: {}, pool: null }));
+    .map((host) => ({ ...host, roles: [], labels: {}, pool: null, traffic: false }));
   const known = new Set(nodes.map(({ address }) => address));
   return [...witnesses, ...hosts].filter(({ address }) => !known.has(address) && known.add(address));
 }

@@ -28,6 +28,8 @@ export interface StatusView {
   readonly wanted: string;
   readonly servingMin: number;
   readonly observed: Observation;
+  /** Nodes that are to get no traffic; default: none. */
+  readonly apart?: readonly NodeName[];
   /** What is to be said beside what nodes and balancers show. */
   readonly remarks?: readonly string[];
   readonly paint: Paint;
@@ -35,8 +37,9 @@ export interface StatusView {
 
 /** What is so on nodes and balancers, and then whatever is not as it should be. */
 export function statusText(view: StatusView): string {
-  const { wanted, servingMin, observed, paint } = view;
-  const [serving, total] = [servingNodes(observed).length, Object.keys(observed.nodes).length];
+  const { wanted, servingMin, observed, paint, apart = [] } = view;
+  const web = Object.keys(observed.nodes).filter((name) => !apart.includes(name));
+  const [serving, total] = [servingNodes(observed).filter((name) => web.includes(name)).length, web.length];
   const tone = serving < servingMin ? paint.bad : paint.strong;
   const remarks = remarksOf(view);
   return [
@@ -196,10 +199,10 @@ function driftRemarks(observed: Observation, node: NodeState): readonly string[]
 }
 
 function rotationRemarks(
-  { observed, wanted }: StatusView,
+  { observed, wanted, apart = [] }: StatusView,
   { name, drained, lock }: NodeState,
 ): readonly string[] {
-  if (observed.balancers.length === 0) return [];
+  if (observed.balancers.length === 0 || apart.includes(name)) return [];
   const servers = serversOf(observed, name);
   if (servers.length === 0) return [`${name} is known to no balancer that could be read`];
   const abandoned = lock === null || isStale(lock);

@@ -1,4 +1,4 @@
-import { cronBlock } from '../commands/cron.ts';
+import { cronBlock } from '../commands/crontab.ts';
 import type { HookPoint, HookSpec } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
@@ -92,9 +92,12 @@ const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSetting
     node: isNamed ? random.pick(names) : null,
     role: isNamed ? null : 'cron',
     jobs: [{ schedule: '* * * * *', run: ['true'] }],
+    file: null,
+    keptIn: 'crontab',
     onRunning: random.pick(['wait', 'end']),
     timeoutMs: 20_000,
-    hold: random.pick(['never', 'deploy']),
+    hold: random.pick(['never', 'deploy', 'migrations']),
+    fence: null,
   };
 };
 
@@ -113,6 +116,7 @@ const newNode = (name: NodeName, roles: readonly string[]): Node => ({
   port: null,
   user: null,
   roles,
+  traffic: true,
   pool: null,
   labels: {},
 });

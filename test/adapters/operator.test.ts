@@ -3,6 +3,7 @@ import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { systemOperator } from '../../src/adapters/operator.ts';
+import { Secret } from '../../src/core/secret.ts';
 import { isAlive } from './process-state.ts';
 
 const operator = systemOperator(process.env);
@@ -33,7 +34,7 @@ describe('a command of the operator', () => {
   test('as a text is run by a shell, with the given environment on top of the inherited one', async () => {
     const result = await operator.run('echo "$WORD-${PATH:+path}"; echo oops >&2; exit 3', {
       ...options,
-      env: { WORD: 'given' },
+      env: { WORD: new Secret('given') },
     });
     expect(result).toEqual({ status: 3, stdout: 'given-path\n', stderr: 'oops\n' });
   });

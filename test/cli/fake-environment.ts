@@ -97,7 +97,7 @@ export const site = {
   name: 'shop',
   stage: 'production',
   source: { ref: 'main' },
-  nodes: nodeNames.map((name) => ({ name })),
+  nodes: nodeNames.map((name) => ({ name, traffic: true })),
   balancers: [{ name: 'lb1' }, { name: 'lb2' }],
   strategy: { name: 'rolling', options: {} },
   servingMin: 3,

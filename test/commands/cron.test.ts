@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { cronBlock, endCronJobs, putCron, takeCron } from '../../src/commands/cron.ts';
+import { endCronJobs, putCron, takeCron } from '../../src/commands/cron.ts';
+import { cronBlock } from '../../src/commands/crontab.ts';
 import { inspect } from '../../src/commands/inspect.ts';
 import { acquireLock } from '../../src/commands/lock.ts';
 import { switchTo } from '../../src/commands/switch.ts';
@@ -40,9 +41,12 @@ const cron = (...runs: readonly CommandLine[]): CronSettings => ({
   node: 'web1',
   role: null,
   jobs: runs.map((run) => ({ schedule: '*/5 * * * *', run })),
+  file: null,
+  keptIn: 'crontab',
   onRunning: 'wait',
   timeoutMs: 1000,
   hold: 'never',
+  fence: null,
 });
 
 /** A node with a live release, on which `run-1` has the lock. */

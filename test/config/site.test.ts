@@ -26,7 +26,18 @@ describe('defaults', () => {
       assets: [],
       cron: null,
       keepReleases: 5,
-      nodes: [{ name: 'web1', address: 'web1', user: null, port: null, pool: null, roles: [], labels: {} }],
+      nodes: [
+        {
+          name: 'web1',
+          address: 'web1',
+          user: null,
+          port: null,
+          pool: null,
+          traffic: true,
+          roles: [],
+          labels: {},
+        },
+      ],
       balancers: [],
       strategy: { name: 'rolling', options: { batch: [1], hold: null } },
       servingMin: 1,
@@ -182,6 +193,7 @@ describe('nodes', () => {
       port: 2222,
       roles: ['app'],
       pool: null,
+      traffic: true,
       labels: { env: 'eu' },
     });
   });

@@ -147,6 +147,55 @@ test.each([
   expect(problemsWith({ cron, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual(problems);
 });
 
+test.each([
+  [{}, ['cron: expected either jobs or file, got neither']],
+  [{ file: 'x', jobs: [{ schedule: '@daily', run: 'x' }] }, ['cron: expected either jobs or file, got both']],
+  [{ file: 'config/crontab', keptIn: 'systemd' }, []],
+  [
+    { jobs: [{ schedule: '@reboot', run: 'x' }], keptIn: 'systemd-user' },
+    ['cron.jobs[0].schedule: timers of systemd have no @reboot'],
+  ],
+  [{ jobs: [{ schedule: '@reboot', run: 'x' }], keptIn: 'cron.d' }, []],
+])('a cron of %j', (jobs, problems) => {
+  expect(problemsWith({ cron: { node: 'a', ...jobs }, nodes: ['a'] })).toEqual(problems);
+});
+
+test('a cron that is held during migrations needs migrations', () => {
+  const cron = { node: 'a', jobs: [{ schedule: '@daily', run: 'x' }], hold: 'migrations' };
+  expect(problemsWith({ cron, nodes: ['a'] })).toEqual([
+    'cron.hold: migrations are what migrate says, and it is not set',
+  ]);
+  expect(problemsWith({ cron, nodes: ['a'], migrate: { expand: 'x' } })).toEqual([]);
+});
+
+test('some node gets traffic, and all do where there are pools', () => {
+  expect(problemsWith({ nodes: [{ name: 'a', traffic: false }], balancers: {}, servingMin: 0 })).toEqual([
+    'nodes: expected a node that gets traffic, and all have traffic: false',
+  ]);
+  const nodes = [
+    { name: 'a', pool: 'blue' },
+    { name: 'b', pool: 'green' },
+    { name: 'c', pool: 'green', traffic: false },
+  ];
+  expect(problemsWith({ nodes, servingMin: 0 })).toContain(
+    'nodes[2].traffic: all nodes get traffic where there are pools',
+  );
+});
+
+test('nodes without traffic do not count for the floor', () => {
+  const nodes = ['a', 'b', { name: 'c', traffic: false }];
+  expect(problemsWith({ nodes, servingMin: 3, balancers: {} })[0]).toMatch(/^servingMin: expected at most 2/);
+});
+
+test('workers have nodes, and the name of their hook', () => {
+  const workers = { role: 'jobs', stop: 'x' };
+  const hooks = { failed: [{ run: 'x', name: 'workers' }] };
+  expect(problemsWith({ workers, hooks, nodes: [{ name: 'a', roles: ['web'] }] })).toEqual([
+    'workers.role: no node has the role jobs; they have web',
+    'hooks.failed[0].name: workers is the name of what is done for workers',
+  ]);
+});
+
 test('a job of more than one line is refused', () => {
   const cron = { node: 'a', jobs: [{ schedule: '@daily', run: 'x\ny' }] };
   expect(problemsWith({ cron, nodes: ['a'] })).toEqual([

@@ -1,20 +1,25 @@
 import { expect, test } from 'vitest';
 import { cron, cronOwner, cronRemarks, withCron } from '../../src/core/cron.ts';
+import type { Duty } from '../../src/core/hook.ts';
 import type { NodeName } from '../../src/core/node.ts';
 import { type CronState, noCron, type Observation } from '../../src/core/observation.ts';
 import { predict } from '../../src/core/predict.ts';
 import { brokenPromises } from '../../src/core/proof.ts';
+import type { Release } from '../../src/core/release.ts';
 import type { CronSettings } from '../../src/core/site.ts';
-import { drain, type Step } from '../../src/core/step.ts';
-import { fleet, names, node, nodeState, site as siteOf } from './fleet.ts';
+import { activate, drain, type Step } from '../../src/core/step.ts';
+import { fleet, names, node, nodeState, release, site as siteOf } from './fleet.ts';
 
 const settings: CronSettings = {
   node: null,
   role: 'jobs',
   jobs: [{ schedule: '@daily', run: ['true'] }],
+  file: null,
+  keptIn: 'crontab',
   onRunning: 'wait',
   timeoutMs: 1000,
   hold: 'never',
+  fence: null,
 };
 /** web1 to web3, of which web2 and web3 may have the cron. */
 const site = (more: Partial<CronSettings> | null = {}) =>
@@ -80,6 +85,50 @@ test('it is held while the run goes on, if that is set', () => {
     goesBack: false,
   };
   expect(withCron(idle)).toEqual([]);
+});
+
+test('it is held while the database is migrated, and back at once where it was', () => {
+  const release = { id: '20260101000000', revision: 'a'.repeat(40) } as Release;
+  const part = (duty: Duty): Step => ({
+    kind: 'hook',
+    nodes: ['web1'],
+    hook: duty,
+    point: 'after:prepare',
+    once: true,
+    onceAs: release.id,
+    release,
+    duty,
+  });
+  const steps = [part('backup'), part('expand'), drain(['web1']), part('contract')];
+  const orderOf = (crons: Parameters<typeof seen>[0], more: Partial<CronSettings> = {}, goesBack = false) =>
+    withCron({ site: site({ hold: 'migrations', ...more }), observed: seen(crons), steps, goesBack }).map(
+      (step) =>
+        step.kind === 'cron'
+          ? `${step.from.join()}>${step.to}`
+          : step.kind === 'hook'
+            ? step.hook
+            : step.kind,
+    );
+  const held = ['backup', 'web2>null', 'expand', '>web2', 'drain', 'web2>null', 'contract', '>web2'];
+  expect(orderOf({ web2: has('a') })).toEqual(held);
+  expect(orderOf({ web2: has('a', { block: 'other' }) })).toEqual(held);
+  expect(orderOf({ web2: has('a') }, { node: 'web3', role: null })).toEqual([...held, 'web2>web3']);
+  expect(orderOf({})).toEqual(['backup', 'expand', 'drain', 'contract', '>web2']);
+  expect(orderOf({ web2: has('a') }, {}, true)).toEqual(['backup', 'expand', 'drain', 'contract']);
+  expect(stepsOf(seen({ web2: has('a') }), { hold: 'migrations' })).toEqual(['drain']);
+});
+
+test('jobs of a file in the release are put anew whenever the release of their node changes', () => {
+  const orderOf = (nodes: readonly NodeName[], goesBack = false) =>
+    withCron({
+      site: site({ jobs: [], file: 'config/crontab' }),
+      observed: seen({ web2: has('a') }),
+      steps: [activate(nodes, { release: release(2), nodes: names(3) })],
+      goesBack,
+    }).map((step) => (step.kind === 'cron' ? `${step.from.join()}>${step.to}` : step.kind));
+  expect(orderOf(['web1', 'web2'])).toEqual(['activate', '>web2']);
+  expect(orderOf(['web2'], true)).toEqual(['activate', '>web2']);
+  expect(orderOf(['web1'])).toEqual(['activate']);
 });
 
 test('on the way back whoever has it keeps it, and what was held is put back', () => {

@@ -28,6 +28,7 @@ export const node = (name: NodeName, more: Partial<Node> = {}): Node => ({
   port: null,
   user: null,
   pool: null,
+  traffic: true,
   roles: [],
   labels: {},
   ...more,

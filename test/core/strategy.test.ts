@@ -54,6 +54,12 @@ test('a node is outdated by its live release, or by what an earlier run left', (
   expect(outdated(observed, { release: release(2), nodes: names(3) })).toEqual(['web2', 'web3']);
 });
 
+test('nodes that no balancer has come last', () => {
+  const observed = fleet(3);
+  const servers = observed.servers.filter(({ node }) => node !== 'web1');
+  expect(weakestFirst({ ...observed, servers }, names(3))).toEqual(['web2', 'web3', 'web1']);
+});
+
 test('nodes that serve nothing come first (S43)', () => {
   expect(weakestFirst(withServer(fleet(3), 'web3', { health: 'down' }), names(3))).toEqual([
     'web3',

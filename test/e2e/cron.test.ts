@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Lab, startLab } from '../lab/lab.ts';
@@ -170,6 +171,36 @@ test('the cron of a dead node moves at the word of the operator, and is taken of
   expect(deployed.exit, deployed.output).toBe(0);
   expect(deployed.output.indexOf('"kind":"cron"')).toBeLessThan(deployed.output.indexOf('"kind":"build"'));
   expect(await holders(site)).toEqual(['web2']);
+});
+
+test('the cron of a node that a command shows to be off moves without a word of the operator', async () => {
+  const fence = { run: `[ "$PASSWORD" = open ] && [ -e off.$1 ]`, env: { PASSWORD: { env: 'PASSWORD' } } };
+  const site = await cronSite('shown', 2, 'true', { fence });
+  const [web1] = site.nodes as [LabNode, LabNode];
+  const move = (password = 'open') =>
+    site.startWith({ PASSWORD: password }, 'cron', 'production', '--to', 'web2').ended;
+  const deployed = await site.startWith(
+    { PASSWORD: 'open' },
+    'deploy',
+    'production',
+    '--ref',
+    'good-1',
+    '--yes',
+  ).ended;
+  expect(deployed.exit, deployed.output).toBe(0);
+  await web1.stop();
+  for (const password of ['open', 'wrong']) {
+    const refused = await move(password);
+    expect(refused.exit).toBe(2);
+    expect(refused.output).toMatch(/Nothing shows that web1 is off.*status 1.*\n.*--fenced/);
+    await writeFile(join(site.folder, 'off.web1'), '');
+  }
+  expect(await holders(site)).toEqual(['web1']);
+  const moved = await move();
+  expect(moved.exit, moved.output).toBe(0);
+  await web1.start();
+  const history = await site.startWith({ PASSWORD: 'open' }, 'history', 'production').ended;
+  expect(history.output).toMatch(/web1 shown to be off by cron\.fence/);
 });
 
 test('a deploy that moves or holds the cron and is killed at any instant leaves it on one node at most', async () => {

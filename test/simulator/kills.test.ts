@@ -17,9 +17,12 @@ const site: Partial<Site> = {
     node: null,
     role: 'cron',
     jobs: [{ schedule: '* * * * *', run: ['true'] }],
+    file: null,
+    keptIn: 'crontab',
     onRunning: 'wait',
     timeoutMs: 20_000,
     hold: 'deploy',
+    fence: null,
   },
   hooks: [
     {

@@ -538,6 +538,27 @@ const mutants: { readonly [name: string]: Case } = {
     mutant: { ports: rewritten((stdout) => stdout.replace(/^= cron-(job|busy).*\n/gm, '')) },
     caughtBy: ['one-cron'],
   },
+  'jobs under way are not waited for before the database is migrated': {
+    mutant: { ports: rewritten((stdout) => stdout.replace(/^= cron-(job|busy).*\n/gm, '')) },
+    site: {
+      cron: {
+        node: null,
+        role: 'cron',
+        jobs: [{ schedule: '* * * * *', run: ['true'] }],
+        file: null,
+        keptIn: 'crontab',
+        onRunning: 'wait',
+        timeoutMs: 20_000,
+        hold: 'migrations',
+        fence: null,
+      },
+      hooks: dutyHooks(
+        { expand: 'true', contract: null, irreversible: null, role: null, timeoutMs: 60_000 },
+        null,
+      ),
+    },
+    caughtBy: ['cron-held'],
+  },
   'the cron is not put back': {
     mutant: { ports: swapped(named('put-cron', () => done)) },
     caughtBy: ['converges'],

@@ -15,7 +15,7 @@ const promises: { readonly [promise: string]: WatchedBy } = {
   '5 way back': ['way-back', 'one-way-back', 'floor'],
   '6 ours only': ['ours-only'],
   '7 once': ['once'],
-  '8 one cron': ['one-cron'],
+  '8 one cron': ['one-cron', 'cron-held'],
   '9 one revision': ['one-revision'],
   '10 nothing to do is nothing done': ['nothing-to-do'],
   '11 the end is true': ['end-is-true', 'lock-freed', 'nothing-left-drained'],
@@ -38,7 +38,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S12 mutual exclusion by fencing': ['fencing', 'single-lock'],
   'S13 once': ['once'],
   'S14 schema window': ['schema-window'],
-  'S15 one cron': ['one-cron'],
+  'S15 one cron': ['one-cron', 'cron-held'],
   'S16 assets of every release that is served can be fetched everywhere':
     'proved on paper and shown with real files; the simulator has none',
   'S17 blue and green are never mixed': ['pool-whole'],

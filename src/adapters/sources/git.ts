@@ -8,6 +8,7 @@ import type { GitSource } from '../../core/site.ts';
 import type { Artifact, BuildOptions, Comparison, Source } from '../../ports.ts';
 import { shownCommand } from '../child.ts';
 import { redactor } from '../redact.ts';
+import { revealed } from '../revealed.ts';
 import { archiveEntries } from './archive.ts';
 import { pack } from './artifact.ts';
 import { buildFailure, runBuildCommand } from './build-command.ts';
@@ -252,11 +253,6 @@ async function built(work: Work, job: Job & { readonly submodules: boolean }): P
   }
   return checkout;
 }
-
-const revealed = (env: GitSource['env']): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(env).map(([name, value]) => [name, value instanceof Secret ? value.reveal() : value]),
-  );
 
 function describe({ settings, url, redact }: Work): readonly string[] {
   const { build: commands, submodules, directory, exclude } = settings;

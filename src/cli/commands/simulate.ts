@@ -37,15 +37,17 @@ export const simulateCommand: Command = async (call) => {
 export const simulatedPart = (site: Site): Partial<Site> => ({
   name: site.name,
   stage: site.stage,
-  // Each has an address of its own there, whatever tunnels it is reached through.
-  nodes: site.nodes.map((node) => ({ ...node, address: node.name })),
+  // Each has an address of its own there, whatever tunnels it is reached through; and as none is worse off with traffic
+  // than without, all have some.
+  nodes: site.nodes.map((node) => ({ ...node, address: node.name, traffic: true })),
   balancers: site.balancers,
   servingMin: site.servingMin,
   drain: site.drain,
   keepReleases: site.keepReleases,
   onFailure: site.onFailure,
   failuresMax: site.failuresMax,
-  cron: site.cron,
+  // Releases have no files there, and machines one way to begin jobs.
+  cron: site.cron && { ...site.cron, file: null, keptIn: 'crontab' },
   hooks: site.hooks.filter(({ action }) => action.kind !== 'function'),
 });
 

@@ -36,6 +36,7 @@ function show(call: Call, { site, wanted }: Pick<Work, 'site' | 'wanted'>, obser
     wanted,
     servingMin: site.servingMin,
     observed,
+    apart: site.nodes.flatMap(({ name, traffic }) => (traffic ? [] : [name])),
     remarks: cronRemarks(site, observed),
     paint: paintOf(environment, stdout),
   });

@@ -17,7 +17,7 @@ export const check: StepHandler<'check'> = {
   execute: (step, run) =>
     eachNode(run, step, async (node) => {
       try {
-        await settled(run.site.checks.map((one) => prove(run, node, one, step.release)));
+        await settled(checksOf(run, node).map((one) => prove(run, node, one, step.release)));
       } catch (error) {
         if (isDeployError(error) && !isDeployError(error, 'INTERRUPTED', 'LOCK_LOST'))
           await markFailed(run, node, step.release);
@@ -29,6 +29,9 @@ export const check: StepHandler<'check'> = {
       return null;
     }),
 };
+
+/** A node that gets no traffic has nothing that answers. */
+const checksOf = ({ site }: Run, { traffic }: Node): readonly Check[] => (traffic ? site.checks : []);
 
 /** All of them, then the first that failed: no question goes on behind the caller's back. */
 async function settled(work: readonly Promise<void>[]): Promise<void> {

@@ -1,10 +1,13 @@
 import { endCronJobs, putCron, takeCron } from '../../commands/cron.ts';
 import { inspect } from '../../commands/inspect.ts';
 import { userCommand } from '../../commands/shell.ts';
+import { assert } from '../../core/assert.ts';
 import { failure, isDeployError, list } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
-import { type NodeState, nodeState } from '../../core/observation.ts';
+import { liveRelease, type NodeState, nodeState } from '../../core/observation.ts';
+import type { Site } from '../../core/site.ts';
 import type { StepOf } from '../../core/step.ts';
+import { cronFileOf } from '../cron-file.ts';
 import {
   around,
   eachNode,
@@ -33,10 +36,13 @@ export const cron: StepHandler<'cron'> = {
     ...(to === null ? [] : [`put the cron on ${to}`]),
     ...(to === null || !cron
       ? []
-      : cron.jobs.map(({ schedule, run }) => `  ${schedule} ${userCommand(run)}`)),
+      : cron.file === null
+        ? cron.jobs.map(({ schedule, run }) => `  ${schedule} ${userCommand(run)}`)
+        : [`  the jobs of ${cron.file} in its live release`]),
   ],
   async execute(step, run) {
     try {
+      const place = step.to === null ? run.site : await withJobs(run, step.to);
       const kept = await onEach(run, { ...step, nodes: step.from }, (node) =>
         onHeld(run, node, takeCron(fenceFor(run, node.name, around(run, step)))),
       );
@@ -46,7 +52,7 @@ export const cron: StepHandler<'cron'> = {
       const { to } = step;
       return asWhole(
         await eachNode(run, { ...step, nodes: [to] }, async (node) => {
-          await onHeld(run, node, putCron(fenceFor(run, to, around(run, step)), run.site));
+          await onHeld(run, node, putCron(fenceFor(run, to, around(run, step)), place));
           return null;
         }),
       );
@@ -55,6 +61,16 @@ export const cron: StepHandler<'cron'> = {
     }
   },
 };
+
+/** The settings with the jobs of the release that is live on the node, if they stand in a file of it. */
+async function withJobs(run: Run, to: NodeName): Promise<Site> {
+  const { site, ports, signal } = run;
+  if (!site.cron?.file) return site;
+  const node = nodeOf(site, to);
+  const live = liveRelease(await onNode(ports, node, inspect(node, site), { signal }));
+  assert(live !== null, `no plan gives the cron to a node without a release, as ${to} is`);
+  return { ...site, cron: { ...site.cron, jobs: await cronFileOf(run, node, live) } };
+}
 
 const asWhole = (failures: readonly NodeFailure[]): readonly NodeFailure[] =>
   failures.map(({ error }) => ({ node: null, error }));

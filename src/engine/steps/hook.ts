@@ -64,7 +64,8 @@ function hookOf(site: Site, name: string): HookSpec {
 
 const describeAction = ({ name, action }: HookSpec, nodes: readonly NodeName[]): string => {
   if (action.kind === 'function') return `call ${name}`;
-  const command = userCommand(action.command);
+  const start = action.kind === 'nodes' ? (action.workers?.start ?? []) : [];
+  const command = [action.command, ...start].map(userCommand).join(', then ');
   return action.kind === 'operator' ? `here: ${command}` : `${nodes.join(', ')}: ${command}`;
 };
 
@@ -74,7 +75,7 @@ const failed = (step: HookStep, where: string, reason: string, cause?: unknown):
 const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<readonly NodeFailure[]> =>
   eachNode(run, step, async (node) => {
     const { hook: name, point, once, onceAs, release, duty } = step;
-    const { command, timeoutMs, closesWayBack = false } = action;
+    const { command, timeoutMs, closesWayBack = false, workers } = action;
     const fence = fenceFor(run, node.name, around(run, step));
     const result = await onHeld(
       run,
@@ -82,6 +83,7 @@ const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<rea
       runHook(fence, {
         ...{ hook: name, point, command, once, onceAs, release, timeoutMs, closesWayBack },
         ...(duty ? { duty } : {}),
+        ...(workers ? { workers } : {}),
       }),
     ).catch((error: unknown) => {
       throw isDeployError(error, 'COMMAND_FAILED', 'COMMAND_TIMEOUT')

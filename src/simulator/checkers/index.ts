@@ -4,6 +4,7 @@ import { allowedRelease } from './allowed-release.ts';
 import { alwaysEnds } from './always-ends.ts';
 import { blastRadius } from './blast-radius.ts';
 import type { Checker } from './checker.ts';
+import { cronHeld } from './cron-held.ts';
 import { drainInTime } from './drain-in-time.ts';
 import { endIsTrue } from './end-is-true.ts';
 import { fencing } from './fencing.ts';
@@ -43,6 +44,7 @@ export const checkers: readonly Checker[] = [
   oursOnly,
   once,
   oneCron,
+  cronHeld,
   schemaWindow,
   oneRevision,
   stillWhileHeld,

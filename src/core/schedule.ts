@@ -1,4 +1,4 @@
-import { type Field, scalar } from '../core/field.ts';
+import { type Field, scalar } from './field.ts';
 
 /** When a job runs, as crontab(5) has it: five fields, or a word. What no cron would take is refused here. */
 export const schedule: Field<string> = scalar(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { schedule } from '../../src/config/schedule.ts';
+import { schedule } from '../../src/core/schedule.ts';
 
 test.each([
   ['* * * * *', '* * * * *'],
