@@ -63,7 +63,8 @@ export async function startNodes(nodes: readonly LabNode[]): Promise<void> {
 }
 
 /** Every test process has a network of its own, so that what one leaves behind is not in the next one's way. */
-const addressOf = (index: number): string => `127.${20 + (process.pid % 200)}.0.${index + 1}`;
+const addressOf = (index: number): string =>
+  `127.${20 + (process.pid % 200)}.${Math.floor(process.pid / 200) % 250}.${index + 1}`;
 
 async function makeNode(name: string, address: string, options: NodesOptions): Promise<LabNode> {
   const folder = join(options.folder, name);
