@@ -18,6 +18,7 @@ import type {
   sync,
 } from '../engine/deploy.ts';
 import type { history } from '../engine/history.ts';
+import type { maintain } from '../engine/maintenance.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup } from '../engine/preflight.ts';
@@ -81,4 +82,5 @@ export interface Engine {
   readonly unlock: typeof unlock;
   readonly history: typeof history;
   readonly moveCron: typeof moveCron;
+  readonly maintain: typeof maintain;
 }

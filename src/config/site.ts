@@ -11,7 +11,15 @@ import {
 } from '../core/field.ts';
 import { type HookSpec, hookPoints } from '../core/hook.ts';
 import { dutyHooks, type Migration } from '../core/migration.ts';
-import type { Check, CronSettings, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
+import type {
+  Check,
+  CronSettings,
+  DrainSettings,
+  GitSource,
+  MaintenanceSettings,
+  Site,
+  SshSettings,
+} from '../core/site.ts';
 import { backupOf } from './backup.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
 import { countOf } from './node-count.ts';
@@ -105,7 +113,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
     ),
     ...hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
   ],
-  maintenance: settings.maintenance,
+  maintenance: settings.maintenance && maintenanceOf(settings.maintenance),
   become: settings.become,
   ssh: sshOf(settings.ssh, local),
   onFailure: settings.onFailure,
@@ -143,6 +151,16 @@ const defaultPorts = { http: 80, https: 443 } as const;
 const migrationOf = ({ timeout, ...migration }: NonNullable<Settings['migrate']>): Migration => ({
   ...migration,
   timeoutMs: timeout,
+});
+
+const maintenanceOf = ({
+  when,
+  on,
+  off,
+  isOn,
+}: NonNullable<Settings['maintenance']>): MaintenanceSettings => ({
+  when,
+  commands: on && off && isOn ? { on, off, isOn } : null,
 });
 
 const hooksOf = (
