@@ -58,8 +58,8 @@ export interface Config {
   load(wanted: string, overrides: Overrides): Promise<Site>;
   strategy(settings: StrategySettings): Promise<Strategy>;
   schema(): Promise<JsonSchema>;
-  /** Writes a config that suits the application it finds; says what it wrote. Never replaces a file. */
-  init(): Promise<{ readonly file: string; readonly application: string | null }>;
+  /** Writes a config that suits `wanted`, or the application it finds; says what it wrote. Never replaces a file. */
+  init(wanted: string | null): Promise<{ readonly file: string; readonly application: string | null }>;
 }
 
 export interface Engine {

@@ -22,6 +22,10 @@ export const operands = {
   ],
   nodes: ['<node...>', 'as the config names them'],
   onOrOff: ['<to>', 'on: visitors are turned away; off: they are let in'],
+  application: [
+    '[application]',
+    'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds',
+  ],
   nodesIfSome: ['[node...]', 'as the config names them; default: all that are behind'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
@@ -219,10 +223,10 @@ export const commandEntries: readonly CommandEntry[] = [
   },
   {
     name: 'init',
-    operands: [],
+    operands: ['application'],
     summary: 'Write a config for the application here.',
     flags: [],
-    examples: ['sluice init'],
+    examples: ['sluice init', 'sluice init magento'],
     load: async () => (await import('./init.ts')).initCommand,
   },
   {
