@@ -15,7 +15,7 @@ export function instructionsOf(markdown: string): readonly Instruction[] {
   return markdown.split(/^## /m).flatMap((section) => {
     const heading = section.split('\n', 1)[0]!;
     return [
-      ...section.matchAll(/^(?:(?<before>.+(?:\n.+)*)\n\n)?```(?<kind>\w*)\n(?<text>[^]*?)^```/gm),
+      ...section.matchAll(/^(?:(?<before>.+(?:\n.+)*)\n\n)?```(?<kind>\w*)\n(?<text>[\s\S]*?)^```/gm),
     ].flatMap(({ groups }): readonly Instruction[] => {
       const { before = '', kind, text = '' } = groups!;
       const file = /^`(\/\S+)`/.exec(before)?.[1] ?? null;
