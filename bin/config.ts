@@ -29,9 +29,9 @@ export const filesConfig = (options: FilesConfigOptions): Config => ({
     ]);
     return siteSchema(registries);
   },
-  async init() {
+  async init(wanted) {
     const { writeConfig } = await import('../src/config/init.ts');
-    return writeConfig(options);
+    return writeConfig({ ...options, wanted });
   },
 });
 

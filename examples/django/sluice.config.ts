@@ -19,11 +19,9 @@ export default defineSite({
     { path: '/up/', host: 'library.example.org', expect: '{{revision}}', timeout: '60s' },
     { path: '/static/site.css', host: 'library.example.org' },
   ],
+  // Once for the whole fleet, in the new release, before any node serves it: the old one must bear the new schema.
+  migrate: { expand: 'PYTHONPATH=vendor python3 manage.py migrate --no-input' },
   hooks: {
-    // Once for the whole fleet, in the new release, before any node serves it: the old one must bear the new schema.
-    'after:prepare': [
-      { name: 'migrate', run: 'PYTHONPATH=vendor python3 manage.py migrate --no-input', once: true },
-    ],
     'after:deploy': [
       ({ site, stage, release, operator }) => {
         // A hook can be code: it is given what happened, and may run commands on nodes or ask them over HTTP.

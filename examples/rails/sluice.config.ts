@@ -21,11 +21,9 @@ export default defineSite({
   activate: [['sudo', 'systemctl', 'restart', 'shop-puma']],
   // Puma takes a while to boot: the check asks every second until it answers, as the new release.
   checks: [{ path: '/up', host: 'shop.example.org', expect: '{{revision}}', timeout: '90s' }],
+  // Once for the whole fleet, in the new release, before any node serves it: the old one must bear the new schema.
+  migrate: { expand: 'RAILS_ENV=production bin/rails db:migrate', timeout: '15m' },
   hooks: {
-    // Once for the whole fleet, in the new release, before any node serves it: the old one must bear the new schema.
-    'after:prepare': [
-      { name: 'migrate', run: 'RAILS_ENV=production bin/rails db:migrate', once: true, timeout: '15m' },
-    ],
     'after:activate': [
       { name: 'restart jobs', run: ['sudo', 'systemctl', 'restart', 'shop-sidekiq'], role: 'jobs' },
     ],

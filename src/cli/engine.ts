@@ -2,7 +2,7 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log, cron] = await Promise.all([
+  const [run, observing, checking, storage, manual, locking, log, cron, maintenance] = await Promise.all([
     import('../engine/deploy.ts'),
     import('../engine/observe.ts'),
     import('../engine/preflight.ts'),
@@ -11,6 +11,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
     import('../engine/cron.ts'),
+    import('../engine/maintenance.ts'),
   ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup } = checking;
@@ -34,5 +35,6 @@ export async function loadEngine(): Promise<Engine> {
     unlock: locking.unlock,
     history: log.history,
     moveCron: cron.moveCron,
+    maintain: maintenance.maintain,
   };
 }

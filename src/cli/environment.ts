@@ -18,6 +18,7 @@ import type {
   sync,
 } from '../engine/deploy.ts';
 import type { history } from '../engine/history.ts';
+import type { maintain } from '../engine/maintenance.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup } from '../engine/preflight.ts';
@@ -57,8 +58,8 @@ export interface Config {
   load(wanted: string, overrides: Overrides): Promise<Site>;
   strategy(settings: StrategySettings): Promise<Strategy>;
   schema(): Promise<JsonSchema>;
-  /** Writes a config that suits the application it finds; says what it wrote. Never replaces a file. */
-  init(): Promise<{ readonly file: string; readonly application: string | null }>;
+  /** Writes a config that suits `wanted`, or the application it finds; says what it wrote. Never replaces a file. */
+  init(wanted: string | null): Promise<{ readonly file: string; readonly application: string | null }>;
 }
 
 export interface Engine {
@@ -81,4 +82,5 @@ export interface Engine {
   readonly unlock: typeof unlock;
   readonly history: typeof history;
   readonly moveCron: typeof moveCron;
+  readonly maintain: typeof maintain;
 }

@@ -18,7 +18,7 @@ export const requestOf = async (
           flags.nodes.split(',').map((name) => name.trim()),
         ),
   strategy: await environment.config.strategy(site.strategy),
-  maintenance: flags.maintenance ?? false,
+  ...(flags.maintenance === undefined ? {} : { maintenance: flags.maintenance }),
   signal: environment.signal,
   skipUnreachable: flags.skipUnreachable ?? false,
   withoutQuorum: flags.withoutQuorum ?? false,

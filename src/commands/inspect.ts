@@ -7,6 +7,7 @@ import {
   type Current,
   type Held,
   type LockState,
+  type MaintenanceState,
   type NodeState,
   noCron,
   type OnceMark,
@@ -17,6 +18,7 @@ import type { Site } from '../core/site.ts';
 import { mayHang } from '../core/storage.ts';
 import { cronKeys, cronLook, cronState } from './cron.ts';
 import { layout } from './layout.ts';
+import { runMark } from './maintenance.ts';
 import { quote } from './shell.ts';
 
 type Place = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared' | 'cron' | 'nodes'>;
@@ -59,7 +61,7 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
     'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
     `[ ! -f ${layout.irreversible} ] || while read -r id; do say irreversible "$id"; done < ${layout.irreversible}`,
-    `[ ! -e ${layout.maintenance} ] || { by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$by"; }`,
+    `[ ! -e ${layout.maintenance} ] || { by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$(date -u -r ${layout.maintenance} +%Y-%m-%dT%H:%M:%SZ) $by"; }`,
     `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
     cronLook({ deployTo, cron: links.cron }),
     `if [ -f ${layout.lock} ]; then`,
@@ -201,8 +203,13 @@ const second = (lines: readonly Line[], key: string, id: ReleaseId): readonly st
     .filter((line) => line.key === key && line.rest.startsWith(`${id} `))
     .map(({ rest }) => rest.slice(id.length + 1));
 
-const maintenanceOf = (by: string | undefined): NodeState['maintenance'] =>
-  by === undefined ? null : by === 'sluice' ? 'ours' : 'operator';
+/** Since when, and what the file says. */
+function maintenanceOf(said: string | undefined): MaintenanceState | null {
+  if (said === undefined) return null;
+  const [since = '', ...rest] = said.split(' ');
+  const text = rest.join(' ').trim();
+  return text === runMark ? { by: 'run', since, text: '' } : { by: 'operator', since, text };
+}
 
 /** The file names of `layout.once`; a hook that is done has both marks. */
 function onceMarksOf(names: readonly string[]): readonly OnceMark[] {

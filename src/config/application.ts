@@ -9,8 +9,18 @@ export interface Application {
   readonly env: Readonly<Record<string, string>>;
   /** `NAME` stands for the name of the site. */
   readonly activate: readonly (readonly string[])[];
-  /** What brings the database and the caches to the new release: once, on the first node that has it. */
-  readonly once: Readonly<Record<string, CommandLine>>;
+  /** What brings the database to the new release; null: nothing does. `why` are comments, a line each. */
+  readonly migrate: {
+    readonly expand: CommandLine;
+    readonly irreversible?: CommandLine;
+    readonly why: readonly string[];
+  } | null;
+  /** Why every deploy turns visitors away; null: they may come in meanwhile. */
+  readonly maintenance: readonly string[] | null;
+  /** Once for the fleet, when all nodes have the release. */
+  readonly after: Readonly<Record<string, CommandLine>>;
+  /** Jobs of one node, by their schedule. */
+  readonly cron: Readonly<Record<string, CommandLine>>;
   /** A path that answers 200 when the application, not only the web server, works. */
   readonly check: string;
 }
@@ -40,10 +50,19 @@ export const applications = {
     ],
     env: {},
     activate: [reloadPhp],
-    once: {
-      migrate: ['bin/magento', 'setup:upgrade', '--keep-generated', '--no-interaction'],
-      'flush caches': ['bin/magento', 'cache:flush'],
+    migrate: {
+      expand: 'bin/magento setup:db:status || bin/magento setup:upgrade --keep-generated --no-interaction',
+      irreversible: 'bin/magento setup:db:status > /dev/null; test $? -eq 2',
+      why: [
+        'setup:db:status ends with 2 if the database must change; then no release before works with it any more.',
+      ],
     },
+    maintenance: [
+      'The release before refuses requests once the database is ahead of it. A release that does not change the',
+      'database needs none of this: sluice deploy production --no-maintenance',
+    ],
+    after: { 'flush caches': ['bin/magento', 'cache:flush'] },
+    cron: { '* * * * *': ['bin/magento', 'cron:run'] },
     check: '/health_check.php',
   },
   wordpress: {
@@ -53,7 +72,16 @@ export const applications = {
     build: [],
     env: {},
     activate: [reloadPhp],
-    once: { migrate: ['wp', 'core', 'update-db'], 'flush caches': ['wp', 'cache', 'flush'] },
+    migrate: {
+      expand: ['wp', 'core', 'update-db'],
+      why: [
+        'WordPress changes its tables so that the version before works with them; see that your plugins do, too.',
+      ],
+    },
+    maintenance: null,
+    after: { 'flush the object cache': ['wp', 'cache', 'flush'] },
+    // In place of the requests of visitors: wp-config.php says define('DISABLE_WP_CRON', true).
+    cron: { '*/5 * * * *': ['php', 'wp-cron.php'] },
     check: '/wp-login.php',
   },
   drupal: {
@@ -63,8 +91,16 @@ export const applications = {
     build: [composer],
     env: {},
     activate: [reloadPhp],
-    // Updates the database, imports the configuration and rebuilds the caches, in the order that Drupal asks for.
-    once: { migrate: ['vendor/bin/drush', 'deploy', '--yes'] },
+    migrate: {
+      expand: ['vendor/bin/drush', 'deploy', '--yes'],
+      why: [
+        'It updates the database, imports the configuration and rebuilds the caches. Where the release before would not',
+        'bear the new configuration: sluice deploy production --maintenance',
+      ],
+    },
+    maintenance: null,
+    after: {},
+    cron: { '*/15 * * * *': ['vendor/bin/drush', 'cron'] },
     check: '/user/login',
   },
   moodle: {
@@ -74,10 +110,17 @@ export const applications = {
     build: [],
     env: {},
     activate: [reloadPhp],
-    once: {
-      migrate: ['php', 'admin/cli/upgrade.php', '--non-interactive'],
-      'flush caches': ['php', 'admin/cli/purge_caches.php'],
+    migrate: {
+      expand: ['php', 'admin/cli/upgrade.php', '--non-interactive'],
+      irreversible: 'php admin/cli/upgrade.php --is-pending > /dev/null; test $? -eq 2',
+      why: ['--is-pending ends with 2 if the database must change; Moodle cannot go back behind that.'],
     },
+    maintenance: [
+      'Moodle does not let two versions share a database. A release of the same version needs none of this:',
+      'sluice deploy production --no-maintenance',
+    ],
+    after: { 'purge caches': ['php', 'admin/cli/purge_caches.php'] },
+    cron: { '* * * * *': ['php', 'admin/cli/cron.php'] },
     check: '/login/index.php',
   },
   rails: {
@@ -93,7 +136,15 @@ export const applications = {
     ],
     env: { RAILS_ENV: 'production', SECRET_KEY_BASE_DUMMY: '1' },
     activate: [['sudo', 'systemctl', 'restart', 'NAME-puma']],
-    once: { migrate: 'RAILS_ENV=production bin/rails db:migrate' },
+    migrate: {
+      expand: 'RAILS_ENV=production bin/rails db:migrate',
+      why: [
+        'Columns go in a later release than the code that used them, or in contract: the second part of migrate.',
+      ],
+    },
+    maintenance: null,
+    after: {},
+    cron: {},
     check: '/up',
   },
   django: {
@@ -107,7 +158,15 @@ export const applications = {
     ],
     env: {},
     activate: [['sudo', 'systemctl', 'restart', 'NAME-gunicorn']],
-    once: { migrate: 'PYTHONPATH=vendor python3 manage.py migrate --no-input' },
+    migrate: {
+      expand: 'PYTHONPATH=vendor python3 manage.py migrate --no-input',
+      why: [
+        'Columns go in a later release than the code that used them, or in contract: the second part of migrate.',
+      ],
+    },
+    maintenance: null,
+    after: {},
+    cron: { '@daily': 'PYTHONPATH=vendor python3 manage.py clearsessions' },
     check: '/',
   },
   plain: {
@@ -117,7 +176,10 @@ export const applications = {
     build: [composer],
     env: {},
     activate: [reloadPhp],
-    once: {},
+    migrate: null,
+    maintenance: null,
+    after: {},
+    cron: {},
     check: '/',
   },
 } as const satisfies Readonly<Record<string, Application>>;

@@ -137,8 +137,8 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
     optional(backupField),
   ),
   maintenance: describe(
-    'What is run on each node for sluice deploy --maintenance, beside the file <deployTo>/maintenance that says so.',
-    optional(objectOf(maintenanceFields), 'nothing: the file is all'),
+    'Turning visitors away, by the file <deployTo>/maintenance that the web server looks at, and by commands of the site.',
+    optional(objectOf(maintenanceFields), 'when asked, by the file'),
   ),
   become: describe(
     'The user that commands on nodes run as, through sudo without a password.',
@@ -360,11 +360,18 @@ export const migrateFields = {
   timeout: describe('How long each part may take.', defaultsTo(period, '1h')),
 };
 
-/** Maintenance mode of an application that does not look at the file. */
+/** The commands are for an application that does not look at the file. */
 export const maintenanceFields = {
-  on: describe('Sets it, in the live release.', command),
-  off: describe('Lifts it.', command),
-  isOn: describe('Says by status 0 that it is on: then an operator set it, and it is not lifted.', command),
+  when: describe(
+    "Which deploys do: 'asked' those with --maintenance, 'always' all but those with --no-maintenance.",
+    defaultsTo(oneOf(['asked', 'always']), 'asked'),
+  ),
+  on: describe('Sets it, in the live release.', optional(command)),
+  off: describe('Lifts it.', optional(command)),
+  isOn: describe(
+    'Says by status 0 that it is on: then an operator set it, and it is not lifted.',
+    optional(command),
+  ),
 };
 
 /** How nodes are reached. */

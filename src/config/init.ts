@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { failure } from '../core/errors.ts';
+import { failure, list } from '../core/errors.ts';
+import { suggestion } from '../core/nearest.ts';
 import { isForUploads } from '../core/storage.ts';
 import {
   type Application,
@@ -47,7 +48,10 @@ function entriesOf(app: Application, name: string, git: string): readonly Entry[
       'Once current is switched: what serves the site must see the new release.',
       'The login user may run this through sudo without a password.',
     ),
+    ...migrateEntries(app),
+    ...maintenanceEntries(app),
     ...hookEntries(app),
+    ...cronEntries(app),
     entry(
       'checks',
       [object(...checkEntries(app))],
@@ -73,17 +77,72 @@ const sourceEntries = (app: Application, git: string): readonly Entry[] => [
     : []),
 ];
 
-const hookEntries = ({ once }: Application): readonly Entry[] => {
-  const hooks = Object.entries(once).map(([name, run]) =>
+const migrateEntries = ({ migrate, maintenance }: Application): readonly Entry[] => {
+  if (migrate === null) return [];
+  const { expand, irreversible, why } = migrate;
+  const closes = irreversible === undefined ? [] : [entry('irreversible', irreversible)];
+  return [
+    entry(
+      'migrate',
+      object(entry('expand', expand), ...closes),
+      'Once for the whole fleet, in the new release, before the first node changes.',
+      ...(maintenance === null
+        ? ['The release before is live meanwhile, so it must be able to use the database before and after.']
+        : []),
+      ...why,
+      'For a backup before it: backup, with kind mysqldump, pg_dump or command.',
+    ),
+  ];
+};
+
+const maintenanceEntries = ({ maintenance }: Application): readonly Entry[] =>
+  maintenance === null
+    ? []
+    : [
+        entry(
+          'maintenance',
+          object(entry('when', 'always')),
+          'Visitors are turned away from before the migration to the end; the README of sluice shows the page for it.',
+          ...maintenance,
+        ),
+      ];
+
+const hookEntries = ({ after }: Application): readonly Entry[] => {
+  const hooks = Object.entries(after).map(([name, run]) =>
     object(entry('name', name), entry('run', run), entry('once', true)),
   );
   if (hooks.length === 0) return [];
-  const why = [
-    'Once for the whole fleet, in the new release, before any node serves it. The old one still serves meanwhile:',
-    'a migration must leave the database usable for both.',
-  ];
-  return [entry('hooks', object(entry('after:prepare', hooks, ...why)))];
+  const why =
+    'Once for the whole fleet, when all nodes have the release: before, old ones would fill them again.';
+  return [entry('hooks', object(entry('after:deploy', hooks, why)))];
 };
+
+const cronEntries = ({ cron, maintenance }: Application): readonly Entry[] => {
+  const jobs = Object.entries(cron).map(([schedule, run]) =>
+    object(entry('schedule', schedule), entry('run', run)),
+  );
+  if (jobs.length === 0) return [];
+  return [
+    entry(
+      'cron',
+      object(
+        entry('role', cronRole),
+        entry('jobs', jobs),
+        // A job of the release before would meet the database of the next.
+        ...(maintenance === null
+          ? []
+          : [entry('hold', 'deploy', 'No job begins while the database changes.')]),
+      ),
+      'In the crontab of one node, one of those with the role; sluice cron production shows which.',
+    ),
+  ];
+};
+
+const cronRole = 'cron';
+
+/** Any node may have the cron. */
+const roleEntries = ({ cron }: Application): readonly Entry[] =>
+  Object.keys(cron).length === 0 ? [] : [entry('roles', [cronRole])];
 
 const checkEntries = ({ check }: Application): readonly Entry[] => [
   entry('path', check),
@@ -104,6 +163,7 @@ const stageEntries = (app: Application): readonly Entry[] => [
         object(
           entry('name', 'web[1:4]', 'Four nodes: web1 to web4.'),
           entry('address', 'web[1:4].example.org'),
+          ...roleEntries(app),
         ),
       ]),
       entry(
@@ -126,7 +186,13 @@ const stageEntries = (app: Application): readonly Entry[] => [
   ),
   entry(
     'staging',
-    object(entry('nodes', ['staging.example.org'], 'Without a balancer a node changes while it serves.')),
+    object(
+      entry(
+        'nodes',
+        [object(entry('address', 'staging.example.org'), ...roleEntries(app))],
+        'Without a balancer a node changes while it serves.',
+      ),
+    ),
   ),
 ];
 
@@ -143,16 +209,26 @@ const sharedEntries = ({ linkedDirs }: Application): readonly Entry[] => {
 };
 
 /**
- * Writes a config for the application in the folder and says what it is; null: none is known, and the config is one
- * for plain PHP. Throws `USAGE` if there is a config already.
+ * Writes a config for the application that is wanted, or for the one in the folder, and says what it is; null: none is
+ * known, and the config is one for plain PHP. Throws `FILE_EXISTS` if there is a config already, and `USAGE` for an
+ * application that nobody knows.
  */
-export function writeConfig({ cwd }: { readonly cwd: string }): {
+export function writeConfig({
+  cwd,
+  wanted = null,
+}: {
+  readonly cwd: string;
+  readonly wanted?: string | null;
+}): {
   readonly file: string;
   readonly application: string | null;
 } {
   const before = readdirSync(cwd).find((file) => file.startsWith('sluice.config.'));
   if (before) throw failure('FILE_EXISTS', { file: join(cwd, before) });
-  const application = detectApplication(applicationMarks.filter((mark) => existsSync(join(cwd, mark))));
+  const application =
+    wanted === null
+      ? detectApplication(applicationMarks.filter((mark) => existsSync(join(cwd, mark))))
+      : applicationOf(wanted);
   const name =
     basename(cwd)
       .replace(/[^\w.-]/g, '-')
@@ -163,6 +239,15 @@ export function writeConfig({ cwd }: { readonly cwd: string }): {
     flag: 'wx',
   });
   return { file, application };
+}
+
+function applicationOf(wanted: string): ApplicationName {
+  const names = Object.keys(applications) as ApplicationName[];
+  const found = names.find((name) => name === wanted);
+  if (found) return found;
+  throw failure('USAGE', {
+    problem: `expected an application (${list(names)}), got ${JSON.stringify(wanted)}${suggestion(wanted, names)}`,
+  });
 }
 
 /** The URL of the remote `origin`, as git's config has it. */

@@ -68,7 +68,7 @@ export interface StageConfig {
   readonly migrate?: MigrateConfig;
   /** A backup that is made once, before the migration; without it nothing changes. */
   readonly backup?: BackupConfig;
-  /** What is run on each node for sluice deploy --maintenance, beside the file <deployTo>/maintenance that says so. */
+  /** Turning visitors away, by the file <deployTo>/maintenance that the web server looks at, and by commands of the site. */
   readonly maintenance?: MaintenanceConfig;
   /** The user that commands on nodes run as, through sudo without a password. */
   readonly become?: string;
@@ -304,12 +304,14 @@ export interface BackupConfig {
 }
 
 export interface MaintenanceConfig {
+  /** Which deploys do: 'asked' those with --maintenance, 'always' all but those with --no-maintenance. */
+  readonly when?: 'asked' | 'always';
   /** Sets it, in the live release. */
-  readonly on: CommandLine;
+  readonly on?: CommandLine;
   /** Lifts it. */
-  readonly off: CommandLine;
+  readonly off?: CommandLine;
   /** Says by status 0 that it is on: then an operator set it, and it is not lifted. */
-  readonly isOn: CommandLine;
+  readonly isOn?: CommandLine;
 }
 
 export interface SshConfig {

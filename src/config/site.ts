@@ -11,7 +11,15 @@ import {
 } from '../core/field.ts';
 import { type HookSpec, hookPoints, type Workers } from '../core/hook.ts';
 import { dutyHooks, type Migration } from '../core/migration.ts';
-import type { Check, CronSettings, DrainSettings, GitSource, Site, SshSettings } from '../core/site.ts';
+import type {
+  Check,
+  CronSettings,
+  DrainSettings,
+  GitSource,
+  MaintenanceSettings,
+  Site,
+  SshSettings,
+} from '../core/site.ts';
 import { workersHooks } from '../core/workers.ts';
 import { backupOf } from './backup.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
@@ -107,7 +115,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
     ...workersHooks(settings.workers && workersOf(settings.workers)),
     ...hookPoints.flatMap((point) => hooksOf(point, settings.hooks[point])),
   ],
-  maintenance: settings.maintenance,
+  maintenance: settings.maintenance && maintenanceOf(settings.maintenance),
   become: settings.become,
   ssh: sshOf(settings.ssh, local),
   onFailure: settings.onFailure,
@@ -155,6 +163,16 @@ const migrationOf = ({ timeout, ...migration }: NonNullable<Settings['migrate']>
 const workersOf = ({ drain, ...workers }: NonNullable<Settings['workers']>): Workers => ({
   ...workers,
   drainMs: drain,
+});
+
+const maintenanceOf = ({
+  when,
+  on,
+  off,
+  isOn,
+}: NonNullable<Settings['maintenance']>): MaintenanceSettings => ({
+  when,
+  commands: on && off && isOn ? { on, off, isOn } : null,
 });
 
 const hooksOf = (

@@ -57,6 +57,7 @@ const rules = [
     roleOfNobody(nodes, 'backup', backup?.options.role ?? null),
   ),
   rule(['nodes', 'workers'], ({ nodes, workers }) => roleOfNobody(nodes, 'workers', workers?.role ?? null)),
+  rule(['maintenance'], ({ maintenance }) => halfMaintained(maintenance)),
   rule(['hooks'], ({ hooks }) => repeatedHookNames(hooks)),
   rule(['hooks', 'migrate', 'backup'], ({ hooks, migrate, backup }) =>
     migrate || backup ? reservedHookNames(hooks, Object.values(dutyNames), 'migrate or backup does') : [],
@@ -231,6 +232,14 @@ function roleOfNobody(nodes: NodeList, path: string, role: unknown): readonly st
   return typeof role !== 'string' || roles.includes(role)
     ? []
     : [`${path}.role: no node has the role ${role}; they have ${list(roles)}`];
+}
+
+/** One of the commands without the others: what was set could not be lifted, or not be told from an operator's. */
+function halfMaintained(maintenance: Settings['maintenance']): readonly string[] {
+  const commands = (['on', 'off', 'isOn'] as const).filter((name) => maintenance?.[name]);
+  return commands.length % 3 === 0
+    ? []
+    : [`maintenance: expected on, off and isOn together, got only ${list(commands)}`];
 }
 
 /** Hooks that would pass for, and leave the marks of, what settings imply. */

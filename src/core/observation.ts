@@ -38,8 +38,8 @@ export interface NodeState {
   readonly cron: CronState;
   /** Releases whose migration closed the way back to those before them. */
   readonly irreversible: readonly ReleaseId[];
-  /** Who set maintenance mode: a run of sluice, or an operator, who then lifts it; null: it is off. */
-  readonly maintenance: 'ours' | 'operator' | null;
+  /** Null: it is off. */
+  readonly maintenance: MaintenanceState | null;
   /** What stands in the way of a release here, each a sentence; empty if nothing does. */
   readonly problems: readonly string[];
 }
@@ -50,6 +50,16 @@ export type Current =
   /** A real file or directory stands where the link should be. */
   | { readonly kind: 'blocked' }
   | { readonly kind: 'elsewhere'; readonly target: string };
+
+/** Visitors are turned away. */
+export interface MaintenanceState {
+  /** Who set it, and lifts it: a run of sluice, or an operator. */
+  readonly by: 'run' | 'operator';
+  /** ISO 8601, by the node's clock. */
+  readonly since: string;
+  /** What an operator's word is, such as `ada@desk: moving house`; '' if there is none. */
+  readonly text: string;
+}
 
 export interface ReleaseState {
   readonly id: ReleaseId;

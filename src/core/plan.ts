@@ -11,7 +11,7 @@ import {
   isDoneOnce,
   isHeldOut,
   liveRelease,
-  type NodeState,
+  type MaintenanceState,
   nodeState,
   type Observation,
   serversOf,
@@ -156,10 +156,9 @@ function inMaintenance(
   { purpose, observed, maintenance = false }: PlanInput,
   steps: readonly Step[],
 ): readonly Step[] {
-  const nodesThat = (are: NodeState['maintenance']): readonly NodeName[] =>
-    Object.values(observed.nodes).flatMap((node) => (node.maintenance === are ? [node.name] : []));
-  const on = purpose === 'deploy' && maintenance ? nodesThat(null) : [];
-  const off = Object.keys(observed.nodes).filter((node) => [...on, ...nodesThat('ours')].includes(node));
+  const on = purpose === 'deploy' && maintenance ? maintainedBy(observed, null) : [];
+  const ours = [...on, ...maintainedBy(observed, 'run')];
+  const off = Object.keys(observed.nodes).filter((node) => ours.includes(node));
   const first = steps.findIndex((step) =>
     step.kind === 'hook' ? step.duty !== undefined : step.kind === 'drain' || step.kind === 'activate',
   );
@@ -168,6 +167,11 @@ function inMaintenance(
     nodes.length === 0 ? [] : [{ kind: 'maintenance', nodes, to }];
   return [...steps.slice(0, at), ...set('on', on), ...steps.slice(at), ...set('off', off)];
 }
+
+const maintainedBy = (observed: Observation, by: MaintenanceState['by'] | null): readonly NodeName[] =>
+  Object.values(observed.nodes).flatMap(({ name, maintenance }) =>
+    (maintenance?.by ?? null) === by ? [name] : [],
+  );
 
 /** Where all nodes have a release whose schema was expanded, and was not contracted with the last of them. */
 function owed(input: PlanInput): readonly Step[] {
@@ -319,9 +323,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
       ? [closingTexts[duty](action.closesWayBack === true ? 'closes' : 'may close')]
       : [],
   );
-  const theirs = Object.values(observed.nodes).flatMap(({ name, maintenance }) =>
-    maintenance === 'operator' ? [name] : [],
-  );
+  const theirs = maintainedBy(observed, 'operator');
   const last = behind(input, steps);
   const waits = purpose === 'deploy' && isOwed(input, 'contract') && last.length > 0;
   const cutOff = Object.values(observed.nodes).flatMap(({ name, once, releases }) =>

@@ -25,11 +25,13 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
       ...node,
       cron: node.name === to ? { ...noCron, block: 'as set' } : noCron,
     })),
-  maintenance: (observed, { nodes, to }) =>
-    withNodes(observed, nodes, (node) => ({
-      ...node,
-      maintenance: node.maintenance === 'operator' ? 'operator' : to === 'on' ? 'ours' : null,
-    })),
+  maintenance: (observed, { nodes, to, text }) =>
+    withNodes(observed, nodes, (node) => {
+      const isTheirs = node.maintenance?.by === 'operator' && (to === 'on' || text === undefined);
+      const by = text === undefined ? 'run' : 'operator';
+      const set = to === 'on' ? ({ by, since: '', text: text ?? '' } as const) : null;
+      return isTheirs ? node : { ...node, maintenance: set };
+    }),
   prepare: (observed, { nodes, release }) => withNodes(observed, nodes, (node) => withRelease(node, release)),
   drain: (observed, { nodes }) => ({
     ...withNodes(observed, nodes, (node) => ({ ...node, drained: drainedBy(observed, node) })),

@@ -157,8 +157,15 @@ export interface Check {
   readonly via: 'ssh' | 'direct';
 }
 
-/** Run on each node, in its live release. */
 export interface MaintenanceSettings {
+  /** Which deploys turn visitors away, unless the command line says otherwise: those that are asked to, or all. */
+  readonly when: 'asked' | 'always';
+  /** Beside the file that says so; null: the file is all. */
+  readonly commands: MaintenanceCommands | null;
+}
+
+/** Run on each node, in its live release. */
+export interface MaintenanceCommands {
   readonly on: CommandLine;
   readonly off: CommandLine;
   /** Status 0: it is on, and an operator's. */

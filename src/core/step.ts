@@ -45,6 +45,8 @@ export type Step =
       readonly nodes: readonly NodeName[];
       /** `off`: where this run, or one before, set it. */
       readonly to: 'on' | 'off';
+      /** An operator's word: then it is theirs, and is lifted whoever had set it. */
+      readonly text?: string;
     }
   | {
       readonly kind: 'cron';

@@ -17,7 +17,7 @@ export interface ByHand {
   /** Although most of those that vote cannot be locked. */
   readonly force: boolean;
   /** By which that is said. */
-  readonly flag: '--force' | '--fenced';
+  readonly flag: '--force' | '--fenced' | '--without-quorum';
   readonly signal: AbortSignal;
 }
 

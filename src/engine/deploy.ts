@@ -239,7 +239,7 @@ const logLines: {
 };
 
 const forward = (
-  { strategy, site, maintenance = false }: RunRequest,
+  { strategy, site, maintenance = site.maintenance?.when === 'always' }: RunRequest,
   { operator }: Ports,
   aim: Pick<Aim, 'wanted' | 'target'> & { readonly purpose: RunIntent['purpose'] },
 ): Aim => ({

@@ -34,7 +34,7 @@ export interface RunRequest {
   readonly withoutQuorum: boolean;
   /** Aborted with the reason `SIGINT` or `SIGTERM`. */
   readonly signal: AbortSignal;
-  /** Whether the site is in maintenance mode while it changes; default: no. */
+  /** Whether the site is in maintenance mode while it changes; default: what the site says. */
   readonly maintenance?: boolean;
   /** Asked once the plan is proved, before anything is touched. False: the run ends as refused. */
   readonly confirm: (proposal: Proposal) => Promise<boolean>;

@@ -10,7 +10,7 @@ import {
   isServing,
   livePool,
   liveRelease,
-  type NodeState,
+  type MaintenanceState,
   nodeState,
   type Observation,
   releaseOn,
@@ -102,13 +102,13 @@ export function judge(
 
 /** Whatever the end: nobody is to find out by chance that visitors are turned away. */
 function inMaintenance({ site }: Run, { nodes }: Observation): readonly string[] {
-  const of = (by: NodeState['maintenance']): readonly string[] =>
-    Object.values(nodes).flatMap(({ name, maintenance }) => (maintenance === by ? [name] : []));
-  const [ours, theirs] = [of('ours'), of('operator')];
+  const of = (by: MaintenanceState['by']): readonly string[] =>
+    Object.values(nodes).flatMap(({ name, maintenance }) => (maintenance?.by === by ? [name] : []));
+  const [ours, theirs] = [of('run'), of('operator')];
   return [
     ...(ours.length > 0
       ? [
-          `Maintenance mode stays on, on ${list(ours)}: the next deploy or rollback that is done lifts it, or removing ${site.deployTo}/maintenance.`,
+          `Maintenance mode stays on, on ${list(ours)}: the next deploy or rollback that is done lifts it, or sluice maintenance ${site.stage} off.`,
         ]
       : []),
     ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it is still on.`] : []),

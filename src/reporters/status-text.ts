@@ -8,6 +8,7 @@ import {
   livePool,
   liveRelease,
   locksIn,
+  type MaintenanceState,
   type NodeState,
   nodeState,
   type Observation,
@@ -172,15 +173,15 @@ function nodeRemarks(view: StatusView, name: NodeName): readonly string[] {
     ...rotationRemarks(view, node),
     ...(node.maintenance === null
       ? []
-      : [`${name} is in maintenance mode, ${maintenanceTexts[node.maintenance]}`]),
+      : [`${name} is in maintenance mode ${maintenanceText(node.maintenance)}`]),
     ...node.problems,
   ];
 }
 
-const maintenanceTexts: { readonly [W in NonNullable<NodeState['maintenance']>]: string } = {
-  ours: 'which the next deploy or rollback that is done lifts',
-  operator: 'set by an operator',
-};
+const maintenanceText = ({ by, since, text }: MaintenanceState): string =>
+  by === 'run'
+    ? `since ${since}, which the next deploy or rollback that is done lifts`
+    : `since ${since}, set by an operator${text === '' ? '' : ` (${text})`}, who lifts it`;
 
 function driftRemarks(observed: Observation, node: NodeState): readonly string[] {
   const [live, most] = [liveRelease(node), mostAround(observed, node)];

@@ -1,3 +1,4 @@
+import { isoTime } from '../core/instant.ts';
 import type { Site } from '../core/site.ts';
 import { storageKinds } from '../core/storage-kind.ts';
 import { type SimulatedNode, secondsOn } from './node.ts';
@@ -17,7 +18,7 @@ export function inspectionOf(node: SimulatedNode, deployTo: string, nowMs: numbe
         ...(disk.records.get(id) ?? []).map((mark) => `mark ${id} ${mark}`),
       ]),
     ...disk.revisionsLog.flatMap(loggedRelease).map((id) => `logged ${id}`),
-    ...(disk.maintenance === null ? [] : [`maintenance ${disk.maintenance}`]),
+    ...(disk.maintenance === null ? [] : [`maintenance ${isoTime(nowMs)} ${disk.maintenance}`]),
     ...disk.irreversible.map((id) => `irreversible ${id}`),
     ...[...disk.once].sort().map((name) => `once ${name}`),
     ...disk.drained.map((server) => `drained ${server}`),

@@ -1,5 +1,6 @@
 import { type Fence, fencedStatus } from '../commands/fenced.ts';
 import { layout } from '../commands/layout.ts';
+import { type Maintenance, runMark } from '../commands/maintenance.ts';
 import type { HookRun } from '../commands/run-hook.ts';
 import { assert } from '../core/assert.ts';
 import type { CommandResult, NodeCommand } from '../core/command.ts';
@@ -260,9 +261,10 @@ function* passHold(running: Running): Work {
 // biome-ignore lint/correctness/useYield: it does not wait.
 function* setMaintenance(running: Running): Work {
   const { disk } = running.node;
-  const { to } = paramsOf<{ to: 'on' | 'off' }>(running);
-  if (disk.maintenance !== null && disk.maintenance !== 'sluice') return ok('= operator\n');
-  disk.maintenance = to === 'on' ? 'sluice' : null;
+  const { to, text } = paramsOf<Maintenance>(running);
+  const isTheirs = disk.maintenance !== null && disk.maintenance !== runMark;
+  if (isTheirs && (to === 'on' || text === null)) return ok('= operator\n');
+  disk.maintenance = to === 'on' ? (text ?? runMark) : null;
   changed(running, `maintenance ${to}`);
   return ok();
 }

@@ -168,6 +168,8 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),
     moveCron: async (_site, _ports, { to, fenced }) => note('moveCron', { to, fenced }),
+    maintain: async (_site, _ports, { to, reason, withoutQuorum }) =>
+      note('maintain', { to, reason, withoutQuorum }),
     unlock: async (_site, _ports, { locks, reason }) => {
       note('unlock', { reason });
       return { broken: locks, failed: [] };

@@ -59,6 +59,7 @@ test('what help prints, word for word', async () => {
       --failures-max <count>  nodes that may fail and are left out: a count, or a part such as 10%
       --skip-unreachable      leave nodes out that cannot be reached, as many as failuresMax lets
       --maintenance           turn visitors away while database and nodes change
+      --no-maintenance        let them in meanwhile, although the config says always
       --dry-run               print the whole plan, and change nothing
       --without-quorum        although most machines cannot be locked; written to the history
       -y, --yes               do not ask; implied by CI=true

@@ -403,6 +403,25 @@ describe('cron', () => {
   });
 });
 
+describe('maintenance', () => {
+  test('on and off say what is so then, and hand the reason on in one line', async () => {
+    const on = await sluice('maintenance production on --reason \nmoving\thouse\n');
+    expect(on.stdout).toBe(
+      'Visitors of production are turned away, until: sluice maintenance production off\n',
+    );
+    expect(on.calls.at(-1)).toEqual(['maintain', { to: 'on', reason: 'moving house', withoutQuorum: false }]);
+    const off = await sluice('maintenance production off --without-quorum');
+    expect(off.stdout).toBe('Visitors of production are let in.\n');
+    expect(off.calls.at(-1)).toEqual(['maintain', { to: 'off', reason: null, withoutQuorum: true }]);
+  });
+
+  test('anything but on and off is refused', async () => {
+    const { status, stderr, calls } = await sluice('maintenance production maybe');
+    expect({ status, calls }).toEqual({ status: 2, calls: [] });
+    expect(stderr).toContain('expected on or off, got "maybe"');
+  });
+});
+
 describe('a failure', () => {
   const failing = (error: unknown) => sluice('status production', { load: () => Promise.reject(error) });
 

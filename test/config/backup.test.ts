@@ -48,3 +48,15 @@ test('migrate and backup name a role that a node has, and take their names from 
     "migrate.irreversible: expected true or false, or a command (a list such as ['npm', 'ci'], or a text for sh -c), got 3",
   ]);
 });
+
+test('maintenance has all of its commands or none', () => {
+  const problem = problemsWith({ maintenance: { when: 'always', on: 'down', isOn: 'test -e down' } });
+  expect(problem).toEqual(['maintenance: expected on, off and isOn together, got only on and isOn']);
+  expect(siteWith({ maintenance: { when: 'always' } }).maintenance).toEqual({
+    when: 'always',
+    commands: null,
+  });
+  const commands = { on: 'down', off: 'up', isOn: 'test -e down' };
+  expect(siteWith({ maintenance: commands }).maintenance).toEqual({ when: 'asked', commands });
+  expect(siteWith({}).maintenance).toBeNull();
+});

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,11 +36,18 @@ describe.each(names)('the config for %s', (application) => {
     expect(await load('production')).toEqual(site);
   });
 
-  test('runs what changes the database once for the fleet', async () => {
+  test('runs what changes the database, and what follows, once for the fleet; the cron on one node', async () => {
     writeFileSync(join(folder, 'sluice.config.ts'), initConfig({ ...input, format: 'ts' }));
-    const { hooks } = await load('production');
-    expect(hooks.map(({ name }) => name)).toEqual(Object.keys(applications[application].once));
+    const { hooks, cron, nodes, maintenance } = await load('production');
+    const { migrate, after, cron: jobs, maintenance: why } = applications[application];
+    expect(hooks.map(({ name, point }) => `${point} ${name}`)).toEqual([
+      ...(migrate ? ['after:prepare expand'] : []),
+      ...Object.keys(after).map((name) => `after:deploy ${name}`),
+    ]);
     for (const { action } of hooks) expect(action).toMatchObject({ kind: 'nodes', once: true });
+    expect(maintenance?.when).toBe(why ? 'always' : undefined);
+    expect(cron?.jobs.map(({ schedule }) => schedule) ?? []).toEqual(Object.keys(jobs));
+    expect(nodes.every(({ roles }) => roles.includes('cron'))).toBe(cron !== null);
   });
 });
 
@@ -59,6 +67,23 @@ test('the config is written for the application in the folder, with its remote a
   expect(site.linkedDirs).toEqual(['wp-content/uploads']);
   expect(site.name).toMatch(/^sluice-init-/);
 });
+
+test('an application may be named, and one that nobody knows is refused with the nearest', async () => {
+  expect(writeConfig({ cwd: folder, wanted: 'magento' }).application).toBe('magento');
+  expect((await load('production')).maintenance).toEqual({ when: 'always', commands: null });
+  rmSync(join(folder, 'sluice.config.ts'));
+  expect(() => writeConfig({ cwd: folder, wanted: 'wordpres' })).toThrow('did you mean wordpress?');
+});
+
+test.each(['magento', 'moodle'] as const)(
+  'the migration of %s closes the way back only where the database must change',
+  (application) => {
+    const { irreversible } = applications[application].migrate;
+    const says = (status: number) =>
+      spawnSync('sh', ['-c', irreversible.replace(/^[^>]+/, `(exit ${status}) `)]).status;
+    expect([says(0), says(1), says(2)]).toEqual([1, 1, 0]);
+  },
+);
 
 test('a folder of no known application gets the config for plain PHP', async () => {
   expect(writeConfig({ cwd: folder }).application).toBeNull();

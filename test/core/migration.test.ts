@@ -62,8 +62,10 @@ test('with maintenance mode visitors are turned away before the backup, until al
 });
 
 test('maintenance mode that a run left on ends with the next one, and one of an operator never', () => {
-  expect(shape(plan(all({ maintenance: 'ours' }))).at(-1)).toBe('maintenance off');
-  const theirs = plan(all({ maintenance: 'operator' }), { maintenance: true });
+  expect(shape(plan(all({ maintenance: { by: 'run', since: '', text: '' } }))).at(-1)).toBe(
+    'maintenance off',
+  );
+  const theirs = plan(all({ maintenance: { by: 'operator', since: '', text: '' } }), { maintenance: true });
   expect(shape(theirs).join()).not.toContain('maintenance');
   expect(theirs.warnings).toContain('An operator set maintenance mode on web1 and web2: it stays on.');
 });

@@ -133,6 +133,39 @@ test('S58: maintenance mode that an operator set stays on, ours is lifted, and s
   expect([await file('web1'), await file('web2')]).toEqual([null, 'moving house\n']);
 });
 
+test('S58: maintenance mode set by hand outlives deploys that are always in it, and ends by hand alone', async () => {
+  const site = await lab.site({ name: 'byhand', nodes: 2, kind: 'files' });
+  await site.configure({ maintenance: { when: 'always' } });
+  const both = ['web1', 'web2'];
+  const files = () => Promise.all(site.nodes.map((node) => site.read(node, 'maintenance')));
+  const always = await site.deploy('schema-1', '--json');
+  expect(always.exit, always.output).toBe(0);
+  expect(nodesOfSteps(always, 'maintenance')).toEqual([both, both]);
+  expect(nodesOfSteps(await site.deploy('schema-2', '--no-maintenance', '--json'), 'maintenance')).toEqual(
+    [],
+  );
+  expect(await files()).toEqual([null, null]);
+
+  const on = await site.sluice('maintenance', 'production', 'on', '--reason', 'moving house');
+  expect(on.exit, on.output).toBe(0);
+  expect(on.output).toContain('until: sluice maintenance production off');
+  await site.deployed('schema-1');
+  expect((await site.rollback()).exit).toBe(0);
+  expect((await files()).map((text) => text?.trim())).toEqual(Array(2).fill(expect.stringMatching(byWhom)));
+  const { output } = await site.sluice('status', 'production');
+  expect(output).toMatch(
+    /web2 is in maintenance mode since \d{4}-\S+Z, set by an operator \(\S+: moving house\)/,
+  );
+  const history = await site.sluice('history', 'production');
+  expect(history.output).toContain('maintenance on by hand: moving house by ');
+
+  expect(await site.sluice('maintenance', 'production', 'off')).toMatchObject({ exit: 0 });
+  expect(await files()).toEqual([null, null]);
+  expect((await site.sluice('status', 'production')).output).not.toContain('maintenance');
+});
+
+const byWhom = /^\S+@\S+: moving house$/;
+
 test('S23: a rollback across an irreversible migration is refused, and recorded where a person insists', async () => {
   await freshTables();
   const site = await lab.site({ name: 's23', nodes: 2, kind: 'files' });

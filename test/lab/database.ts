@@ -17,18 +17,15 @@ export interface Database {
 
 /** Starts it as a user without rights: it refuses to run as root. Its folder is one that users of nodes can reach. */
 export async function startDatabase(): Promise<Database> {
-  const folder = await mkdtemp('/var/tmp/sluice-database-');
-  await chmod(folder, 0o755);
-  await chown(folder, nobody, nobody);
+  const folder = await nobodysFolder();
   const programs = await programFolder();
   const data = join(folder, 'data');
-  const as = ['--reuid', `${nobody}`, '--regid', `${nobody}`, '--clear-groups', '--pdeathsig', 'KILL'];
   const options = ['--auth=trust', `--username=${user}`, '--encoding=UTF8', '--locale=C', '--no-sync'];
-  await run('setpriv', [...as, join(programs, 'initdb'), ...options, '-D', data], { cwd: folder });
+  await run('setpriv', [...asNobody, join(programs, 'initdb'), ...options, '-D', data], { cwd: folder });
   const settings = ['listen_addresses=', `unix_socket_directories=${folder}`, 'fsync=off'];
   const server = spawn(
     'setpriv',
-    [...as, join(programs, 'postgres'), '-D', data, ...settings.flatMap((one) => ['-c', one])],
+    [...asNobody, join(programs, 'postgres'), '-D', data, ...settings.flatMap((one) => ['-c', one])],
     { cwd: folder, stdio: 'ignore' },
   );
   const words = ['-h', folder, '-U', user, '-d', 'postgres'];
@@ -41,19 +38,24 @@ export async function startDatabase(): Promise<Database> {
     words,
     connection: `host=${folder} user=${user} dbname=postgres`,
     query,
-    async stop() {
-      if (server.exitCode === null) {
-        const ended = once(server, 'exit');
-        server.kill('SIGINT');
-        await ended;
-      }
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop: () => endDatabase(server, folder),
   };
+}
+
+/** A new folder that users of nodes can reach. */
+export async function nobodysFolder(): Promise<string> {
+  const folder = await mkdtemp('/var/tmp/sluice-database-');
+  await chmod(folder, 0o755);
+  await chown(folder, nobody, nobody);
+  return folder;
 }
 
 const run = promisify(execFile);
 const nobody = 65_534;
+/** For `setpriv`: a user without rights, whose processes end with the one that started them. */
+export const asNobody = [
+  ...['--reuid', `${nobody}`, '--regid', `${nobody}`, '--clear-groups', '--pdeathsig', 'KILL'],
+] as const;
 const user = 'shop';
 
 /** Debian puts the programs of each version into a folder of its own. */
@@ -63,7 +65,11 @@ async function programFolder(): Promise<string> {
   return join(all, newest!, 'bin');
 }
 
-async function untilItAnswers(server: ChildProcess, query: Database['query']): Promise<void> {
+/** Rejects after 15 s, or as soon as the server ends. */
+export async function untilItAnswers(
+  server: ChildProcess,
+  query: (sql: string) => Promise<unknown>,
+): Promise<void> {
   for (let waitedMs = 0; ; waitedMs += 100) {
     try {
       await query('select 1');
@@ -73,4 +79,18 @@ async function untilItAnswers(server: ChildProcess, query: Database['query']): P
       await sleep(100);
     }
   }
+}
+
+/** By SIGINT or SIGTERM, whichever the server takes for a fast end. Its folder goes with it. */
+export async function endDatabase(
+  server: ChildProcess,
+  folder: string,
+  signal: NodeJS.Signals = 'SIGINT',
+): Promise<void> {
+  if (server.exitCode === null) {
+    const ended = once(server, 'exit');
+    server.kill(signal);
+    await ended;
+  }
+  await rm(folder, { recursive: true, force: true });
 }

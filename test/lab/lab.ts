@@ -12,6 +12,8 @@ export interface LabOptions {
   readonly sshd?: readonly string[];
   /** The size of each node's /srv; default: no limit. */
   readonly diskBytes?: number;
+  /** Directories of the machine of which each node has a copy of its own. */
+  readonly own?: readonly string[];
 }
 
 /** Nodes, an operator's home with a key that they know, and a repository with every version: for all sites of a file. */
@@ -37,7 +39,7 @@ export interface LabSiteOptions {
   readonly settings?: SiteOptions['settings'];
 }
 
-export async function startLab({ nodes: count, sshd = [], diskBytes }: LabOptions): Promise<Lab> {
+export async function startLab({ nodes: count, sshd = [], diskBytes, own = [] }: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
   const sites: LabSite[] = [];
@@ -50,7 +52,7 @@ export async function startLab({ nodes: count, sshd = [], diskBytes }: LabOption
     await chmod(folder, 0o755);
     const authorizedKey = await furnishHome(home);
     const names = Array.from({ length: count }, (_, index) => `web${index + 1}`);
-    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes });
+    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes, own });
     await startNodes(nodes);
     await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
     await cp(home, homeElsewhere(home), { recursive: true });

@@ -19,6 +19,8 @@ export interface LabNode {
   /** The line of `known_hosts` for it. */
   readonly hostKey: string;
   start(): Promise<void>;
+  /** Runs a script as root, as an administrator would; resolves to its output, and rejects unless it ends with 0. */
+  asRoot(script: string): Promise<string>;
   /** As if its plug was pulled: every process on it is gone. */
   stop(): Promise<void>;
   /** Lets it fall silent until `mend`: connections stay open, and nothing answers. */
@@ -43,6 +45,8 @@ export interface NodesOptions {
   readonly sshd?: readonly string[];
   /** The size of /srv, which is then a disk of its own that is empty at each start; default: that of the machine. */
   readonly diskBytes?: number | undefined;
+  /** Directories of the machine, such as /etc/nginx, of which each node has a copy of its own. */
+  readonly own?: readonly string[];
 }
 
 export const sshPort = 2222;
@@ -80,7 +84,12 @@ async function makeNode(name: string, address: string, options: NodesOptions): P
     },
     hostKey: `[${address}]:${sshPort} ${(await readFile(join(folder, 'host_key.pub'), 'utf8')).trim()}`,
     async start() {
-      process ??= await boot(folder, address, options.diskBytes);
+      process ??= await boot(folder, address, options);
+    },
+    async asRoot(script) {
+      const { first } = await sshServers(process!);
+      const words = ['--target', `${first}`, '--mount', '--pid', 'sh', '-euc', script];
+      return (await promisify(execFile)('nsenter', words)).stdout;
     },
     async stop() {
       if (process?.exitCode === null && process.signalCode === null) {
@@ -209,7 +218,11 @@ export const makeKey = (file: string): Promise<unknown> =>
 
 const bootTimeoutMs = 15_000;
 
-async function boot(folder: string, address: string, diskBytes?: number): Promise<ChildProcess> {
+async function boot(
+  folder: string,
+  address: string,
+  { diskBytes, own = [] }: NodesOptions,
+): Promise<ChildProcess> {
   const words = [
     '--pdeathsig',
     'KILL',
@@ -220,7 +233,7 @@ async function boot(folder: string, address: string, diskBytes?: number): Promis
     '--kill-child',
     '--mount-proc',
   ];
-  const parameters = [folder, process.execPath, `${diskBytes ?? ''}`];
+  const parameters = [folder, process.execPath, `${diskBytes ?? ''}`, ...own];
   const child = spawn('setpriv', [...words, 'sh', '-euc', bootScript, 'sh', ...parameters], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -260,6 +273,12 @@ mkdir -p /etc/systemd/system
 mount --bind "$folder/systemd" /etc/systemd/system
 if [ -e /usr/bin/systemctl ]; then cp /usr/bin/systemctl /opt/systemctl; mount --bind "$folder/systemctl" /usr/bin/systemctl; fi
 mount --bind "$2" ${nodeProgram}
+shift 3
+for dir do
+  mkdir -p "$folder/own$dir"
+  cp -a "$dir/." "$folder/own$dir"
+  mount --bind "$folder/own$dir" "$dir"
+done
 exec /usr/sbin/sshd -D -E "$folder/sshd.log" -f "$folder/sshd_config"
 `;
 

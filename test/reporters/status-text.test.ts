@@ -32,17 +32,22 @@ const lock = {
   held: null,
 };
 
-test('maintenance mode stands out, and whose it is', () => {
+test('maintenance mode stands out, whose it is, and since when', () => {
+  const since = '2026-01-14T09:30:00Z';
   const text = status(
     observation([
-      node('web1', oldRelease, { maintenance: 'ours' }),
-      node('web2', oldRelease, { maintenance: 'operator' }),
+      node('web1', oldRelease, { maintenance: { by: 'run', since, text: '' } }),
+      node('web2', oldRelease, { maintenance: { by: 'operator', since, text: '' } }),
+      node('web3', oldRelease, { maintenance: { by: 'operator', since, text: 'ada@desk: moving house' } }),
     ]),
   );
   expect(text).toContain(
-    '! web1 is in maintenance mode, which the next deploy or rollback that is done lifts\n',
+    '! web1 is in maintenance mode since 2026-01-14T09:30:00Z, which the next deploy or rollback that is done lifts\n',
   );
-  expect(text).toContain('! web2 is in maintenance mode, set by an operator\n');
+  expect(text).toContain(
+    '! web2 is in maintenance mode since 2026-01-14T09:30:00Z, set by an operator, who lifts it\n',
+  );
+  expect(text).toContain('set by an operator (ada@desk: moving house), who lifts it\n');
 });
 
 test('a site that a dead run left half way', () => {

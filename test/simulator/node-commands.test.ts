@@ -111,7 +111,8 @@ function drawCommand(random: SeededRandom, site: Site): NodeCommand {
     () => switchTo(fence, site, one),
     () => switchTo(fence, site, one),
     () => runHook(fence, hook),
-    () => setMaintenance(fence, null, random.pick(['on', 'off'])),
+    () =>
+      setMaintenance(fence, null, { to: random.pick(['on', 'off']), text: random.pick([null, 'ada@desk']) }),
     () => removeReleases(fence, [releaseId(1), releaseId(2)]),
     () => readHistory(site.deployTo),
   ])();
@@ -170,6 +171,6 @@ const look = (site: Site, stdout: string): unknown => plain(inspect(site.nodes[0
 const plain = (value: unknown): unknown =>
   JSON.parse(
     JSON.stringify(value ?? null, (key, inner) =>
-      ['silentMs', 'revision', 'output'].includes(key) ? undefined : inner,
+      ['silentMs', 'since', 'revision', 'output'].includes(key) ? undefined : inner,
     ),
   );

@@ -21,6 +21,11 @@ export const operands = {
     'production, or shop/production where sites stand side by side; an only stage may be left out',
   ],
   nodes: ['<node...>', 'as the config names them'],
+  onOrOff: ['<to>', 'on: visitors are turned away; off: they are let in'],
+  application: [
+    '[application]',
+    'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds',
+  ],
   nodesIfSome: ['[node...]', 'as the config names them; default: all that are behind'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
 
@@ -42,7 +47,9 @@ export const flags = {
     'although an irreversible migration lies between; written to the history',
   ],
   maintenance: ['--maintenance', 'turn visitors away while database and nodes change'],
+  noMaintenance: ['--no-maintenance', 'let them in meanwhile, although the config says always'],
   back: ['--back', 'to the pool with the older release'],
+  why: ['--reason <text>', 'shown by sluice status, and written to the history'],
   reason: ['--reason <text>', 'why the lock is broken; written to the log of every node'],
   runs: ['--runs <count>', 'how many lives of the site are simulated; default: 200'],
   seed: ['--seed <number>', 'the first of them; default: 1'],
@@ -71,7 +78,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'deploy',
     operands: ['stageIfSeveral'],
     summary: 'Release a revision to the nodes.',
-    flags: [...planFlags, 'maintenance', 'dryRun', ...runFlags],
+    flags: [...planFlags, 'maintenance', 'noMaintenance', 'dryRun', ...runFlags],
     examples: ['sluice deploy production', 'sluice deploy shop/production --ref v2.1 --batch 1,30% --yes'],
     load: async () => (await import('./deploy.ts')).deployCommand,
   },
@@ -79,7 +86,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'plan',
     operands: ['stageIfSeveral'],
     summary: 'Print what a deploy would do; change nothing.',
-    flags: [...planFlags, 'maintenance', 'json'],
+    flags: [...planFlags, 'maintenance', 'noMaintenance', 'json'],
     examples: ['sluice plan production', 'sluice plan production --nodes web1,web2 --json'],
     load: async () => (await import('./plan.ts')).planCommand,
   },
@@ -196,6 +203,17 @@ export const commandEntries: readonly CommandEntry[] = [
     load: async () => (await import('./cron.ts')).cronCommand,
   },
   {
+    name: 'maintenance',
+    operands: ['stage', 'onOrOff'],
+    summary: 'Turn visitors away, or let them in again.',
+    flags: ['why', 'withoutQuorum', 'json'],
+    examples: [
+      "sluice maintenance production on --reason 'the database moves'",
+      'sluice maintenance production off',
+    ],
+    load: async () => (await import('./maintenance.ts')).maintenanceCommand,
+  },
+  {
     name: 'simulate',
     operands: ['stageIfSeveral'],
     summary: 'Try the strategy against faults, in simulated lives.',
@@ -205,10 +223,10 @@ export const commandEntries: readonly CommandEntry[] = [
   },
   {
     name: 'init',
-    operands: [],
+    operands: ['application'],
     summary: 'Write a config for the application here.',
     flags: [],
-    examples: ['sluice init'],
+    examples: ['sluice init', 'sluice init magento'],
     load: async () => (await import('./init.ts')).initCommand,
   },
   {

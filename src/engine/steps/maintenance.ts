@@ -6,12 +6,14 @@ import type { StepHandler } from './handler.ts';
 export const maintenance: StepHandler<'maintenance'> = {
   describe: ({ to }, _ports, { deployTo, maintenance: settings }) => [
     to === 'on' ? `make ${deployTo}/maintenance` : `remove ${deployTo}/maintenance`,
-    ...(settings ? [userCommand(settings[to])] : []),
+    ...(settings?.commands ? [userCommand(settings.commands[to])] : []),
   ],
   execute: (step, run) =>
     eachNode(run, step, async (node) => {
+      const { to, text = null } = step;
       const fence = fenceFor(run, node.name, around(run, step));
-      const found = await onHeld(run, node, setMaintenance(fence, run.site.maintenance, step.to));
+      const commands = run.site.maintenance?.commands ?? null;
+      const found = await onHeld(run, node, setMaintenance(fence, commands, { to, text }));
       return found === 'ours' ? null : 'an operator had set it: it stays on';
     }),
 };
