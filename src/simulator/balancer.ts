@@ -20,6 +20,8 @@ export interface Member {
   readonly servers: ReadonlyMap<NodeName, Server>;
   /** The pool that it sends new requests to; null: there are no pools. */
   pool: PoolName | null;
+  /** Where its own files send them, if a flip is not written there. */
+  readonly ownPool: PoolName | null;
   isUp: boolean;
   restarts: number;
   /** What could be read at earlier moments, oldest first: a stale read shows one of these. */

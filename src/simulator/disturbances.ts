@@ -1,9 +1,19 @@
+import type { PoolName } from '../core/node.ts';
 import { type Member, noAnswers } from './balancer.ts';
 import { endJob } from './cron.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
-import { cutRequests, endRequest, remember, rotate, type World } from './world.ts';
+import {
+  balancerOf,
+  cutRequests,
+  endRequest,
+  flipMember,
+  isPooled,
+  remember,
+  rotate,
+  type World,
+} from './world.ts';
 
 /** Puts the disturbances of the seed's mix on the clock: each at a random time within `withinMs`. */
 export function scheduleDisturbances(world: World, withinMs: number): void {
@@ -58,6 +68,7 @@ const disturbances = {
   },
   /** By hand, at every balancer: takes out one that is in everywhere, or puts back one that a person took out. */
   'operator acts'(world: World): boolean {
+    if (isPooled(world) && world.random.chance(0.2)) return flipByHand(world);
     const node = anyNode(world);
     const servers = world.members.map(({ servers }) => servers.get(node.name)!);
     const isIn = servers.every(({ rotation }) => rotation === 'in');
@@ -97,6 +108,15 @@ const disturbances = {
     return true;
   },
 } as const;
+
+/** Somebody sends all traffic to the other pool, and does not reach balancers that are down. */
+function flipByHand(world: World): boolean {
+  const [{ pool } = { pool: null }] = world.members;
+  const to = [...world.nodes.values()].find(({ node }) => node.pool !== pool)?.node.pool;
+  if (!to) return false;
+  for (const member of world.members) if (member.isUp) flipMember(world, member, to, 'operator');
+  return true;
+}
 
 const anyNode = ({ random, nodes }: World): SimulatedNode => random.pick([...nodes.values()]);
 
@@ -141,6 +161,12 @@ export function bringBack(world: World, node: SimulatedNode, how: 'found' | 'reb
   boot(world, node);
 }
 
+function forget(world: World, member: Member, pool: PoolName): void {
+  if (member.pool === pool) return;
+  world.faults.strike('forgotten flip');
+  flipMember(world, member, pool, 'fault');
+}
+
 /** It forgets what it was told at run time, and whoever spoke through it is cut off. */
 export function restartMember(world: World, member: Member): boolean {
   if (!member.isUp) return false;
@@ -152,6 +178,8 @@ export function restartMember(world: World, member: Member): boolean {
     member.isUp = true;
     member.restarts++;
     for (const { node } of member.servers.values()) rotate(world, member, node, 'in', 'fault');
+    const isForgotten = balancerOf(world, member).capabilities.flip === 'forgotten';
+    if (isForgotten && member.ownPool !== null) forget(world, member, member.ownPool);
     for (const server of member.servers.values()) {
       Object.assign(server, { health: 'up', weight: 100, answers: noAnswers });
     }

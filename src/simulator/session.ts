@@ -54,6 +54,8 @@ export type SessionCommand =
   | 'abort'
   | 'promote'
   | 'sync'
+  | 'flip'
+  | 'flip back'
   | 'unlock'
   | 'drain'
   | 'enable'

@@ -58,8 +58,7 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   signalAtCall: ['SIGINT', 'SIGTERM'],
 };
 
-/** All but those of a site with pools. */
-const steps: { readonly [K in Exclude<StepKind, 'flip'>]: true } = {
+const steps: { readonly [K in StepKind]: true } = {
   build: true,
   fetch: true,
   prepare: true,
@@ -67,6 +66,7 @@ const steps: { readonly [K in Exclude<StepKind, 'flip'>]: true } = {
   activate: true,
   check: true,
   enable: true,
+  flip: true,
   cleanup: true,
   cron: true,
   hook: true,
@@ -94,6 +94,8 @@ const ends: { readonly [C in SessionCommand]: readonly string[] } = {
   abort: ['done', 'died', 'needs a person', 'locked', 'refused'],
   promote: ['done', 'refused'],
   sync: ['done', 'nothing to do', 'locked', 'refused'],
+  flip: ['done', 'died', 'locked', 'refused'],
+  'flip back': ['done', 'died', 'locked', 'refused'],
   unlock: ['done', 'died'],
   drain: ['done', 'LOCKED', 'FLOOR_AT_RISK', 'DRAIN_TIMEOUT'],
   enable: ['done', 'LOCKED', 'ENABLE_TIMEOUT'],
