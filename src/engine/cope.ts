@@ -124,12 +124,12 @@ export async function comeBack(
   return { recovered: way?.failed.length === 0, held: way?.policy === 'hold' };
 }
 
-function policyAfter({ error, step, left, policy }: Stop, { site }: Run): OnFailure {
+function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
   const chosen = policy ?? site.onFailure;
   // The batch that failed is all that has the release, and it is in rotation.
   if (error.code === 'CANARY_FAILED') return chosen === 'rollback-batch' ? 'rollback' : chosen;
-  // What a hold showed not to hold is taken back, be it the last step.
-  return step.kind === 'hold' || left.some(changesNodes) ? chosen : 'halt';
+  // What a hold showed not to hold, or has not shown yet, is taken back, be it the last step.
+  return left.some((one) => one.kind === 'hold' || changesNodes(one)) ? chosen : 'halt';
 }
 
 const changesNodes = ({ kind }: Step): boolean =>

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Site } from '../../src/core/site.ts';
+import type { CronSettings, Site } from '../../src/core/site.ts';
 import { strategies } from '../../strategies/index.ts';
 import { canaryOf, run, story } from './seeds.ts';
 
@@ -11,16 +11,18 @@ const kinds = {
   }),
 } as const;
 
+const cron: CronSettings = {
+  node: null,
+  role: 'cron',
+  jobs: [{ schedule: '* * * * *', run: ['true'] }],
+  onRunning: 'wait',
+  timeoutMs: 20_000,
+  hold: 'deploy',
+};
+
 const site: Partial<Site> = {
   balancers: [{ name: 'lb1', kind: 'simulated', options: {} }],
-  cron: {
-    node: null,
-    role: 'cron',
-    jobs: [{ schedule: '* * * * *', run: ['true'] }],
-    onRunning: 'wait',
-    timeoutMs: 20_000,
-    hold: 'deploy',
-  },
+  cron,
   hooks: [
     {
       name: 'migrate',
@@ -79,6 +81,7 @@ describe.each(['deploy', 'flip'] as const)('a %s of two pools that dies at any c
       const strategy = () => ({ strategy: strategies['blue-green'].create({ bake: 3000 }), batchMax: nodes });
       const ofPools = {
         ...site,
+        cron: { ...cron, hold: 'never' as const },
         balancers: [...(site.balancers ?? []), { name: 'lb2', kind: 'simulated', options: {} }],
       };
       const settings = { nodes, strategy, goesOn, faults: {}, command, site: ofPools };

@@ -608,6 +608,23 @@ const mutants: { readonly [name: string]: Case } = {
     ...ofPools,
     caughtBy: ['no-spilled-request'],
   },
+  'the cron stays where it was while traffic goes to the other pool': {
+    mutant: {
+      site: (site) => ({ ...site, cron: site.cron && { ...site.cron, node: 'web1', role: null } }),
+    },
+    ...ofPools,
+    site: {
+      cron: {
+        node: null,
+        role: 'cron',
+        jobs: [{ schedule: '* * * * *', run: ['true'] }],
+        onRunning: 'wait',
+        timeoutMs: 20_000,
+        hold: 'never',
+      },
+    },
+    caughtBy: ['one-cron'],
+  },
   'a deploy that is done is done again': {
     mutant: {
       strategy: (strategy) => ({
