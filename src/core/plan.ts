@@ -14,10 +14,12 @@ import {
   type NodeState,
   nodeState,
   type Observation,
+  releaseOn,
   serversOf,
 } from './observation.ts';
 import { predict } from './predict.ts';
 import { prove } from './proof.ts';
+import type { Revision } from './release.ts';
 import type { Site } from './site.ts';
 import { holdMark, type Step, type StepKind } from './step.ts';
 import type { Strategy } from './strategy.ts';
@@ -139,7 +141,7 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   if (purpose !== 'deploy' && purpose !== 'rollback') return steps;
   const all = hooks.around(purpose, nodes, [...missed, ...steps]);
   const due = behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
-  return inMaintenance(input, due);
+  return inMaintenance(input, [...due, ...overdue(input, due)]);
 }
 
 const isHookPhase = (kind: StepKind): kind is StepKind & HookPhase =>
@@ -172,8 +174,44 @@ function inMaintenance(
 /** Where all nodes have a release whose schema was expanded, and was not contracted with the last of them. */
 function owed(input: PlanInput): readonly Step[] {
   const isLeft = input.purpose === 'deploy' && isOwed(input, 'contract') && !isOwed(input, 'expand');
-  if (!isLeft || behind(input, []).length > 0) return [];
+  if (!isLeft || behind(input, []).length > 0) return overdue(input, []);
   return hookPlaces(input).around('deploy', input.target.nodes, []).filter(isContract);
+}
+
+/**
+ * The schema of the oldest release that is still live is contracted once the one before it is gone from the last node: of
+ * two pools, by the deploy that renews the pool which was kept warm.
+ */
+function overdue({ site, purpose, observed, target }: PlanInput, steps: readonly Step[]): readonly Step[] {
+  const nodes = Object.values(steps.reduce(predict, observed).nodes);
+  const [id = null] = nodes
+    .map((node) => liveRelease(node) ?? null)
+    .toSorted((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1));
+  const hook = site.hooks.find(({ duty }) => duty === 'contract');
+  if (purpose !== 'deploy' || id === null || id === target.release.id || !hook) return [];
+  const isDone = (duty: Duty): boolean => isDoneOnce(observed, id, dutyNames[duty]);
+  if (!isDone('expand') || isDone('contract')) return [];
+  const holders = nodes.filter((node) => liveRelease(node) === id);
+  const begun = nodes.find(({ once }) => once.some((mark) => mark.release === id && mark.hook === hook.name));
+  const names = begun
+    ? [begun.name]
+    : hookNodes(
+        site,
+        hook,
+        holders.map(({ name }) => name),
+      );
+  const revision = releaseOn(holders[0]!, id)?.revision ?? ('' as Revision);
+  const { name, point } = hook;
+  return names.map((node) => ({
+    kind: 'hook',
+    nodes: [node],
+    hook: name,
+    point,
+    once: true,
+    onceAs: id,
+    release: { id, revision },
+    duty: 'contract',
+  }));
 }
 
 /** The site has such work, and it is not done for the release. */
@@ -345,7 +383,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
     ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it stays on.`] : []),
     ...(waits
       ? [
-          `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy that brings it to the last node does that.`,
+          `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy after which no node has an older one does that.`,
         ]
       : []),
   ];

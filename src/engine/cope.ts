@@ -2,7 +2,7 @@ import { note } from '../commands/note.ts';
 import { type ErrorCode, failure, isDeployError } from '../core/errors.ts';
 import type { Before } from '../core/intent.ts';
 import type { NodeName, PoolName } from '../core/node.ts';
-import type { Observation } from '../core/observation.ts';
+import { closedBy, type Observation } from '../core/observation.ts';
 import { hookNodes, makePlan } from '../core/plan.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
 import type { OnFailure } from '../core/site.ts';
@@ -157,7 +157,10 @@ async function recover(
       asked === 'halt' ? [] : closedWays(run.observed, { before, nodes: target.nodes, onceAs });
     if (closed && asked !== 'hold') {
       policy = 'hold';
-      run.warnings.push(failure('IRREVERSIBLE', { release: closed, closedBy: onceAs }).message);
+      run.warnings.push(
+        failure('IRREVERSIBLE', { release: closed, closedBy: closedBy(run.observed, closed) ?? onceAs })
+          .message,
+      );
     }
     const strategy = recovery({ policy, before, pool, servingMin: site.servingMin });
     const { observed } = run;

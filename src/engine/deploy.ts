@@ -216,7 +216,7 @@ const aborting = ({ site, force, ...request }: TakeOverRequest): Intent => ({
     const intent = on(present, takesOver.intent);
     const { release, nodes, before, pool, onceAs } = intent;
     const [goesBack] = closedWays(observed, intent);
-    const wanted = `${intent.wanted}${goesBack ? across(request, goesBack, onceAs) : ''}`;
+    const wanted = `${intent.wanted}${goesBack ? across(request, goesBack, closedBy(observed, goesBack) ?? onceAs) : ''}`;
     return {
       purpose: 'recovery',
       wanted,

@@ -1,6 +1,6 @@
 import type { Server } from '../balancer.ts';
 import type { Session } from '../session.ts';
-import type { World } from '../world.ts';
+import { nodeOf, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
@@ -19,7 +19,8 @@ export const drainInTime: Checker = {
         return null;
       }
       const { atMs, strikes: before } = begun.get(session)!;
-      if (strikes(world) > before || !canCount(world)) return null;
+      const wasCalm = strikes(world) === before && step.nodes.every((name) => nodeOf(world, name).isUp);
+      if (!wasCalm || state === 'fails' || !canCount(world)) return null;
       const servers = step.nodes.flatMap((node) => world.members.map(({ servers }) => servers.get(node)!));
       const idleSinceMs = Math.max(atMs, ...servers.map(quietSinceMs));
       const idleMs = world.clock.passedMs() - Math.min(idleSinceMs, atMs + world.site.drain.timeoutMs);
