@@ -130,13 +130,14 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const { purpose, target } = input;
   const { nodes } = target;
   const prepares = chosen.some(({ kind }) => kind === 'prepare');
-  const builds = prepares ? artifactSteps(input) : [];
+  const lends = lending(input, chosen);
+  const builds = prepares || lends.length > 0 ? [...artifactSteps(input), ...lends] : [];
   const removes = purpose === 'deploy' ? cleanup(input) : [];
   const hooks = hookPlaces(input);
   // A run that died between preparing and its hooks left them to the one that goes on.
   const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
-    isHookPhase(step.kind) ? hooks.around(step.kind, step.nodes, [step]) : [step],
+    isHookPhase(step.kind) && !lends.includes(step) ? hooks.around(step.kind, step.nodes, [step]) : [step],
   );
   if (purpose !== 'deploy' && purpose !== 'rollback') return steps;
   const all = hooks.around(purpose, nodes, [...missed, ...steps]);
@@ -147,9 +148,26 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
 const isHookPhase = (kind: StepKind): kind is StepKind & HookPhase =>
   (hookPhases as readonly string[]).includes(kind);
 
+/**
+ * Of two pools the one that serves gets the release as well, to lend its assets: pages of both are met there after a flip
+ * back, and the release that follows finds the assets of this one.
+ */
+function lending(
+  { site, strategy, purpose, observed, target }: PlanInput,
+  chosen: readonly Step[],
+): readonly Step[] {
+  const changes = chosen.some(({ kind }) => kind === 'activate');
+  if (purpose !== 'deploy' || !strategy.flips || site.assets.length === 0 || !changes) return [];
+  const nodes = Object.values(observed.nodes)
+    .filter((node) => !target.nodes.includes(node.name) && node.unreachable === null)
+    .filter((node) => !hasComplete(node, target.release.id))
+    .map(({ name }) => name);
+  return nodes.length === 0 ? [] : [{ kind: 'prepare', nodes, release: target.release }];
+}
+
 /** A release is built once for the fleet: nodes that come later get the bytes of one that has it. */
-function artifactSteps({ purpose, observed, target: { release, nodes } }: PlanInput): readonly Step[] {
-  const from = purpose === 'sync' ? holderOf(observed, release.id) : null;
+function artifactSteps({ observed, target: { release, nodes } }: PlanInput): readonly Step[] {
+  const from = holderOf(observed, release.id);
   return [from === null ? { kind: 'build', nodes, release } : { kind: 'fetch', nodes, from, release }];
 }
 

@@ -45,7 +45,7 @@ export function drawSite(
     linkedFiles: [],
     shared: null,
     localDirs: [],
-    assets: [],
+    assets: random.fork('assets').chance(0.4) ? ['public/assets'] : [],
     cron: drawCron(random.fork('cron'), names),
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
@@ -200,7 +200,7 @@ export function drawNode(
   const behind = random.chance(0.1) ? 1 : 0;
   const had = isNew ? [] : releases.slice(0, Math.max(1, releases.length - behind));
   for (const { id, revision } of had) {
-    disk.releases.set(id, { revision, digest: `${revision}${id}` });
+    disk.releases.set(id, { revision, digest: `${revision}${id}`, assetsOf: new Set([id]) });
     disk.records.set(id, ['complete', 'live', 'checked']);
     disk.revisionsLog.push(`Branch main (at ${revision}) deployed as release ${id} by ada`);
     disk.history.push(JSON.stringify({ at: isoTime(startMs), run: 'earlier', text: `deploy ${id}` }));

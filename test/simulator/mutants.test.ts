@@ -625,6 +625,11 @@ const mutants: { readonly [name: string]: Case } = {
     },
     caughtBy: ['one-cron'],
   },
+  'assets are not lent': {
+    mutant: { ports: swapped(named('receive', (command) => withParams(command, { assets: [] }))) },
+    site: { assets: ['public/assets'] },
+    caughtBy: ['assets-first'],
+  },
   'a deploy that is done is done again': {
     mutant: {
       strategy: (strategy) => ({

@@ -46,6 +46,7 @@ export const simulatedPart = (site: Site): Partial<Site> => ({
   onFailure: site.onFailure,
   failuresMax: site.failuresMax,
   cron: site.cron,
+  assets: site.assets,
   hooks: site.hooks.filter(({ action }) => action.kind !== 'function'),
 });
 

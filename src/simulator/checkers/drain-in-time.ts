@@ -15,12 +15,12 @@ export const drainInTime: Checker = {
       if (event.kind !== 'step' || event.step.kind !== 'drain') return null;
       const { session, step, state } = event;
       if (state === 'begins') {
-        begun.set(session, { atMs: world.clock.passedMs(), strikes: strikes(world) });
+        const isUp = step.nodes.every((name) => nodeOf(world, name).isUp);
+        begun.set(session, { atMs: world.clock.passedMs(), strikes: strikes(world), isUp });
         return null;
       }
-      const { atMs, strikes: before } = begun.get(session)!;
-      const wasCalm = strikes(world) === before && step.nodes.every((name) => nodeOf(world, name).isUp);
-      if (!wasCalm || state === 'fails' || !canCount(world)) return null;
+      const { atMs, strikes: before, isUp } = begun.get(session)!;
+      if (strikes(world) > before || !isUp || !canCount(world)) return null;
       const servers = step.nodes.flatMap((node) => world.members.map(({ servers }) => servers.get(node)!));
       const idleSinceMs = Math.max(atMs, ...servers.map(quietSinceMs));
       const idleMs = world.clock.passedMs() - Math.min(idleSinceMs, atMs + world.site.drain.timeoutMs);
@@ -34,6 +34,8 @@ interface Begun {
   readonly atMs: number;
   /** Faults that had struck by then. */
   readonly strikes: number;
+  /** All machines of it: one that boots is waited for. */
+  readonly isUp: boolean;
 }
 
 /** Round trips to nodes and balancers, a balancer's own delay, the last pause between two looks, and notes. */

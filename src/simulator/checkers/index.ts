@@ -2,6 +2,7 @@ import type { World } from '../world.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { allowedRelease } from './allowed-release.ts';
 import { alwaysEnds } from './always-ends.ts';
+import { assetsFirst } from './assets-first.ts';
 import { blastRadius } from './blast-radius.ts';
 import type { Checker } from './checker.ts';
 import { drainInTime } from './drain-in-time.ts';
@@ -43,6 +44,7 @@ export const checkers: readonly Checker[] = [
   oursOnly,
   once,
   oneCron,
+  assetsFirst,
   schemaWindow,
   oneRevision,
   stillWhileHeld,
