@@ -195,7 +195,7 @@ async function underFaults(stage: Stage): Promise<Session> {
     });
   };
   for (let n = 0; n < mix.secondRuns; n++)
-    later(drawn.pick(isPooled(world) ? [...secondCommands, ...flips] : secondCommands));
+    later(drawn.pick(isPooled(world) ? [...secondCommands, ...flips, ...flips, ...flips] : secondCommands));
   for (let n = 0; n < mix.brokenLocks; n++) later('unlock');
   await untilAllEnded(stage);
   return first;
@@ -253,6 +253,7 @@ async function healed(stage: Stage): Promise<void> {
   await freeLocks(stage, drawn);
   await pass(stage, 10_000);
   if (watcher.broken.length > 0) return;
+  if (isPooled(world) && drawn.chance(0.3)) await startAndWait(stage, drawn.pick(flips));
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
   if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');

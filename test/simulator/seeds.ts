@@ -85,7 +85,7 @@ const { 'blue-green': _, ...ofOnePool } = draws;
 export const twoPools = draws['blue-green'];
 
 export const drawStrategy = (random: SeededRandom, nodes: number): DrawnStrategy => {
-  if (nodes > 1 && random.fork('pools').chance(0.15)) return twoPools(random, nodes);
+  if (nodes > 1 && random.fork('pools').chance(0.2)) return twoPools(random, nodes);
   return (random.chance(0.65) ? draws.rolling : random.pick(Object.values(ofOnePool)))(random, nodes);
 };
 
