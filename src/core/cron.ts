@@ -1,6 +1,6 @@
 import { list } from './errors.ts';
 import type { NodeName } from './node.ts';
-import { liveRelease, type NodeState, nodeState, type Observation } from './observation.ts';
+import { livePool, liveRelease, type NodeState, nodeState, type Observation } from './observation.ts';
 import { predict } from './predict.ts';
 import type { Site } from './site.ts';
 import type { Step, StepOf } from './step.ts';
@@ -19,12 +19,32 @@ export const cronHolders = ({ nodes }: Observation): readonly NodeName[] =>
     .toSorted((a, b) => ((a.cron.since ?? '') < (b.cron.since ?? '') ? 1 : -1))
     .map(({ name }) => name);
 
-/** Who is to have it: of those that may, the one that has it, else the first that can run the site's jobs. */
+/** Who is to have it: of those that can, the one that has it, else the first. */
 export function cronOwner(site: Site, observed: Observation): NodeName | null {
+  const able = ableNodes(site, observed);
+  return cronHolders(observed).find((name) => able.includes(name)) ?? able[0] ?? null;
+}
+
+/** Those that may have it and can run the site's jobs: of two pools those of the one that gets the traffic, if it has any. */
+function ableNodes(site: Site, observed: Observation): readonly NodeName[] {
   const able = site.nodes
     .map(({ name }) => name)
     .filter((name) => mayHaveCron(site, name) && canRun(observed.nodes[name]));
-  return cronHolders(observed).find((name) => able.includes(name)) ?? able[0] ?? null;
+  const live = livePool(observed);
+  const aimedAt = able.filter((name) => live !== null && observed.nodes[name]?.pool === live);
+  return aimedAt.length > 0 ? aimedAt : able;
+}
+
+/** It could have the cron by its role, but another pool gets the traffic, and has a node that can have it. */
+export function isBesideTraffic(site: Site, observed: Observation, name: NodeName): boolean {
+  const pool = observed.nodes[name]?.pool ?? null;
+  const able = ableNodes(site, observed);
+  return (
+    pool !== null &&
+    site.cron?.node === null &&
+    able.length > 0 &&
+    able.every((other) => observed.nodes[other]?.pool !== pool)
+  );
 }
 
 const canRun = (node: NodeState | undefined): boolean =>
@@ -35,14 +55,14 @@ export interface CronInput {
   readonly observed: Observation;
   /** What the run does besides. */
   readonly steps: readonly Step[];
-  /** On the way back a node that has the cron keeps it, whoever is to have it. */
+  /** On the way back a node that has the cron keeps it, whoever is to have it, unless traffic goes to another pool. */
   readonly goesBack: boolean;
 }
 
 /**
  * The steps with those around them that bring the cron to its node, and to no other. What is too many goes before
- * anything else is done; the cron moves at the end, when the release that it is to run is live. Nobody gets it while a
- * node that may have it cannot be read.
+ * anything else is done; the cron moves at the end, when the release that it is to run is live, but with the traffic
+ * where that is flipped. Nobody gets it while a node that may have it cannot be read.
  */
 export function withCron({ site, observed, steps, goesBack }: CronInput): readonly Step[] {
   const holders = cronHolders(observed);
@@ -52,27 +72,41 @@ export function withCron({ site, observed, steps, goesBack }: CronInput): readon
   const early = held ? holders : holders.length > 1 ? holders.filter((name) => name !== owner) : [];
   const left = holders.filter((name) => !early.includes(name));
   const others = left.filter((name) => name !== owner);
-  const inner = hold === 'migrations' ? aroundMigrations(steps, left) : steps;
+  const inner = hold === 'migrations' ? aroundMigrations(steps, left[0] ?? null, owner) : steps;
   const isThere =
     owner !== null &&
     left.includes(owner) &&
     !(site.cron?.file && changesRelease(steps, owner)) &&
     (goesBack || !needsWriting(site, inner.reduce(predict, observed), owner));
+  const flipped = goesBack || held ? -1 : inner.findLastIndex(({ kind }) => kind === 'flip');
+  const at = flipped < 0 ? inner.length : flipped + 1;
   return [
     ...(early.length > 0 ? [cron(early, null)] : []),
-    ...inner,
+    ...inner.slice(0, at),
     ...(others.length === 0 && (owner === null || isThere) ? [] : [cron(others, owner)]),
+    ...inner.slice(at),
   ];
 }
 
-/** Whoever has the cron has it again as soon as the database is migrated: what is to move, moves at the end. */
-function aroundMigrations(steps: readonly Step[], [holder]: readonly NodeName[]): readonly Step[] {
-  if (holder === undefined) return steps;
-  return steps.flatMap((step, index) => [
-    ...(isMigration(step) && !isMigration(steps[index - 1]) ? [cron([holder], null)] : []),
-    step,
-    ...(isMigration(step) && !isMigration(steps[index + 1]) ? [cron([], holder)] : []),
-  ]);
+/**
+ * Whoever has the cron has it again as soon as the database is migrated: what is to move, moves with a flip of traffic,
+ * or at the end.
+ */
+function aroundMigrations(
+  steps: readonly Step[],
+  holder: NodeName | null,
+  owner: NodeName | null,
+): readonly Step[] {
+  const flipped = steps.findLastIndex(({ kind }) => kind === 'flip');
+  return steps.flatMap((step, index) => {
+    const had = flipped >= 0 && index > flipped ? (owner ?? holder) : holder;
+    if (had === null || !isMigration(step)) return [step];
+    return [
+      ...(isMigration(steps[index - 1]) ? [] : [cron([had], null)]),
+      step,
+      ...(isMigration(steps[index + 1]) ? [] : [cron([], had)]),
+    ];
+  });
 }
 
 const isMigration = (step: Step | undefined): boolean =>
@@ -87,13 +121,17 @@ function comingOwner(site: Site, observed: Observation, steps: readonly Step[]):
   return cronOwner(site, steps.reduce(predict, observed)) ?? holder;
 }
 
-/** Whoever has it, or still runs its jobs. */
-const keeper = (site: Site, observed: Observation, steps: readonly Step[]): NodeName | null =>
-  site.cron === null
-    ? null
-    : (cronHolders(observed)[0] ??
-      Object.values(observed.nodes).find((node) => node.cron.running.length > 0 && canRun(node))?.name ??
-      comingOwner(site, observed, steps));
+/** Whoever has it, and is not beside the traffic then; or still runs its jobs. */
+function keeper(site: Site, observed: Observation, steps: readonly Step[]): NodeName | null {
+  if (site.cron === null) return null;
+  const after = steps.reduce(predict, observed);
+  const holders = cronHolders(observed);
+  const stays =
+    holders.length > 0
+      ? holders.find((name) => !isBesideTraffic(site, after, name))
+      : Object.values(observed.nodes).find((node) => node.cron.running.length > 0 && canRun(node))?.name;
+  return stays ?? comingOwner(site, observed, steps);
+}
 
 const needsWriting = (site: Site, observed: Observation, name: NodeName): boolean =>
   mayHaveCron(site, name) && nodeState(observed, name).cron.block !== 'as set';
@@ -137,6 +175,10 @@ export function cronRemarks(site: Site, observed: Observation): readonly string[
   if (!mayHaveCron(site, holder))
     return [
       `${holder} has the cron of the site, and ${owner ?? 'another node'} is to have it: the next deploy moves it.`,
+    ];
+  if (isBesideTraffic(site, observed, holder))
+    return [
+      `${holder} has the cron of the site, and its pool gets no traffic: the next deploy moves it to ${owner}.`,
     ];
   return nodeState(observed, holder).cron.block === 'other'
     ? [`The cron of ${holder} is not what the settings say, or is not whole: the next deploy writes it anew.`]

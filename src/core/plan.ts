@@ -14,10 +14,12 @@ import {
   type MaintenanceState,
   nodeState,
   type Observation,
+  releaseOn,
   serversOf,
 } from './observation.ts';
 import { predict } from './predict.ts';
 import { prove } from './proof.ts';
+import type { Revision } from './release.ts';
 import type { Site } from './site.ts';
 import { holdMark, type Step, type StepKind } from './step.ts';
 import type { Strategy } from './strategy.ts';
@@ -128,26 +130,44 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   const { purpose, target } = input;
   const { nodes } = target;
   const prepares = chosen.some(({ kind }) => kind === 'prepare');
-  const builds = prepares ? artifactSteps(input) : [];
+  const lends = lending(input, chosen);
+  const builds = prepares || lends.length > 0 ? [...artifactSteps(input), ...lends] : [];
   const removes = purpose === 'deploy' ? cleanup(input) : [];
   const hooks = hookPlaces(input);
   // A run that died between preparing and its hooks left them to the one that goes on.
   const missed = purpose === 'deploy' && !prepares ? hooks.around('prepare', nodes, []) : [];
   const steps = [...builds, ...chosen, ...removes].flatMap((step) =>
-    isHookPhase(step.kind) ? hooks.around(step.kind, step.nodes, [step]) : [step],
+    isHookPhase(step.kind) && !lends.includes(step) ? hooks.around(step.kind, step.nodes, [step]) : [step],
   );
   if (purpose !== 'deploy' && purpose !== 'rollback') return steps;
   const all = hooks.around(purpose, nodes, [...missed, ...steps]);
   const due = behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
-  return inMaintenance(input, due);
+  return inMaintenance(input, [...due, ...overdue(input, due)]);
 }
 
 const isHookPhase = (kind: StepKind): kind is StepKind & HookPhase =>
   (hookPhases as readonly string[]).includes(kind);
 
+/**
+ * Of two pools the one that serves gets the release as well, to lend its assets: pages of both are met there after a flip
+ * back, and the release that follows finds the assets of this one.
+ */
+function lending(
+  { site, strategy, purpose, observed, target }: PlanInput,
+  chosen: readonly Step[],
+): readonly Step[] {
+  const changes = chosen.some(({ kind }) => kind === 'activate');
+  if (purpose !== 'deploy' || !strategy.flips || site.assets.length === 0 || !changes) return [];
+  const nodes = Object.values(observed.nodes)
+    .filter((node) => !target.nodes.includes(node.name) && node.unreachable === null)
+    .filter((node) => !hasComplete(node, target.release.id))
+    .map(({ name }) => name);
+  return nodes.length === 0 ? [] : [{ kind: 'prepare', nodes, release: target.release }];
+}
+
 /** A release is built once for the fleet: nodes that come later get the bytes of one that has it. */
-function artifactSteps({ purpose, observed, target: { release, nodes } }: PlanInput): readonly Step[] {
-  const from = purpose === 'sync' ? holderOf(observed, release.id) : null;
+function artifactSteps({ observed, target: { release, nodes } }: PlanInput): readonly Step[] {
+  const from = holderOf(observed, release.id);
   return [from === null ? { kind: 'build', nodes, release } : { kind: 'fetch', nodes, from, release }];
 }
 
@@ -176,8 +196,44 @@ const maintainedBy = (observed: Observation, by: MaintenanceState['by'] | null):
 /** Where all nodes have a release whose schema was expanded, and was not contracted with the last of them. */
 function owed(input: PlanInput): readonly Step[] {
   const isLeft = input.purpose === 'deploy' && isOwed(input, 'contract') && !isOwed(input, 'expand');
-  if (!isLeft || behind(input, []).length > 0) return [];
+  if (!isLeft || behind(input, []).length > 0) return overdue(input, []);
   return hookPlaces(input).around('deploy', input.target.nodes, []).filter(isContract);
+}
+
+/**
+ * The schema of the oldest release that is still live is contracted once the one before it is gone from the last node: of
+ * two pools, by the deploy that renews the pool which was kept warm.
+ */
+function overdue({ site, purpose, observed, target }: PlanInput, steps: readonly Step[]): readonly Step[] {
+  const nodes = Object.values(steps.reduce(predict, observed).nodes);
+  const [id = null] = nodes
+    .map((node) => liveRelease(node) ?? null)
+    .toSorted((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1));
+  const hook = site.hooks.find(({ duty }) => duty === 'contract');
+  if (purpose !== 'deploy' || id === null || id === target.release.id || !hook) return [];
+  const isDone = (duty: Duty): boolean => isDoneOnce(observed, id, dutyNames[duty]);
+  if (!isDone('expand') || isDone('contract')) return [];
+  const holders = nodes.filter((node) => liveRelease(node) === id);
+  const begun = nodes.find(({ once }) => once.some((mark) => mark.release === id && mark.hook === hook.name));
+  const names = begun
+    ? [begun.name]
+    : hookNodes(
+        site,
+        hook,
+        holders.map(({ name }) => name),
+      );
+  const revision = releaseOn(holders[0]!, id)?.revision ?? ('' as Revision);
+  const { name, point } = hook;
+  return names.map((node) => ({
+    kind: 'hook',
+    nodes: [node],
+    hook: name,
+    point,
+    once: true,
+    onceAs: id,
+    release: { id, revision },
+    duty: 'contract',
+  }));
 }
 
 /** The site has such work, and it is not done for the release. */
@@ -347,7 +403,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
     ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it stays on.`] : []),
     ...(waits
       ? [
-          `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy that brings it to the last node does that.`,
+          `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy after which no node has an older one does that.`,
         ]
       : []),
   ];

@@ -251,8 +251,9 @@ const contractLast: Promise = (step, { before }) =>
   step.kind !== 'hook' || step.duty !== 'contract'
     ? []
     : Object.values(before.nodes)
-        .filter((node) => liveRelease(node) !== step.release.id)
-        .map(({ name }) => `the schema would be contracted while ${name} has another release`);
+        .filter((node) => (liveRelease(node) ?? '') < step.release.id)
+        .map(({ name }) => `the schema would be contracted while ${name} has an older release`);
+
 /** The pool that goes live is named whole, is not empty, and each of its nodes is proved as one and the same release. */
 const wholePool: Promise = (step, { before, after, goesBack }) => {
   if (step.kind !== 'flip') return [];

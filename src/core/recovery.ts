@@ -1,4 +1,5 @@
 import type { Before, RunIntent } from './intent.ts';
+import { dutyNames } from './migration.ts';
 import type { NodeName, PoolName } from './node.ts';
 import {
   bearingNodes,
@@ -61,20 +62,31 @@ export const recovery = ({ policy, before, pool = null, servingMin }: RecoveryIn
 });
 
 /**
- * The releases that nodes would return to although the migration of the run's own release closed that way. Empty: the way
- * is open, or none of the nodes has left the release that it had.
+ * The releases that nodes would return to although the migration of the run's own release closed that way, or that of one
+ * which was live before and is contracted since. Empty: the way is open, or none of the nodes has left the release that it had.
  */
 export const closedWays = (
   observed: Observation,
   { before, nodes, onceAs }: Pick<RunIntent, 'before' | 'nodes' | 'onceAs'>,
 ): readonly ReleaseId[] => {
-  const isClosed = Object.values(observed.nodes).some(({ irreversible }) => irreversible.includes(onceAs));
-  if (!isClosed) return [];
+  const barriers = Object.values(observed.nodes)
+    .flatMap(({ irreversible }) => irreversible)
+    .filter((id) => id === onceAs || (wasLive(before, id) && isContracted(observed, id)));
   return nodes.flatMap((name) => {
     const release = before[name];
-    return release && release.id < onceAs && hasChanged(observed, name, before) ? [release.id] : [];
+    const isClosed = release && barriers.some((id) => release.id < id);
+    return isClosed && hasChanged(observed, name, before) ? [release.id] : [];
   });
 };
+
+const wasLive = (before: Before, id: ReleaseId): boolean =>
+  Object.values(before).some((release) => release?.id === id);
+
+/** Or was begun to be. */
+const isContracted = ({ nodes }: Observation, id: ReleaseId): boolean =>
+  Object.values(nodes).some(({ once }) =>
+    once.some(({ release, hook }) => release === id && hook === dutyNames.contract),
+  );
 
 const sentences: { readonly [P in OnFailure | 'interrupted']: string } = {
   rollback: 'Bring every node back to the release that it had.',

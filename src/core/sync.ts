@@ -1,6 +1,13 @@
 import { failure } from './errors.ts';
-import type { NodeName } from './node.ts';
-import { hasComplete, liveRelease, nodeState, type Observation, releaseOn } from './observation.ts';
+import type { NodeName, PoolName } from './node.ts';
+import {
+  hasComplete,
+  liveRelease,
+  type NodeState,
+  nodeState,
+  type Observation,
+  releaseOn,
+} from './observation.ts';
 import { withinFloor } from './recovery.ts';
 import type { ReleaseId, Revision } from './release.ts';
 import { activate, check, drain, enable, prepare, shift } from './step.ts';
@@ -25,12 +32,32 @@ export const bringingUp = (servingMin: number): Strategy => ({
   },
 });
 
+export interface SyncWish {
+  /** Null: the site has none. */
+  readonly pool: PoolName | null;
+  /** Null: what most have. */
+  readonly to: ReleaseId | null;
+}
+
 /**
- * The release that is live and proved on most nodes; or `to`. Throws `NO_RELEASE_BEFORE` if no node has one, and
- * `FLEET_MIXED` if several are on as many.
+ * The release that is live and proved on most nodes, of two pools on most of that pool; or `to`. To a pool in which nothing
+ * is live no node is brought. Throws `NO_RELEASE_BEFORE` if no node has one, and `FLEET_MIXED` if several are on as many.
  */
-export function syncTarget(observed: Observation, nodes: readonly NodeName[], to: ReleaseId | null): Target {
-  const id = to ?? mostProved(observed);
+export function syncTarget(
+  observed: Observation,
+  nodes: readonly NodeName[],
+  { pool, to }: SyncWish,
+): Target {
+  const all = Object.values(observed.nodes);
+  const own = pool === null ? all : all.filter((node) => node.pool === pool);
+  if (
+    to === null &&
+    pool !== null &&
+    own.every((node) => liveRelease(node) === null) &&
+    own.length < all.length
+  )
+    return { ...syncTarget(observed, [], { pool: null, to }), nodes: [] };
+  const id = to ?? mostProved(own);
   const holder = holderOf(observed, id);
   if (holder === null) throw failure('RELEASE_ABSENT', { release: id, nodes: Object.keys(observed.nodes) });
   const revision = releaseOn(nodeState(observed, holder), id)?.revision ?? ('' as Revision);
@@ -44,15 +71,15 @@ export function holderOf(observed: Observation, id: ReleaseId): NodeName | null 
   return best?.name ?? null;
 }
 
-function mostProved(observed: Observation): ReleaseId {
-  const live = Object.values(observed.nodes).flatMap((node) => {
+function mostProved(nodes: readonly NodeState[]): ReleaseId {
+  const live = nodes.flatMap((node) => {
     const id = liveRelease(node);
     return id !== null && node.proved === id ? [id] : [];
   });
   const countOf = (id: ReleaseId): number => live.filter((other) => other === id).length;
   const ids = [...new Set(live)].toSorted((a, b) => countOf(b) - countOf(a));
   const [most, second] = ids;
-  if (most === undefined) throw failure('NO_RELEASE_BEFORE', { nodes: Object.keys(observed.nodes) });
+  if (most === undefined) throw failure('NO_RELEASE_BEFORE', { nodes: nodes.map(({ name }) => name) });
   if (second !== undefined && countOf(second) === countOf(most))
     throw failure('FLEET_MIXED', { releases: ids.filter((id) => countOf(id) === countOf(most)) });
   return most;

@@ -2,7 +2,7 @@ import { note } from '../commands/note.ts';
 import { type ErrorCode, failure, isDeployError } from '../core/errors.ts';
 import type { Before } from '../core/intent.ts';
 import type { NodeName, PoolName } from '../core/node.ts';
-import type { Observation } from '../core/observation.ts';
+import { closedBy, type Observation } from '../core/observation.ts';
 import { hookNodes, makePlan } from '../core/plan.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
 import type { OnFailure } from '../core/site.ts';
@@ -124,12 +124,12 @@ export async function comeBack(
   return { recovered: way?.failed.length === 0, held: way?.policy === 'hold' };
 }
 
-function policyAfter({ error, step, left, policy }: Stop, { site }: Run): OnFailure {
+function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
   const chosen = policy ?? site.onFailure;
   // The batch that failed is all that has the release, and it is in rotation.
   if (error.code === 'CANARY_FAILED') return chosen === 'rollback-batch' ? 'rollback' : chosen;
-  // What a hold showed not to hold is taken back, be it the last step.
-  return step.kind === 'hold' || left.some(changesNodes) ? chosen : 'halt';
+  // What a hold showed not to hold, or has not shown yet, is taken back, be it the last step.
+  return left.some((one) => one.kind === 'hold' || changesNodes(one)) ? chosen : 'halt';
 }
 
 const changesNodes = ({ kind }: Step): boolean =>
@@ -157,7 +157,10 @@ async function recover(
       asked === 'halt' ? [] : closedWays(run.observed, { before, nodes: target.nodes, onceAs });
     if (closed && asked !== 'hold') {
       policy = 'hold';
-      run.warnings.push(failure('IRREVERSIBLE', { release: closed, closedBy: onceAs }).message);
+      run.warnings.push(
+        failure('IRREVERSIBLE', { release: closed, closedBy: closedBy(run.observed, closed) ?? onceAs })
+          .message,
+      );
     }
     const strategy = recovery({ policy, before, pool, servingMin: site.servingMin });
     const { observed } = run;

@@ -1,4 +1,4 @@
-import { cron, cronHolders, cronOwner, mayHaveCron, withCron } from '../core/cron.ts';
+import { cron, cronHolders, cronOwner, isBesideTraffic, mayHaveCron, withCron } from '../core/cron.ts';
 import { type DeployError, failure, list } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import { liveRelease, nodeState, type Observation } from '../core/observation.ts';
@@ -46,7 +46,8 @@ export async function moveCron(site: Site, ports: Ports, { to, fenced, signal }:
 
 function refuseUnfit(site: Site, observed: Observation, to: NodeName): void {
   const node = nodeState(observed, to);
-  if (!mayHaveCron(site, to) || node.unreachable !== null || liveRelease(node) === null)
+  const isUnfit = !mayHaveCron(site, to) || isBesideTraffic(site, observed, to);
+  if (isUnfit || node.unreachable !== null || liveRelease(node) === null)
     throw failure('CRON_UNFIT', { node: to, reason: whyNot(site, observed, to) });
 }
 
@@ -84,6 +85,7 @@ function whyNot(site: Site, observed: Observation, to: NodeName): string {
     return site.cron.node === null
       ? `it does not have the role ${site.cron.role}`
       : `cron.node says ${site.cron.node}`;
+  if (isBesideTraffic(site, observed, to)) return 'its pool gets no traffic, and the cron goes with that';
   return unreachable ?? 'it has no live release that jobs could run in';
 }
 

@@ -1,7 +1,7 @@
 import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
 import type { RunIntent } from '../core/intent.ts';
-import type { NodeName } from '../core/node.ts';
+import type { Node, NodeName, PoolName } from '../core/node.ts';
 import { closedBy, hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
@@ -48,9 +48,39 @@ export const deploy = (request: DeployRequest, ports: Ports): Promise<Report> =>
 export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...rollingBack(request, ports) }, ports);
 
-/** Brings nodes that are behind, new or built anew to the live release of the others, or to `to`. */
-export const sync = (request: RollbackRequest, ports: Ports): Promise<Report> =>
-  perform({ ...request, ...syncing(request, ports) }, ports);
+/**
+ * Brings nodes that are behind, new or built anew to the live release of the others, or to `to`. Two pools may have two
+ * releases: each is brought to its own, by a run of its own, until one does not end well. Returns the last that did something.
+ */
+export async function sync(request: RollbackRequest, ports: Ports): Promise<Report> {
+  const [first = null, ...others] = poolsToSync(request);
+  const run = (pool: PoolName | null): Promise<Report> =>
+    perform({ ...request, ...syncing(request, ports, pool) }, ports);
+  let report = await run(first);
+  for (const pool of others) {
+    if (report.exit !== 0) return report;
+    report = joined(
+      report,
+      await run(pool),
+      request.site.nodes.filter((node) => node.pool === pool),
+    );
+  }
+  return report;
+}
+
+/** What a run says that follows another that is done: one that touched nothing does not say so of both. */
+function joined(before: Report, next: Report, nodes: readonly Node[]): Report {
+  if (next.outcome === 'nothing to do') return before;
+  const isUntouched = next.exit === 2 || next.exit === 5;
+  if (!isUntouched || before.outcome === 'nothing to do') return next;
+  const behind = nodes.map(({ name }) => name);
+  return { ...before, outcome: 'done in part', exit: 6, failure: next.failure, behind };
+}
+
+const poolsToSync = ({ site, nodes }: RunRequest): readonly (PoolName | null)[] => [
+  ...new Set(site.nodes.filter(({ name }) => nodes?.includes(name) ?? true).map(({ pool }) => pool)),
+];
+
 /** Sends all traffic to the other pool, once that was checked: no release is made, and no node changes. */
 export const flip = (request: FlipRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...flipping(request, ports) }, ports);
@@ -116,11 +146,12 @@ function across(
   return `, across the irreversible migration of ${barrier}`;
 }
 
-const syncing = (request: RollbackRequest, ports: Ports): Intent => ({
+const syncing = (request: RollbackRequest, ports: Ports, pool: PoolName | null): Intent => ({
   command: 'sync',
   resolve: noRevision,
-  aim: ({ observed, nodes }) => {
-    const target = syncTarget(observed, nodes, request.to);
+  aim: ({ observed, nodes: named }) => {
+    const nodes = named.filter((name) => nodeState(observed, name).pool === pool);
+    const target = syncTarget(observed, nodes, { pool, to: request.to });
     const { id } = target.release;
     const wanted = `to ${id}${across(request, id, closedBy(observed, id))}`;
     return forward(request, ports, { purpose: 'sync', wanted, target });
@@ -185,7 +216,7 @@ const aborting = ({ site, force, ...request }: TakeOverRequest): Intent => ({
     const intent = on(present, takesOver.intent);
     const { release, nodes, before, pool, onceAs } = intent;
     const [goesBack] = closedWays(observed, intent);
-    const wanted = `${intent.wanted}${goesBack ? across(request, goesBack, onceAs) : ''}`;
+    const wanted = `${intent.wanted}${goesBack ? across(request, goesBack, closedBy(observed, goesBack) ?? onceAs) : ''}`;
     return {
       purpose: 'recovery',
       wanted,

@@ -357,7 +357,7 @@ export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
       throw failure('FLIP_NOT_APPLIED', { pool: to, seen: aimsOf({ ...run.observed, balancers: stray }) });
     return { balancers: members.length, withinMs };
   } catch (error) {
-    await unflip(run, before);
+    await unflip(run, before, to);
     throw error;
   }
 }
@@ -382,24 +382,29 @@ function awaitPool(run: Run, to: PoolName): Promise<BalancerView> {
   });
 }
 
+/** How many nodes serve once all requests go to the pool. */
+const servingIf = (run: Run, view: BalancerView, pool: PoolName): number =>
+  servingNodes(seenBy(run, { ...view, members: view.members.map((member) => ({ ...member, pool })) })).length;
+
 /** Throws `POOL_IDLE` if the pool would serve with nobody, or with fewer than the floor where more serve now. */
 function guardCapacity(run: Run, view: BalancerView, to: PoolName): void {
-  const members = view.members.map((member) => ({ ...member, pool: to }));
-  const [had, serving] = [
-    servingNodes(seenBy(run, view)).length,
-    servingNodes(seenBy(run, { ...view, members })).length,
-  ];
+  const [had, serving] = [servingNodes(seenBy(run, view)).length, servingIf(run, view, to)];
   const { servingMin } = run.site;
   if (serving === 0 || (serving < servingMin && serving < had))
     throw failure('POOL_IDLE', { pool: to, serving, servingMin });
 }
 
-/** Each balancer back to where it was; one that does not follow is a warning, and what is so is read at the end. */
-async function unflip(run: Run, { members }: BalancerView): Promise<void> {
+/**
+ * Each balancer back to where it was; where that pool holds less than the floor, and the new one more, all are told once
+ * more instead. One that does not follow is a warning, and what is so is read at the end.
+ */
+async function unflip(run: Run, view: BalancerView, to: PoolName): Promise<void> {
+  const had = servingNodes(seenBy(run, view)).length;
+  const goesBack = had > 0 && had >= Math.min(run.site.servingMin, servingIf(run, view, to));
   const results = await Promise.allSettled(
     run.ports.balancers.map(async (balancer) => {
-      const pool = members.find((member) => member.balancer === balancer.name)?.pool ?? null;
-      if (pool !== null) await balancer.flip(pool);
+      const before = view.members.find((member) => member.balancer === balancer.name)?.pool ?? null;
+      if (before !== null) await balancer.flip(goesBack ? before : to);
     }),
   );
   for (const result of results)

@@ -20,8 +20,12 @@ export interface Member {
   readonly servers: ReadonlyMap<NodeName, Server>;
   /** The pool that it sends new requests to; null: there are no pools. */
   pool: PoolName | null;
+  /** Where its own files send them, if a flip is not written there. */
+  readonly ownPool: PoolName | null;
   isUp: boolean;
   restarts: number;
+  /** When its process last gave way to another; negative infinity: never. */
+  replacedAtMs: number;
   /** What could be read at earlier moments, oldest first: a stale read shows one of these. */
   readonly past: { readonly atMs: number; readonly servers: readonly ServerState[] }[];
   /** No read shows what was before: whoever told it something sees that it took it. */

@@ -1,6 +1,6 @@
 import type { SessionCommand } from './session.ts';
 import { isUnderWay } from './session.ts';
-import { serves, type World } from './world.ts';
+import { isIdle, isPooled, isReady, serves, type World } from './world.ts';
 import type { WorldEvent } from './world-event.ts';
 
 /** What a life met: a thousand lives that never meet something prove nothing of it. */
@@ -31,8 +31,10 @@ export type SiteState = keyof typeof siteStates;
 /** In which states of the site a command may begin; several may hold at once. */
 export const siteStates = {
   healthy: (world: World) =>
-    nodesOf(world).every(({ name, isUp, disk }) => isUp && disk.lock === null && serves(world, name)) &&
-    releasesIn(world).size === 1,
+    nodesOf(world).every(
+      ({ name, isUp, disk }) =>
+        isUp && disk.lock === null && (serves(world, name) || (isIdle(world, name) && isReady(world, name))),
+    ) && releasesIn(world).size === 1,
   'node down': (world: World) =>
     nodesOf(world).some(({ isUp, cutOffUntilMs }) => !isUp || world.clock.passedMs() < cutOffUntilMs),
   'locked by a live run': (world: World) =>
@@ -43,6 +45,7 @@ export const siteStates = {
     world.members.some(({ servers }) => [...servers.values()].some(({ isHeld }) => isHeld)),
   'node left out by a run': (world: World) => nodesOf(world).some(({ disk }) => disk.drained.length > 0),
   'mixed releases': (world: World) => releasesIn(world).size > 1,
+  'two pools': isPooled,
   'empty node': (world: World) => releasesIn(world).has(null),
 } as const satisfies Record<string, (world: World) => boolean>;
 

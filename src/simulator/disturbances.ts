@@ -1,9 +1,19 @@
+import type { PoolName } from '../core/node.ts';
 import { type Member, noAnswers } from './balancer.ts';
 import { endJob } from './cron.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
-import { balancerOf, cutRequests, endRequest, remember, rotate, type World } from './world.ts';
+import {
+  balancerOf,
+  cutRequests,
+  endRequest,
+  flipMember,
+  isPooled,
+  remember,
+  rotate,
+  type World,
+} from './world.ts';
 
 /** Puts the disturbances of the seed's mix on the clock: each at a random time within `withinMs`. */
 export function scheduleDisturbances(world: World, withinMs: number): void {
@@ -58,6 +68,7 @@ const disturbances = {
   },
   /** By hand, at every balancer: takes out one that is in everywhere, or puts back one that a person took out. */
   'operator acts'(world: World): boolean {
+    if (isPooled(world) && world.random.chance(0.2)) return flipByHand(world);
     const node = anyNode(world);
     const servers = world.members.map(({ servers }) => servers.get(node.name)!);
     const isIn = servers.every(({ rotation }) => rotation === 'in');
@@ -97,6 +108,15 @@ const disturbances = {
     return true;
   },
 } as const;
+
+/** Somebody sends all traffic to the other pool, and does not reach balancers that are down. */
+function flipByHand(world: World): boolean {
+  const [{ pool } = { pool: null }] = world.members;
+  const to = [...world.nodes.values()].find(({ node }) => node.pool !== pool)?.node.pool;
+  if (!to) return false;
+  for (const member of world.members) if (member.isUp) flipMember(world, member, to, 'operator');
+  return true;
+}
 
 const anyNode = ({ random, nodes }: World): SimulatedNode => random.pick([...nodes.values()]);
 
@@ -141,6 +161,12 @@ export function bringBack(world: World, node: SimulatedNode, how: 'found' | 'reb
   boot(world, node);
 }
 
+function forget(world: World, member: Member, pool: PoolName): void {
+  if (member.pool === pool) return;
+  world.faults.strike('forgotten flip');
+  flipMember(world, member, pool, 'fault');
+}
+
 /**
  * A new process takes its place, and knows of the old one what the balancer lets it. Either the old one cuts off
  * whoever spoke through it, or it serves them to their end, beside the new one.
@@ -169,8 +195,10 @@ export function restartMember(world: World, member: Member): boolean {
 }
 
 function beginAnew(world: World, member: Member): void {
-  const { successor } = balancerOf(world, member).capabilities;
+  const { successor, flip } = balancerOf(world, member).capabilities;
   member.restarts++;
+  member.replacedAtMs = world.clock.passedMs();
+  if (flip === 'forgotten' && member.ownPool !== null) forget(world, member, member.ownPool);
   for (const server of member.servers.values()) {
     if (successor.rotation === 'forgotten') {
       rotate(world, member, server.node, 'in', 'fault');

@@ -9,7 +9,14 @@ import type { Release, ReleaseId } from '../core/release.ts';
 import { holdMark } from '../core/step.ts';
 import { endJob } from './cron.ts';
 import { inspectionOf, storageOf } from './inspection.ts';
-import { markRelease, pruneJournals, type SimulatedNode, secondsOn, writeJournal } from './node.ts';
+import {
+  type Disk,
+  markRelease,
+  pruneJournals,
+  type SimulatedNode,
+  secondsOn,
+  writeJournal,
+} from './node.ts';
 import { isByHand, type Session } from './session.ts';
 import type { World } from './world.ts';
 
@@ -289,11 +296,17 @@ function* receive(running: Running): Work {
   if (got !== digest) return ok(`digest ${got ?? 'e3b0c442'}\n`);
   if (!(yield* awaitTurn(node, 600_000))) return failed('the node is busy');
   if (!holdsLock(running)) return lockLost;
-  disk.releases.set(id, { revision, digest });
+  disk.releases.set(id, { revision, digest, assetsOf: new Set([id]) });
+  if (paramsOf<{ assets: readonly string[] }>(running).assets.length > 0) lendAssets(disk);
   changed(running, `${layout.release(id)} appears`);
   disk.records.set(id, ['complete']);
   world.tell({ kind: 'received', node, by, release: id });
   return ok(`digest ${digest}\n`);
+}
+
+/** Each release gets what the others brought themselves. */
+function lendAssets({ releases }: Disk): void {
+  for (const { assetsOf } of releases.values()) for (const id of releases.keys()) assetsOf.add(id);
 }
 
 function* switchTo(running: Running): Work {

@@ -65,6 +65,8 @@ export interface Disk {
 export interface ReleaseOnDisk extends Pick<Release, 'revision'> {
   /** Of the bytes that it was made from: two of one name and other bytes are two releases. */
   readonly digest: string;
+  /** Whose static assets it holds: its own, and those that it was lent. */
+  readonly assetsOf: Set<ReleaseId>;
 }
 
 export interface Application {

@@ -4,7 +4,7 @@ import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
-import type { Check, CronSettings, OnFailure, Site } from '../core/site.ts';
+import type { BalancerSettings, Check, CronSettings, OnFailure, Site } from '../core/site.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
@@ -17,9 +17,14 @@ export const startMs = 1_768_383_000_000;
 export interface SiteShape {
   readonly nodes: number;
   readonly batchMax: number;
+  /** Its nodes are two pools, blue and green; default: there are none. */
+  readonly hasPools?: boolean;
 }
 
-export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteShape): Site {
+export function drawSite(
+  random: SeededRandom,
+  { nodes: count, batchMax, hasPools = false }: SiteShape,
+): Site {
   const names = Array.from({ length: count }, (_, i) => `web${i + 1}`);
   const balancers = random.chance(0.1) ? 0 : random.chance(0.3) ? 2 : 1;
   const site: Site = {
@@ -41,16 +46,12 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     linkedFiles: [],
     shared: null,
     localDirs: [],
-    assets: [],
+    assets: random.fork('assets').chance(0.4) ? ['public/assets'] : [],
     cron: drawCron(random.fork('cron'), names),
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
     witnesses: [],
-    balancers: Array.from({ length: balancers }, (_, i) => ({
-      name: `lb${i + 1}`,
-      kind: 'simulated',
-      options: {},
-    })),
+    balancers: Array.from({ length: balancers }, (_, i) => newBalancer(`lb${i + 1}`)),
     strategy: { name: 'simulated', options: {} },
     servingMin: balancers === 0 ? 0 : random.integer({ min: 0, max: Math.max(0, count - batchMax) }),
     drain: {
@@ -81,8 +82,23 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt', 'hold']),
     failuresMax: random.pick([0, 0, 1, 2]),
   };
-  return random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
+  const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
+  return hasPools ? inPools(random.fork('pools'), whole) : whole;
 }
+
+/** Most are of one size; the floor is what the smaller one can hold. */
+function inPools(random: SeededRandom, site: Site): Site {
+  const count = site.nodes.length;
+  const blue = random.chance(0.7) ? Math.ceil(count / 2) : random.integer({ min: 1, max: count - 1 });
+  return {
+    ...site,
+    nodes: site.nodes.map((node, i) => ({ ...node, pool: i < blue ? 'blue' : 'green' })),
+    balancers: ['lb1', 'lb2'].slice(0, random.integer({ min: 1, max: 2 })).map(newBalancer),
+    servingMin: random.integer({ min: 0, max: Math.min(blue, count - blue) }),
+  };
+}
+
+const newBalancer = (name: string): BalancerSettings => ({ name, kind: 'simulated', options: {} });
 
 /** Its jobs are not the shell's to run: the simulator draws how long each takes. */
 const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSettings | null => {
@@ -190,7 +206,7 @@ export function drawNode(
   const behind = random.chance(0.1) ? 1 : 0;
   const had = isNew ? [] : releases.slice(0, Math.max(1, releases.length - behind));
   for (const { id, revision } of had) {
-    disk.releases.set(id, { revision, digest: `${revision}${id}` });
+    disk.releases.set(id, { revision, digest: `${revision}${id}`, assetsOf: new Set([id]) });
     disk.records.set(id, ['complete', 'live', 'checked']);
     disk.revisionsLog.push(`Branch main (at ${revision}) deployed as release ${id} by ada`);
     disk.history.push(JSON.stringify({ at: isoTime(startMs), run: 'earlier', text: `deploy ${id}` }));
@@ -227,8 +243,9 @@ export function drawHolder(random: SeededRandom, site: Site, nodes: Iterable<Sim
   disk.cronSince = '20260101000000-0000';
 }
 
-export const drawBalancers = (random: SeededRandom, site: Site): readonly SimulatedBalancer[] =>
-  site.balancers.map(({ name }) => {
+export function drawBalancers(random: SeededRandom, site: Site): readonly SimulatedBalancer[] {
+  const hasPools = site.nodes.some(({ pool }) => pool !== null);
+  return site.balancers.map(({ name }) => {
     const members = random.chance(0.2) ? [`${name}a`, `${name}b`] : [name];
     const lagMs = random.chance(0.3) ? random.integer({ min: 1, max: 300 }) : 0;
     return {
@@ -238,12 +255,13 @@ export const drawBalancers = (random: SeededRandom, site: Site): readonly Simula
         sessions: random.chance(0.9) ? 'exact' : 'none',
         ...drawMemory(random.fork(`memory of ${name}`)),
         weights: 'server',
-        flip: site.nodes.some(({ pool }) => pool !== null) ? 'kept' : 'none',
+        flip: hasPools ? (random.fork('flip').chance(0.7) ? 'kept' : 'forgotten') : 'none',
         counters: true,
       },
       members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
     };
   });
+}
 
 const drawMemory = (random: SeededRandom): Pick<BalancerCapabilities, 'settleMs' | 'successor'> => ({
   settleMs: random.chance(0.15) ? random.integer({ min: 100, max: 2000 }) : 0,
@@ -269,8 +287,10 @@ const drawMember = (
   },
   servers: new Map(site.nodes.map((node) => [node.name, newServer(name, node.name, node.pool)])),
   pool: site.nodes[0]?.pool ?? null,
+  ownPool: site.nodes[0]?.pool ?? null,
   isUp: true,
   restarts: 0,
+  replacedAtMs: Number.NEGATIVE_INFINITY,
   past: [],
   toldAtMs: 0,
 });

@@ -56,6 +56,8 @@ export type SessionCommand =
   | 'abort'
   | 'promote'
   | 'sync'
+  | 'flip'
+  | 'flip back'
   | 'unlock'
   | 'drain'
   | 'enable'

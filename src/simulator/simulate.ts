@@ -7,7 +7,7 @@ import type { ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
 import { moveCron } from '../engine/cron.ts';
-import { abort, deploy, promote, resume, rollback, sync } from '../engine/deploy.ts';
+import { abort, deploy, flip, promote, resume, rollback, sync } from '../engine/deploy.ts';
 import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
 import { unlock } from '../engine/unlock.ts';
@@ -35,7 +35,7 @@ import {
 } from './scenario.ts';
 import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
 import { startTraffic } from './traffic.ts';
-import { newWorld, rotate, serves, type World } from './world.ts';
+import { flipMember, isPooled, newWorld, rotate, serves, type World } from './world.ts';
 
 export interface Simulation {
   readonly seed: number;
@@ -50,7 +50,7 @@ export interface Simulation {
   readonly faults?: Partial<FaultMix>;
   /** What becomes of the first run; default: by the seed's mix. */
   readonly doom?: Doom;
-  readonly command?: 'deploy' | 'rollback';
+  readonly command?: 'deploy' | 'rollback' | 'flip' | 'flip back';
   /** How what died is dealt with once all is healed; default: by the seed. */
   readonly goesOn?: 'resume' | 'abort';
   /** False: no trace, which is faster; default: true. */
@@ -125,7 +125,7 @@ function setStage(simulation: Simulation): Stage {
   const random = seededRandom(simulation.seed);
   const nodes = simulation.nodes ?? random.fork('nodes').integer({ min: 1, max: 8 });
   const { strategy, otherwise = null, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
-  const drawn = drawSite(random.fork('site'), { nodes, batchMax });
+  const drawn = drawSite(random.fork('site'), { nodes, batchMax, hasPools: strategy.flips === true });
   const site = { ...drawn, ...simulation.site };
   const mix = simulation.faults ? { ...noFaults, ...simulation.faults } : drawFaults(random.fork('mix'));
   const past = {
@@ -184,7 +184,7 @@ async function underFaults(stage: Stage): Promise<Session> {
         ? null
         : { atCall: mix.signalAtCall, name: drawn.pick(['SIGINT', 'SIGTERM']) },
   };
-  const command = simulation.command ?? (drawn.chance(0.75) ? 'deploy' : 'rollback');
+  const command = simulation.command ?? drawFirst(stage, drawn);
   const first = start(stage, command, doom);
   const later = (command: SessionCommand): void => {
     stage.expected++;
@@ -194,11 +194,19 @@ async function underFaults(stage: Stage): Promise<Session> {
       start(stage, command, noDoom);
     });
   };
-  for (let n = 0; n < mix.secondRuns; n++) later(drawn.pick(secondCommands));
+  for (let n = 0; n < mix.secondRuns; n++)
+    later(drawn.pick(isPooled(world) ? [...secondCommands, ...flips, ...flips, ...flips] : secondCommands));
   for (let n = 0; n < mix.brokenLocks; n++) later('unlock');
   await untilAllEnded(stage);
   return first;
 }
+
+const drawFirst = ({ world }: Stage, drawn: SeededRandom): SessionCommand => {
+  const command = drawn.chance(0.75) ? 'deploy' : 'rollback';
+  return isPooled(world) && drawn.chance(0.3) ? drawn.pick(flips) : command;
+};
+
+const flips = ['flip', 'flip back'] as const;
 
 /** What somebody else may begin at any time. */
 const secondCommands: readonly SessionCommand[] = [
@@ -245,9 +253,14 @@ async function healed(stage: Stage): Promise<void> {
   await freeLocks(stage, drawn);
   await pass(stage, 10_000);
   if (watcher.broken.length > 0) return;
+  if (isPooled(world) && drawn.chance(0.3)) await startAndWait(stage, drawn.pick(flips));
   let last = await startAndWait(stage, 'deploy');
   // What was shown is no longer so: it asks to be run again.
   if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
+  if (reportOf(last)?.failure?.code === 'POOLS_DIFFER') {
+    await bringTogether(stage);
+    last = await startAndWait(stage, 'deploy');
+  }
   if (reportOf(last)?.failure?.code === 'PLAN_UNSAFE' && stage.otherwise) {
     stage.strategy = stage.otherwise;
     last = await startAndWait(stage, 'deploy');
@@ -265,12 +278,26 @@ async function healed(stage: Stage): Promise<void> {
 /** More than any strategy of a seed has. */
 const holdsMax = 10;
 
+/** Balancers that forgot a flip are told by another. */
+async function bringTogether(stage: Stage): Promise<void> {
+  const { world } = stage;
+  if (reportOf(await startAndWait(stage, 'flip'))?.exit === 0) return;
+  flipTogether(world);
+}
+
+/** By hand, where a flip would not find what it needs. */
+function flipTogether(world: World): void {
+  const pool = world.members[0]?.pool;
+  if (pool) for (const member of world.members) flipMember(world, member, pool, 'operator');
+}
+
 /** Machines that are lost do not keep the others from being left well; then they are found, or built anew. */
 async function withoutTheLost(stage: Stage, drawn: SeededRandom): Promise<void> {
   const { world, watcher } = stage;
   const lost = [...world.nodes.values()].filter(({ isGone }) => isGone);
   if (lost.length === 0 || watcher.broken.length > 0) return;
   if (isLocked(world)) await startAndWait(stage, 'unlock');
+  flipTogether(world);
   for (const node of leftBehind(world)) {
     if (watcher.broken.length === 0) await startAndWait(stage, 'enable', node);
   }
@@ -324,6 +351,8 @@ async function freeLocks(stage: Stage, drawn: SeededRandom): Promise<void> {
     else if (refusal === 'IRREVERSIBLE') command = 'unlock';
     else if (refusal === 'HOLDER_ALIVE' && struck(stage, 'clock jump')) command = 'unlock';
     else if (refusal === 'PLAN_UNSAFE' && command === 'abort' && struck(stage, 'leave')) command = 'unlock';
+    // In the pool of before nothing was ever live: there is no way back but out of service.
+    else if (refusal === 'PLAN_UNSAFE' && command === 'abort' && isPooled(world)) command = 'unlock';
     // To go on with a release that does not work would take too many nodes: there is the way back.
     else if (refusal === 'PLAN_UNSAFE' && (command === 'resume' || command === 'promote')) command = 'abort';
     else if (isLocked(world)) watcher.complain('converges', `a lock is left: ${endOf(session)}`);
@@ -420,6 +449,8 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     resume: () => resume({ ...request, force: false }, ports),
     abort: () => abort({ ...request, force: false }, ports),
     promote: () => promote(request, ports),
+    flip: () => flip({ ...request, back: false }, ports),
+    'flip back': () => flip({ ...request, back: true }, ports),
     sync: () => sync({ ...request, to: null }, ports),
     unlock: () => unlockAll(site, ports),
     drain: () => setRotation(site, ports, { ...byHand, to: 'out' }),

@@ -1,5 +1,5 @@
 import type { Duty } from '../core/hook.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
 import type { ReleaseId } from '../core/release.ts';
@@ -40,7 +40,7 @@ export type WorldEvent =
   /** How many of them it sends there. */
   | { readonly kind: 'weight'; readonly member: Member; readonly server: Server; readonly by: Actor }
   /** All its new requests go to another pool. */
-  | { readonly kind: 'flip'; readonly member: Member; readonly by: Actor }
+  | { readonly kind: 'flip'; readonly member: Member; readonly from: PoolName; readonly by: Actor }
   | { readonly kind: 'health'; readonly member: Member; readonly server: Server }
   /** A command of a run changed something on a node, its own lock's heartbeat apart. */
   | {

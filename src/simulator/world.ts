@@ -130,9 +130,16 @@ export const isReady = (world: World, node: NodeName): boolean =>
 export const isIdle = (world: World, node: NodeName): boolean =>
   world.members.length > 0 && world.members.every((member) => !isAimedAt(member, member.servers.get(node)!));
 
+/** The site's nodes are two pools. */
+export const isPooled = ({ members }: World): boolean => members.some(({ pool }) => pool !== null);
+
 /** Every balancer sends the node requests. */
 export const serves = (world: World, node: NodeName): boolean =>
   isReady(world, node) && world.members.every((member) => isAimedAt(member, member.servers.get(node)!));
+
+/** When the run was last shown all members: of what came later it knows nothing. */
+export const lastLookOf = ({ members }: World, { looks }: Session): number =>
+  Math.min(...members.map(({ name }) => looks.get(name) ?? 0));
 
 export const nodeOf = (world: World, name: NodeName): SimulatedNode => {
   const node = world.nodes.get(name);
@@ -179,9 +186,11 @@ export function weigh(world: World, member: Member, node: NodeName, percent: num
 
 /** From now on the member sends new requests to this pool. */
 export function flipMember(world: World, member: Member, to: PoolName, by: Actor): void {
-  if (member.pool === to) return;
+  const from = member.pool;
+  if (from === to || from === null) return;
   member.pool = to;
-  world.tell({ kind: 'flip', member, by });
+  if (!isRun(by)) world.disturbedAtMs = world.clock.passedMs();
+  world.tell({ kind: 'flip', member, from, by });
 }
 
 export const balancerOf = ({ balancers }: World, { balancer }: Member): SimulatedBalancer =>

@@ -7,8 +7,8 @@ import { predict } from '../../src/core/predict.ts';
 import { brokenPromises } from '../../src/core/proof.ts';
 import type { Release } from '../../src/core/release.ts';
 import type { CronSettings } from '../../src/core/site.ts';
-import { activate, drain, type Step } from '../../src/core/step.ts';
-import { fleet, names, node, nodeState, release, site as siteOf } from './fleet.ts';
+import { activate, drain, flip, hold, type Step } from '../../src/core/step.ts';
+import { fleet, names, node, nodeState, pooledFleet, release, site as siteOf, withNode } from './fleet.ts';
 
 const settings: CronSettings = {
   node: null,
@@ -186,4 +186,58 @@ test('what is not as it should be is said', () => {
     /not what the settings say/,
   );
   expect(cronRemarks(site(null), seen({ web2: has('a') }))[0]).toMatch(/no longer have/);
+});
+
+/** web1 and web2 are blue, which gets the traffic; web3 and web4 are green. All but web3 may have the cron. */
+const pools = siteOf(4, {
+  nodes: names(4).map((name) => node(name, { roles: name === 'web3' ? [] : ['jobs'] })),
+  cron: settings,
+});
+const ofPools = (holder: NodeName | null): Observation => {
+  const observed = pooledFleet(2);
+  return holder === null ? observed : withNode(observed, holder, { cron: has('a') });
+};
+const toGreen = flip(['web3', 'web4'], 'green');
+const bake = hold(
+  ['web3', 'web4'],
+  { release: { id: '20260114093000', revision: 'a' }, nodes: [] } as never,
+  {
+    name: 'bake',
+    forMs: 1000,
+  },
+);
+const movesIn = (holder: NodeName | null, steps: readonly Step[], goesBack = false, site = pools) =>
+  withCron({ site, observed: ofPools(holder), steps, goesBack }).map((step) =>
+    step.kind === 'cron' ? `${step.from.join()}>${step.to}` : step.kind,
+  );
+
+test('of two pools, a node of the one that gets the traffic is to have the cron by its role', () => {
+  expect(cronOwner(pools, ofPools(null))).toBe('web1');
+  expect(cronOwner(pools, ofPools('web2'))).toBe('web2');
+  expect(cronOwner(pools, ofPools('web4'))).toBe('web1');
+  expect(cronRemarks(pools, ofPools('web4'))).toEqual([
+    'web4 has the cron of the site, and its pool gets no traffic: the next deploy moves it to web1.',
+  ]);
+});
+
+test('the cron goes with the traffic, as soon as that is flipped, there and back', () => {
+  expect(movesIn('web2', [toGreen, bake])).toEqual(['flip', 'web2>web4', 'hold']);
+  expect(movesIn('web4', [flip(['web1', 'web2'], 'blue')])).toEqual(['flip', 'web4>web1']);
+  expect(movesIn('web2', [toGreen], true)).toEqual(['flip', 'web2>web4']);
+  expect(movesIn('web2', [drain(['web3'])], true)).toEqual(['drain']);
+});
+
+test('a node that is named has the cron wherever the traffic goes, and so has the only one with the role', () => {
+  const named = { ...pools, cron: { ...settings, node: 'web2', role: null } };
+  expect(movesIn('web2', [toGreen], false, named)).toEqual(['flip']);
+  const alone = { ...pools, cron: { ...settings, role: 'alone' } };
+  const nodes = pools.nodes.map((one) => (one.name === 'web1' ? { ...one, roles: ['alone'] } : one));
+  expect(movesIn('web1', [toGreen], false, { ...alone, nodes })).toEqual(['flip']);
+  expect(cronRemarks({ ...alone, nodes }, ofPools('web1'))).toEqual([]);
+});
+
+test('while balancers send traffic to different pools whoever has the cron keeps it', () => {
+  const observed = ofPools('web4');
+  const balancers = [...observed.balancers, { ...observed.balancers[0]!, member: 'lb-b', pool: 'green' }];
+  expect(cronOwner(pools, { ...observed, balancers })).toBe('web4');
 });

@@ -83,6 +83,22 @@ describe('the schema is contracted', () => {
     expect(shape(plan(all({ once: [] }, 2)))).toEqual([]);
   });
 
+  test('for a release that waited in a pool, once no node has an older one, and not before', () => {
+    const before = all({ releases: [good(1)], once: done('expand') });
+    const kept = withNode(before, 'web1', {
+      current: { kind: 'release', id: releaseId(2) },
+      releases: [good(2)],
+    });
+    const target = { release: release(3), nodes: ['web2'] };
+    const made = plan(kept, { target });
+    expect(shape(made)).toEqual(['prepare', 'backup', 'expand', 'activate', 'contract']);
+    const last = made.steps.at(-1)?.step;
+    expect(last).toMatchObject({ nodes: ['web1'], release: release(2), onceAs: releaseId(2) });
+    expect(shape(plan(before, { target }))).toEqual(['prepare', 'backup', 'expand', 'activate']);
+    const contracted = withNode(kept, 'web2', { once: done('expand', 'contract') });
+    expect(shape(plan(contracted, { target }))).toEqual(['prepare', 'backup', 'expand', 'activate']);
+  });
+
   test('never on the way back', () => {
     const observed = all({ releases: [good(1), good(2)], once: done('expand') });
     expect(shape(plan(observed, { purpose: 'rollback' }))).toEqual(['activate', 'activate']);

@@ -6,7 +6,18 @@ import type { Site } from '../../src/core/site.ts';
 import { drain } from '../../src/core/step.ts';
 import type { Strategy } from '../../src/core/strategy.ts';
 import { strategies } from '../../strategies/index.ts';
-import { fleet, good, names, node, release, releaseId, site, withNode, withServer } from './fleet.ts';
+import {
+  fleet,
+  good,
+  names,
+  node,
+  pooledFleet,
+  release,
+  releaseId,
+  site,
+  withNode,
+  withServer,
+} from './fleet.ts';
 
 const rolling = (batch: readonly (number | `${number}%`)[] = [1]): Strategy =>
   strategies.rolling.create({ batch, hold: null });
@@ -254,4 +265,39 @@ describe('work that runs once, after a run that died', () => {
 test('a plan is the same after JSON', () => {
   const made = plan(fleet(3));
   expect(JSON.parse(JSON.stringify(made))).toEqual(made);
+});
+
+describe('with assets and two pools', () => {
+  const strategy = strategies['blue-green'].create({ bake: 0 });
+  const pooled = (observed: Observation, assets: readonly string[]): readonly string[] =>
+    shape(
+      makePlan({
+        site: site(4, { assets, servingMin: 1 }),
+        strategy,
+        purpose: 'deploy',
+        observed,
+        target: { release: release(2), nodes: ['web3', 'web4'] },
+      }),
+    ).slice(0, 3);
+
+  test('the pool that serves gets the release too, to lend its assets, before any node changes', () => {
+    expect(pooled(pooledFleet(2), ['build'])).toEqual([
+      'build web3,web4',
+      'prepare web1,web2',
+      'prepare web3,web4',
+    ]);
+    expect(pooled(pooledFleet(2), [])).toEqual([
+      'build web3,web4',
+      'prepare web3,web4',
+      'activate web3,web4',
+    ]);
+  });
+
+  test('whoever goes on for a run that died sends it the very bytes that the others have', () => {
+    const whole = ['web3', 'web4'].reduce(
+      (now, name) => withNode(now, name, { releases: [good(1), good(2)] }),
+      pooledFleet(2),
+    );
+    expect(pooled(whole, ['build'])).toEqual(['fetch web3,web4', 'prepare web1,web2', 'activate web3,web4']);
+  });
 });

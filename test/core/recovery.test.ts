@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Before } from '../../src/core/intent.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { makePlan } from '../../src/core/plan.ts';
-import { recovery } from '../../src/core/recovery.ts';
+import { closedWays, recovery } from '../../src/core/recovery.ts';
 import type { OnFailure } from '../../src/core/site.ts';
 import { fleet, good, names, release, releaseId, site, withNode, withServer } from './fleet.ts';
 
@@ -171,4 +171,16 @@ describe('with weights', () => {
     const held = withServer(fleet(4), 'web2', { weight: 0, rotation: 'draining' });
     expect(steps('rollback', held)).toEqual([]);
   });
+});
+
+test('no node goes back behind a release that was live before and is contracted since', () => {
+  const had: Before = { web1: release(2), web2: release(1) };
+  const renewed = withNode(fleet(2, 2), 'web2', {
+    current: { kind: 'release', id: releaseId(3) },
+    irreversible: [releaseId(2)],
+  });
+  const intent = { before: had, nodes: ['web2'], onceAs: releaseId(3) };
+  expect(closedWays(renewed, intent)).toEqual([]);
+  const mark = { release: releaseId(2), hook: 'contract', state: 'begun' } as const;
+  expect(closedWays(withNode(renewed, 'web1', { once: [mark] }), intent)).toEqual([releaseId(1)]);
 });

@@ -4,7 +4,7 @@ import { abort, deploy, resume, rollback, sync } from '../../src/engine/deploy.t
 import { setRotation } from '../../src/engine/manual.ts';
 import { observe } from '../../src/engine/observe.ts';
 import { unlock } from '../../src/engine/unlock.ts';
-import { node } from '../core/fleet.ts';
+import { names, node } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
 
 type Bench = ReturnType<typeof benchSite>;
@@ -120,6 +120,21 @@ test('what a dead run left is taken back only where nobody has changed it since'
   expect(await abort({ ...bench.request(1), force: true }, bench.ports)).toMatchObject({ exit: 0 });
   expect(bench.lives()).toEqual([first, first, first, first, second]);
   expect(bench.locked()).toEqual([]);
+});
+
+test('sync brings the nodes of each of two pools to the release of their own pool', async () => {
+  const nodes = names(6).map((name, i) => node(name, { address: name, pool: i < 3 ? 'blue' : 'green' }));
+  const bench = benchSite(6, { nodes });
+  await deploy({ ...bench.request(1), ref: '1', nodes: ['web1', 'web2'] }, bench.ports);
+  await deploy({ ...bench.request(1), ref: '2', nodes: ['web4', 'web5'] }, bench.ports);
+  const [blue, green] = [bench.lives()[0], bench.lives()[3]];
+  expect(blue).not.toBe(green);
+  const report = await sync({ ...bench.request(1), to: null }, bench.ports);
+  expect(report).toMatchObject({ exit: 0, outcome: 'done' });
+  expect(bench.lives()).toEqual([blue, blue, blue, green, green, green]);
+  expect(await sync({ ...bench.request(1), to: null }, bench.ports)).toMatchObject({
+    outcome: 'nothing to do',
+  });
 });
 
 describe('a majority', () => {

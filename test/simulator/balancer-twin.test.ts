@@ -70,8 +70,10 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
     checks: { intervalMs: 1000, rise: 1, fall: 1 },
     servers: new Map(nodes.map((node) => [node, newServer(name, node, pools[nodes.indexOf(node)])])),
     pool: pools[0] ?? null,
+    ownPool: null,
     isUp: true,
     restarts: 0,
+    replacedAtMs: 0,
     past: [],
     toldAtMs: 0,
   });

@@ -158,4 +158,9 @@ export const findings: readonly Finding[] = [
     life: null,
     seeds: [5542],
   },
+  {
+    found: 'A flip that a balancer refused was taken back to a pool in which nothing served.',
+    life: null,
+    seeds: [50199],
+  },
 ];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Site } from '../../src/core/site.ts';
+import type { CronSettings, Site } from '../../src/core/site.ts';
 import { strategies } from '../../strategies/index.ts';
 import { canaryOf, run, story } from './seeds.ts';
 
@@ -11,19 +11,21 @@ const kinds = {
   }),
 } as const;
 
+const cron: CronSettings = {
+  node: null,
+  role: 'cron',
+  jobs: [{ schedule: '* * * * *', run: ['true'] }],
+  file: null,
+  keptIn: 'crontab',
+  onRunning: 'wait',
+  timeoutMs: 20_000,
+  hold: 'deploy',
+  fence: null,
+};
+
 const site: Partial<Site> = {
   balancers: [{ name: 'lb1', kind: 'simulated', options: {} }],
-  cron: {
-    node: null,
-    role: 'cron',
-    jobs: [{ schedule: '* * * * *', run: ['true'] }],
-    file: null,
-    keptIn: 'crontab',
-    onRunning: 'wait',
-    timeoutMs: 20_000,
-    hold: 'deploy',
-    fence: null,
-  },
+  cron,
   hooks: [
     {
       name: 'migrate',
@@ -33,8 +35,10 @@ const site: Partial<Site> = {
   ],
 };
 
+type Life = Parameters<typeof run>[0];
+
 /** The first site on which nothing stands in the way of the command. */
-async function fitting(settings: Omit<Parameters<typeof run>[0], 'seed'>): Promise<{
+async function fitting(settings: Omit<Life, 'seed'>): Promise<{
   readonly seed: number;
   readonly calls: number;
 }> {
@@ -46,25 +50,45 @@ async function fitting(settings: Omit<Parameters<typeof run>[0], 'seed'>): Promi
   throw new Error('no seed fits');
 }
 
+/** Killed at every call, before the question is out and after, it ends clean, and nobody has to break a lock. */
+async function survivesKills({ calls, ...settings }: Life & { readonly calls: number }): Promise<void> {
+  const { command } = settings;
+  const failed: string[] = [];
+  for (let atCall = 1; atCall <= calls; atCall++) {
+    for (const isSent of [false, true]) {
+      const doom = { death: { atCall, isSent }, signal: null };
+      const simulated = await run({ ...settings, doom });
+      const place = `call ${atCall}, ${isSent ? '' : 'not '}sent: ${simulated.ends.join(', ')}`;
+      if (simulated.ends[0] !== `${command}: died`) failed.push(place);
+      if (simulated.ends.some((end) => end.startsWith('unlock'))) failed.push(place);
+      if (simulated.broken.length > 0) failed.push(`${place}\n${story(simulated)}`);
+    }
+  }
+  expect(failed.slice(0, 2).join('\n\n'), `${failed.length} of ${2 * calls} deaths`).toBe('');
+}
+
 describe.each(['deploy', 'rollback'] as const)('a %s that dies at any call of a port', (command) => {
   describe.each(Object.entries(kinds))('by %s', (_name, strategy) => {
     describe.each(['resume', 'abort'] as const)('is mended by %s', (goesOn) => {
       test.each([1, 2, 3, 4])('on %d nodes', { timeout: 120_000 }, async (nodes) => {
         const settings = { nodes, strategy, goesOn, faults: {}, command, site };
-        const { seed, calls } = await fitting(settings);
-        const failed: string[] = [];
-        for (let atCall = 1; atCall <= calls; atCall++) {
-          for (const isSent of [false, true]) {
-            const doom = { death: { atCall, isSent }, signal: null };
-            const simulated = await run({ ...settings, seed, doom });
-            const place = `call ${atCall}, ${isSent ? '' : 'not '}sent: ${simulated.ends.join(', ')}`;
-            if (simulated.ends[0] !== `${command}: died`) failed.push(place);
-            if (simulated.ends.some((end) => end.startsWith('unlock'))) failed.push(place);
-            if (simulated.broken.length > 0) failed.push(`${place}\n${story(simulated)}`);
-          }
-        }
-        expect(failed.slice(0, 2).join('\n\n'), `${failed.length} of ${2 * calls} deaths`).toBe('');
+        await survivesKills({ ...settings, ...(await fitting(settings)) });
       });
+    });
+  });
+});
+
+describe.each(['deploy', 'flip'] as const)('a %s of two pools that dies at any call of a port', (command) => {
+  describe.each(['resume', 'abort'] as const)('is mended by %s', (goesOn) => {
+    test.each([2, 4])('on %d nodes', { timeout: 120_000 }, async (nodes) => {
+      const strategy = () => ({ strategy: strategies['blue-green'].create({ bake: 3000 }), batchMax: nodes });
+      const ofPools = {
+        ...site,
+        cron: { ...cron, hold: 'never' as const },
+        balancers: [...(site.balancers ?? []), { name: 'lb2', kind: 'simulated', options: {} }],
+      };
+      const settings = { nodes, strategy, goesOn, faults: {}, command, site: ofPools };
+      await survivesKills({ ...settings, ...(await fitting(settings)) });
     });
   });
 });

@@ -39,8 +39,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S13 once': ['once'],
   'S14 schema window': ['schema-window'],
   'S15 one cron': ['one-cron', 'cron-held'],
-  'S16 assets of every release that is served can be fetched everywhere':
-    'proved on paper and shown with real files; the simulator has none',
+  'S16 assets of every release that is served can be fetched everywhere': ['assets-first'],
   'S17 blue and green are never mixed': ['pool-whole'],
   'S18 sticky visitors go from new to old by a rollback alone': 'balancers do not say who is sticky to what',
   'S19 nothing is changed while it is held': ['still-while-held'],

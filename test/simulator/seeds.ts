@@ -17,12 +17,9 @@ setMaxListeners(0);
 /** Resolves once no promise has anything left to do. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Every registered strategy that renews a fleet without pools, with options of the seed's. */
+/** Every registered strategy, with options of the seed's. */
 const draws: {
-  readonly [K in Exclude<keyof typeof strategies, 'blue-green'>]: (
-    random: SeededRandom,
-    nodes: number,
-  ) => DrawnStrategy;
+  readonly [K in keyof typeof strategies]: (random: SeededRandom, nodes: number) => DrawnStrategy;
 } = {
   rolling(random, nodes) {
     const size = random.integer({ min: 1, max: Math.max(1, Math.floor(nodes / 2)) });
@@ -54,6 +51,11 @@ const draws: {
       batchMax: Math.min(nodes, size + lowered),
     };
   },
+  /** A person who holds out a whole pool keeps every flip from it: none is held once all is healed. */
+  'blue-green': (random, nodes) => ({
+    strategy: strategies['blue-green'].create({ bake: random.pick([0, 3000, 30_000, 'promote']) }),
+    batchMax: nodes,
+  }),
 };
 
 interface CanaryDraw {
@@ -76,8 +78,16 @@ export const canaryOf =
     batchMax: Math.min(nodes, 2),
   });
 
-export const drawStrategy = (random: SeededRandom, nodes: number): DrawnStrategy =>
-  (random.chance(0.65) ? draws.rolling : random.pick(Object.values(draws)))(random, nodes);
+/** Those that renew a fleet without pools. */
+const { 'blue-green': _, ...ofOnePool } = draws;
+
+/** For at least two nodes. */
+export const twoPools = draws['blue-green'];
+
+export const drawStrategy = (random: SeededRandom, nodes: number): DrawnStrategy => {
+  if (nodes > 1 && random.fork('pools').chance(0.2)) return twoPools(random, nodes);
+  return (random.chance(0.65) ? draws.rolling : random.pick(Object.values(ofOnePool)))(random, nodes);
+};
 
 function defaultsOf<T>(fields: Fields<T>): T {
   const result = parseFields(fields, {});

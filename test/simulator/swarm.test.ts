@@ -58,8 +58,7 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   signalAtCall: ['SIGINT', 'SIGTERM'],
 };
 
-/** All but those of a site with pools. */
-const steps: { readonly [K in Exclude<StepKind, 'flip'>]: true } = {
+const steps: { readonly [K in StepKind]: true } = {
   build: true,
   fetch: true,
   prepare: true,
@@ -67,6 +66,7 @@ const steps: { readonly [K in Exclude<StepKind, 'flip'>]: true } = {
   activate: true,
   check: true,
   enable: true,
+  flip: true,
   cleanup: true,
   cron: true,
   hook: true,
@@ -94,10 +94,25 @@ const ends: { readonly [C in SessionCommand]: readonly string[] } = {
   abort: ['done', 'died', 'needs a person', 'locked', 'refused'],
   promote: ['done', 'refused'],
   sync: ['done', 'nothing to do', 'locked', 'refused'],
+  flip: ['done', 'refused'],
+  'flip back': ['done', 'refused'],
   unlock: ['done', 'died'],
   drain: ['done', 'LOCKED', 'FLOOR_AT_RISK', 'DRAIN_TIMEOUT'],
   enable: ['done', 'LOCKED', 'ENABLE_TIMEOUT'],
   cron: ['done', 'LOCKED', 'CRON_UNFIT', 'CRON_UNKNOWN'],
+};
+
+/** Only a part of the sites can be flipped: what they meet too seldom to be counted on. That a flip dies, kills.test.ts sees to. */
+const seldomWithPools: readonly SiteState[] = [
+  'node down',
+  'node left out by a run',
+  'locked by a live run',
+  'locked by a dead run',
+];
+
+const seldom: { readonly [C in SessionCommand]?: readonly SiteState[] } = {
+  flip: seldomWithPools,
+  'flip back': seldomWithPools,
 };
 
 const commands = Object.keys(ends) as readonly SessionCommand[];
@@ -112,9 +127,9 @@ describe('the swarm meets everything', () => {
   });
 
   test.each(commands)('%s in every state of the site, and in every way that it can end', (command) => {
-    const states = (Object.keys(siteStates) as readonly SiteState[]).map((state) =>
-      commandMark(command, state),
-    );
+    const states = (Object.keys(siteStates) as readonly SiteState[])
+      .filter((state) => !seldom[command]?.includes(state))
+      .map((state) => commandMark(command, state));
     expect(states.filter((mark) => (lives.met[mark] ?? 0) < metMin)).toEqual([]);
     expect(ends[command].filter((end) => timesOf(`${command}: ${end}`) < metMin)).toEqual([]);
   });

@@ -48,6 +48,7 @@ export const simulatedPart = (site: Site): Partial<Site> => ({
   failuresMax: site.failuresMax,
   // Releases have no files there, and machines one way to begin jobs.
   cron: site.cron && { ...site.cron, file: null, keptIn: 'crontab' },
+  assets: site.assets,
   hooks: site.hooks.filter(({ action }) => action.kind !== 'function'),
 });
 

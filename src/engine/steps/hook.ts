@@ -49,12 +49,12 @@ export const hook: StepHandler<'hook'> = {
   },
 };
 
-/** Nodes that do not have the release of the step. */
+/** Nodes that have an older release than that of the step. */
 export const lagging = (
   { release }: Pick<HookStep, 'release'>,
   { nodes }: Observation,
 ): readonly NodeName[] =>
-  Object.values(nodes).flatMap((node) => (liveRelease(node) === release.id ? [] : [node.name]));
+  Object.values(nodes).flatMap((node) => ((liveRelease(node) ?? '') < release.id ? [node.name] : []));
 
 function hookOf(site: Site, name: string): HookSpec {
   const spec = site.hooks.find((candidate) => candidate.name === name);

@@ -1,3 +1,4 @@
+import { mayHaveCron } from '../../core/cron.ts';
 import type { SimulatedNode } from '../node.ts';
 import { reportOf, type Session } from '../session.ts';
 import { isBroken, isIdle, isReady, serves, type World } from '../world.ts';
@@ -21,10 +22,16 @@ export function notConverged(world: World, session: Session): string | null {
     const isHeld = world.members.some(({ servers }) => servers.get(name)!.isHeld);
     const isOwner = cronHolder(world) === name;
     if (disk.cron.length > 0 && !isOwner) return `${name} has the cron beside ${cronHolder(world)}`;
-    const isWell = idle ? isReady(world, name) || !canServe(world, node) : serves(world, name);
+    // What an earlier run left out of a pool without traffic is put back when that is renewed.
+    const isWell = idle
+      ? isReady(world, name) || disk.drained.length > 0 || !canServe(world, node)
+      : serves(world, name);
     if (world.members.length > 0 && !isWell && !isHeld) return `${name} does not serve`;
   }
-  if (world.site.cron !== null && cronHolder(world) === null) return 'no node has the cron';
+  const able = [...world.nodes.values()].some(
+    ({ name, disk }) => mayHaveCron(world.site, name) && disk.current !== null,
+  );
+  if (able && cronHolder(world) === null) return 'no node has the cron';
   return null;
 }
 
@@ -33,5 +40,6 @@ const cronHolder = ({ nodes }: World): string | null =>
   [...nodes.values()]
     .filter(({ disk }) => disk.cronSince !== null)
     .toSorted((a, b) => (a.disk.cronSince! < b.disk.cronSince! ? 1 : -1))[0]?.name ?? null;
+
 const canServe = (world: World, node: SimulatedNode): boolean =>
   node.disk.current !== null && !isBroken(world, node, node.disk.current);

@@ -1,6 +1,6 @@
 import type { Server } from '../balancer.ts';
 import type { Session } from '../session.ts';
-import type { World } from '../world.ts';
+import { nodeOf, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
@@ -15,11 +15,12 @@ export const drainInTime: Checker = {
       if (event.kind !== 'step' || event.step.kind !== 'drain') return null;
       const { session, step, state } = event;
       if (state === 'begins') {
-        begun.set(session, { atMs: world.clock.passedMs(), strikes: strikes(world) });
+        const isUp = step.nodes.every((name) => nodeOf(world, name).isUp);
+        begun.set(session, { atMs: world.clock.passedMs(), strikes: strikes(world), isUp });
         return null;
       }
-      const { atMs, strikes: before } = begun.get(session)!;
-      if (strikes(world) > before || !canCount(world)) return null;
+      const { atMs, strikes: before, isUp } = begun.get(session)!;
+      if (strikes(world) > before || !isUp || !canCount(world, session)) return null;
       const servers = step.nodes.flatMap((node) => world.members.map(({ servers }) => servers.get(node)!));
       const idleSinceMs = Math.max(atMs, ...servers.map(quietSinceMs));
       const idleMs = world.clock.passedMs() - Math.min(idleSinceMs, atMs + world.site.drain.timeoutMs);
@@ -33,6 +34,8 @@ interface Begun {
   readonly atMs: number;
   /** Faults that had struck by then. */
   readonly strikes: number;
+  /** All machines of it: one that boots is waited for. */
+  readonly isUp: boolean;
 }
 
 /** Round trips to nodes and balancers, a balancer's own delay, the last pause between two looks, and notes. */
@@ -40,8 +43,14 @@ const slackMs = 4000;
 
 const strikes = ({ faults }: World): number => [...faults.struck.values()].reduce((sum, n) => sum + n, 0);
 
-const canCount = ({ balancers }: World): boolean =>
-  balancers.every(({ capabilities }) => capabilities.sessions === 'exact');
+/** What a process left behind since the run began nobody counts, and when that was nobody knows. */
+const canCount = ({ balancers }: World, { startedAtMs }: Session): boolean =>
+  balancers.every(
+    ({ capabilities, members }) =>
+      capabilities.sessions === 'exact' &&
+      (capabilities.successor.requests === 'counted' ||
+        members.every(({ replacedAtMs }) => replacedAtMs < startedAtMs)),
+  );
 
 const quietSinceMs = ({ sessions, idleSinceMs, leftAtMs }: Server): number =>
   sessions > 0 ? Number.POSITIVE_INFINITY : Math.max(idleSinceMs, leftAtMs);

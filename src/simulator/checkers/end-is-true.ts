@@ -1,7 +1,7 @@
 import type { Report } from '../../core/event.ts';
 import type { Session } from '../session.ts';
 import { isRun, reportOf } from '../session.ts';
-import { isIdle, serves, type World } from '../world.ts';
+import { isIdle, isPooled, lastLookOf, serves, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /** What exit status and report say is so on nodes and balancers. */
@@ -29,9 +29,6 @@ export const endIsTrue: Checker = {
   },
 };
 
-const lastLookOf = (world: World, session: Session): number =>
-  Math.min(...world.members.map(({ name }) => session.looks.get(name) ?? 0));
-
 function falseReport(world: World, session: Session, { nodes }: Report): string | null {
   const looked = lastLookOf(world, session);
   for (const { name, release, serving, servers } of nodes ?? []) {
@@ -50,11 +47,14 @@ function falseExit(world: World, session: Session, { exit, outcome }: Report): s
   if (exit !== 0 && exit !== 1) return null;
   const goesBack = exit === 1 || session.command === 'abort';
   if (goesBack && session.before.size === 0) return null;
+  // Of two pools, which one must be as it was is what the run last saw.
+  const isSeen = world.disturbedAtMs < lastLookOf(world, session);
   for (const name of session.plan?.target.nodes ?? []) {
     const { current } = world.nodes.get(name)!.disk;
     const wanted = goesBack ? session.before.get(name) : session.release?.id;
     // A pool that gets no requests again may keep what it was given.
-    if (current !== wanted && !(goesBack && isIdle(world, name)))
+    const isSpare = isIdle(world, name) || (isPooled(world) && !isSeen);
+    if (current !== wanted && !(goesBack && isSpare))
       return `${session.name} says ${outcome}, and ${name} has ${current} instead of ${wanted}`;
   }
   return null;

@@ -1,31 +1,45 @@
-import type { NodeName } from '../../core/node.ts';
+import type { NodeName, PoolName } from '../../core/node.ts';
+import { isAimedAt } from '../balancer.ts';
 import { type Actor, isRun, type Session } from '../session.ts';
-import { serves, type World } from '../world.ts';
+import { isReady, lastLookOf, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
- * No run takes a node out of service, or a part of its weight, where fewer than `servingMin` would be left. What was lost by other hands after
- * the run last looked, a moment ago, it could not know: that counts as if it still served.
+ * No run takes a node out of service, or a part of its weight, where fewer than `servingMin` would be left; nor does it
+ * send traffic to a pool that is empty, or holds fewer. What was lost by other hands after the run last looked, a moment ago, it could
+ * not know: that counts as if it still served.
  */
 export const floor: Checker = {
   name: 'floor',
   watch(world) {
-    let serving = servingIn(world);
+    let bearing = bearingIn(world);
     const losses = new Map<NodeName, Loss>();
+    const unseen = (by: Session, names: ReadonlySet<NodeName>): readonly NodeName[] =>
+      unseenLosses(world, by, losses).filter((name) => !bearing.has(name) && names.has(name));
     return (event) => {
+      if (event.kind === 'flip' && isRun(event.by)) {
+        const { by, from, member } = event;
+        const [had, gets] = [poolOf(world, from), poolOf(world, member.pool)];
+        const holds = [...gets].filter((name) => bearing.has(name)).length + unseen(by, gets).length;
+        const held = [...had].filter((name) => bearing.has(name)).length;
+        return holds > 0 && holds >= Math.min(held, world.site.servingMin)
+          ? null
+          : `${by.name} sent all requests of ${member.name} to ${member.pool}, where ${holds} nodes serve; ${from} has ${held}, and servingMin is ${world.site.servingMin}`;
+      }
       if (!['rotation', 'weight', 'health', 'fault'].includes(event.kind)) return null;
-      const before = serving;
-      serving = servingIn(world);
+      const before = bearing;
+      bearing = bearingIn(world);
       const by = event.kind === 'rotation' || event.kind === 'weight' ? event.by : 'fault';
       const atMs = world.clock.passedMs();
-      const lost = [...before].filter((node) => !serving.has(node));
+      const live = aimedIn(world);
+      const lost = [...before].filter((node) => !bearing.has(node));
       for (const node of lost) losses.set(node, { atMs, by });
-      if (lost.length === 0 || !isRun(by)) return null;
-      const unseen = unseenLosses(world, by, serving, losses);
-      const left = serving.size + unseen.length;
+      const served = lost.filter((node) => live.has(node));
+      if (served.length === 0 || !isRun(by)) return null;
+      const serving = [...bearing].filter((node) => live.has(node)).length;
       const { servingMin } = world.site;
-      if (left >= servingMin) return null;
-      return `${by.name} took ${lost.join(', ')} out of service and left ${serving.size} serving; servingMin is ${servingMin}`;
+      if (serving + unseen(by, live).length >= servingMin) return null;
+      return `${by.name} took ${served.join(', ')} out of service and left ${serving} serving; servingMin is ${servingMin}`;
     };
   },
 };
@@ -35,12 +49,25 @@ interface Loss {
   readonly by: Actor;
 }
 
-const servingIn = (world: World): ReadonlySet<NodeName> =>
+/** Nodes that serve with their whole weight, or would once their pool got the traffic. */
+const bearingIn = (world: World): ReadonlySet<NodeName> =>
   new Set(
     [...world.nodes.keys()].filter(
-      (node) => serves(world, node) && world.members.every(({ servers }) => servers.get(node)!.weight >= 100),
+      (node) =>
+        isReady(world, node) && world.members.every(({ servers }) => servers.get(node)!.weight >= 100),
     ),
   );
+
+/** Nodes that every balancer sends requests to, or would if they were ready. */
+const aimedIn = (world: World): ReadonlySet<NodeName> =>
+  new Set(
+    [...world.nodes.keys()].filter((node) =>
+      world.members.every((member) => isAimedAt(member, member.servers.get(node)!)),
+    ),
+  );
+
+const poolOf = ({ nodes }: World, pool: PoolName | null): ReadonlySet<NodeName> =>
+  new Set([...nodes.values()].flatMap(({ name, node }) => (node.pool === pool ? [name] : [])));
 
 /** The longest time from a look at the balancers to the change that relies on it. */
 export const lookHoldsMs = 2000;
@@ -48,12 +75,8 @@ export const lookHoldsMs = 2000;
 function unseenLosses(
   world: World,
   session: Session,
-  serving: ReadonlySet<NodeName>,
   losses: ReadonlyMap<NodeName, Loss>,
 ): readonly NodeName[] {
-  const oldest = Math.min(...world.members.map(({ name }) => session.looks.get(name) ?? 0));
-  const sinceMs = Math.max(oldest, world.clock.passedMs() - lookHoldsMs);
-  return [...losses]
-    .filter(([node, { atMs, by }]) => !serving.has(node) && !isRun(by) && atMs >= sinceMs)
-    .map(([node]) => node);
+  const sinceMs = Math.max(lastLookOf(world, session), world.clock.passedMs() - lookHoldsMs);
+  return [...losses].filter(([, { atMs, by }]) => !isRun(by) && atMs >= sinceMs).map(([node]) => node);
 }

@@ -2,6 +2,7 @@ import type { World } from '../world.ts';
 import type { WorldEvent } from '../world-event.ts';
 import { allowedRelease } from './allowed-release.ts';
 import { alwaysEnds } from './always-ends.ts';
+import { assetsFirst } from './assets-first.ts';
 import { blastRadius } from './blast-radius.ts';
 import type { Checker } from './checker.ts';
 import { cronHeld } from './cron-held.ts';
@@ -45,6 +46,7 @@ export const checkers: readonly Checker[] = [
   once,
   oneCron,
   cronHeld,
+  assetsFirst,
   schemaWindow,
   oneRevision,
   stillWhileHeld,

@@ -1,11 +1,11 @@
-import { isAimedAt, type Member, takesRequests } from '../balancer.ts';
+import { isAimedAt, type Member } from '../balancer.ts';
 import { isRun, reportOf } from '../session.ts';
-import { nodeOf, type World } from '../world.ts';
+import { lastLookOf, nodeOf, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 import { unproved } from './proof-before-traffic.ts';
 
 /**
- * No run sends traffic to a pool that is empty, of two releases, or not proved; and a run that says it is done, or back
+ * No run sends traffic to a pool of two releases, or one that is not proved; and a run that says it is done, or back
  * where it was, leaves all balancers at one pool.
  */
 export const poolWhole: Checker = {
@@ -21,7 +21,9 @@ export const poolWhole: Checker = {
     const { session } = event;
     const exit = reportOf(session)?.exit;
     const pools = [...new Set(world.members.map(({ pool }) => pool))];
-    return (exit === 0 || exit === 1) && session.effects > 0 && pools.length > 1
+    // What a balancer forgot, or was told by hand, since the run last looked it cannot know.
+    const isKnown = world.disturbedAtMs < lastLookOf(world, session);
+    return (exit === 0 || exit === 1) && session.effects > 0 && pools.length > 1 && isKnown
       ? `${session.name} ends with ${exit}, and balancers send traffic to ${pools.join(' and ')}`
       : null;
   },
@@ -32,7 +34,6 @@ function notWhole(world: World, member: Member): string | null {
     (server) => isAimedAt(member, server) && server.rotation === 'in',
   );
   const nodes = aimed.map(({ node }) => nodeOf(world, node));
-  if (!aimed.some(takesRequests)) return 'where nothing serves';
   const releases = [...new Set(nodes.map(({ disk }) => disk.current))];
   // As the world began, it is where a way back may lead.
   const isTouched = nodes.some(({ changedAtMs }) => changedAtMs !== Number.NEGATIVE_INFINITY);

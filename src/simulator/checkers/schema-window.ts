@@ -4,7 +4,7 @@ import type { Checker } from './checker.ts';
 
 /**
  * A release goes live only between the two parts of migrations that it can live with: after its own schema is expanded,
- * and never again once that of a later release is contracted, or is irreversible. No node has another release then.
+ * and never again once that of a later release is contracted, or is irreversible. No node has an older release then.
  */
 export const schemaWindow: Checker = {
   name: 'schema-window',
@@ -32,7 +32,7 @@ export const schemaWindow: Checker = {
 };
 
 function contractedEarly(nodes: Iterable<SimulatedNode>, release: ReleaseId): string | null {
-  const other = [...nodes].find(({ disk }) => disk.current !== release);
+  const other = [...nodes].find(({ disk }) => (disk.current ?? '') < release);
   return other
     ? `the schema of ${release} was contracted while ${other.name} had ${other.disk.current}`
     : null;

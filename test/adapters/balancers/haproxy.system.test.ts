@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
+import { createTransport } from '../../../src/adapters/transports/index.ts';
 import { answeredBetween, type Counted } from '../../../src/core/counts.ts';
 import { parseFields } from '../../../src/core/field.ts';
 import { judge } from '../../../src/core/verdict.ts';
@@ -22,6 +23,8 @@ import {
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { settingsOf } from '../transports/settings.ts';
+import { startSshd } from '../transports/sshd.ts';
 
 const abilities: Abilities = {
   drain: 'both',
@@ -78,7 +81,7 @@ describe('two HAProxy with two pools', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const poolDriver = (more: Readonly<Record<string, unknown>> = {}): Balancer =>
+  const poolDriver = (more: Readonly<Record<string, unknown>> = {}, transport = localTransport): Balancer =>
     driver(
       {
         socket: running.map(({ socket }) => socket),
@@ -88,6 +91,7 @@ describe('two HAProxy with two pools', () => {
       },
       ['web1', 'web2'],
       { web1: 'blue', web2: 'green' },
+      transport,
     );
 
   flipContract(() => lab);
@@ -114,6 +118,30 @@ describe('two HAProxy with two pools', () => {
     await balancer.flip('green');
     await lab.restartMember();
     expect((await balancer.observe()).members.map(({ pool }) => pool)).toEqual(['blue', 'green']);
+  });
+
+  test('over SSH the map file is written on the machine of the balancer, and a reload there keeps the flip', async () => {
+    const sshd = await startSshd(folder);
+    const known = join(folder, 'known');
+    writeFileSync(known, `* ${sshd.hostKeys.ed25519}\n`);
+    const ssh = settingsOf({ keys: [sshd.key], knownHosts: [known], user: 'root', port: sshd.port });
+    const transport = await createTransport({ ssh, become: null });
+    try {
+      const balancer = poolDriver({ host: { address: '127.0.0.1', user: 'root' } }, transport);
+      expect(balancer.capabilities.flip).toBe('kept');
+      await balancer.flip('green');
+      expect(transport.counts().commands).toBe(1);
+      expect(readFileSync(map, 'utf8')).toBe('# live\nactivity high\nactive pool_green\n');
+      await running[0]!.reload();
+      expect((await balancer.observe()).members.map(({ pool }) => pool)).toEqual(['green', 'green']);
+      expect(await lab.ask(0)).toBe(await lab.ask(1));
+      await sshd.stop();
+      await expect(balancer.flip('blue')).rejects.toThrow();
+      expect(readFileSync(map, 'utf8')).toContain('active pool_green');
+    } finally {
+      await transport.close();
+      await sshd.stop();
+    }
   });
 
   test('a map without the entry is sent nothing, and shows no pool', async () => {
@@ -410,11 +438,12 @@ function driver(
   raw: Readonly<Record<string, unknown>>,
   nodes: readonly string[] = ['web1', 'web2'],
   pools: Readonly<Record<string, string>> = {},
+  transport: Transport = localTransport,
 ): Balancer {
   const kind = balancerKinds.haproxy;
   const options = parseFields(kind.options, raw);
   if (!options.ok) throw new Error(options.problems.join('\n'));
-  return kind.create({ name: 'lb', options: options.value, nodes, pools, transport: localTransport });
+  return kind.create({ name: 'lb', options: options.value, nodes, pools, transport });
 }
 
 /** Stands for SSH: what it is asked to reach from the machine `lb.example.org`, it reaches from here. */
