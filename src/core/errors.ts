@@ -255,6 +255,16 @@ const catalogue = {
       `${d.node} stopped serving during the hold ${d.name}: ${d.seen}.`,
     hint: () => null,
   },
+  BAKE_UNPROVED: {
+    message: (d: { name: string; node: string; answer: string }) =>
+      `${d.node} no longer answered its checks during the hold ${d.name}: ${d.answer}.`,
+    hint: () => null,
+  },
+  BAKE_WORSE: {
+    message: (d: { name: string; reason: string }) =>
+      `Hold ${d.name} found more errors than there were before the flip. ${d.reason}`,
+    hint: () => null,
+  },
   CANARY_FAILED: {
     message: (d: { name: string; reason: string }) => `Hold ${d.name} found the release worse. ${d.reason}`,
     hint: () => null,

@@ -1,5 +1,6 @@
 import type { Duty, HookPoint } from './hook.ts';
 import type { NodeName, PoolName } from './node.ts';
+import type { RelapseOptions } from './relapse.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { Target } from './target.ts';
 import type { VerdictOptions } from './verdict.ts';
@@ -67,6 +68,8 @@ export type Step =
       readonly forMs: number | null;
       /** What the nodes answer meanwhile decides whether the plan goes on; null: it need not be compared. */
       readonly judged: Judged | null;
+      /** What the nodes must go on showing once traffic was flipped to them; null: that they serve. */
+      readonly flipped: Flipped | null;
       /** The release under whose name it leaves its marks. */
       readonly onceAs: ReleaseId;
     };
@@ -78,6 +81,15 @@ export interface Judged {
   /** Nodes that have another one: what they answer over the same time is the measure. */
   readonly others: readonly NodeName[];
   readonly options: VerdictOptions;
+}
+
+/** How nodes are looked at that all traffic was just flipped to. */
+export interface Flipped {
+  /** They must go on answering their checks as this. */
+  readonly release: Release;
+  /** In milliseconds, between two rounds of them. */
+  readonly checkEveryMs: number;
+  readonly options: RelapseOptions;
 }
 
 export type StepKind = Step['kind'];
@@ -114,8 +126,9 @@ export const hold = (
     name,
     forMs,
     judged = null,
-  }: Pick<StepOf<'hold'>, 'name' | 'forMs'> & { readonly judged?: Judged | null },
-): StepOf<'hold'> => ({ kind: 'hold', nodes, name, forMs, judged, onceAs });
+    flipped = null,
+  }: Pick<StepOf<'hold'>, 'name' | 'forMs'> & Partial<Pick<StepOf<'hold'>, 'judged' | 'flipped'>>,
+): StepOf<'hold'> => ({ kind: 'hold', nodes, name, forMs, judged, flipped, onceAs });
 
 /** As a hold stands among the marks of work that runs once. */
 export const holdMark = (name: string): string => `hold ${name}`;

@@ -56,6 +56,8 @@ const neverMended: readonly ErrorCode[] = [
   'FLOOR_AT_RISK',
   'HELD',
   'BAKE_FAILED',
+  'BAKE_UNPROVED',
+  'BAKE_WORSE',
   'CANARY_FAILED',
 ];
 

@@ -116,7 +116,7 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   if (aim.strategy.flips) refuseUnflippable(site, ports);
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
   if (aim.purpose === 'deploy') await refuseUnfitStorage({ ...site, nodes: present }, ports, request.signal);
-  const plan = planFor(site, observed, aim);
+  const plan = remarked(planFor(site, observed, aim), ports);
   refuseUnweighable(plan, observed, ports);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, site));
@@ -160,6 +160,24 @@ function refuseUnweighable({ steps }: Plan, observed: Observation, { balancers }
     if (capabilities.weights === 'none' && own.length > 0)
       throw failure('BALANCER_WITHOUT_WEIGHTS', { balancer: name, nodes: [...new Set(own)] });
   }
+}
+
+/** With what the balancers' abilities make of a plan that is judged by what they count. */
+const remarked = (plan: Plan, { balancers }: Ports): Plan =>
+  balancers.some(({ capabilities }) => capabilities.counters)
+    ? plan
+    : { ...plan, warnings: [...plan.warnings, ...uncounted(plan)] };
+
+function uncounted({ steps }: Plan): readonly string[] {
+  const holds = steps.flatMap(({ step }) => (step.kind === 'hold' && step.forMs !== null ? [step] : []));
+  return [
+    ...(holds.some(({ judged }) => judged !== null)
+      ? ['No balancer counts what nodes answer: every step of the canary ends in a hold, for a person.']
+      : []),
+    ...(holds.some(({ flipped }) => flipped !== null)
+      ? ['No balancer counts what nodes answer: after the flip, health and checks alone judge the pool.']
+      : []),
+  ];
 }
 
 /** A live revision that the source no longer has (a rewritten branch) can be deployed over, and not compared. */

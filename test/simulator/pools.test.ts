@@ -3,6 +3,7 @@ import { seededRandom } from '../../src/simulator/random.ts';
 import { drawSite } from '../../src/simulator/scenario.ts';
 import type { Mutant, Simulated } from '../../src/simulator/simulate.ts';
 import { strategies } from '../../strategies/index.ts';
+import { parsedDefaults } from '../strategies/defaults.ts';
 import { run, story } from './seeds.ts';
 
 const seeds = Array.from({ length: 80 }, (_, i) => i + 1);
@@ -23,7 +24,10 @@ function live(seed: number, mutant: Mutant = {}): Promise<Simulated> {
     servingMin: random.integer({ min: 0, max: size }),
   };
   const bake = random.pick<number | 'promote'>([3000, 30_000, 'promote']);
-  const strategy = strategies['blue-green'].create({ bake });
+  const strategy = strategies['blue-green'].create({
+    ...parsedDefaults(strategies['blue-green'].options),
+    bake,
+  });
   // A person who holds out a whole pool keeps every flip from it: none is held once all is healed.
   return run({ seed, nodes, site, strategy: () => ({ strategy, batchMax: nodes }), isTraced: true, mutant });
 }

@@ -37,6 +37,25 @@ async function settled(work: readonly Promise<void>[]): Promise<void> {
   if (failed) throw failed.reason;
 }
 
+/** Asks each check of a node once. What was wrong with the first answer that is not as it must be; null: nothing. */
+export async function firstWrong(
+  run: Run,
+  node: Node,
+  release: Release,
+  timeoutMs: number,
+): Promise<string | null> {
+  const answers = await Promise.all(
+    run.site.checks.map(async (one) => ({
+      one,
+      verdict: await ask(run, node, one, release, Math.min(one.timeoutMs, timeoutMs)),
+    })),
+  );
+  for (const { one, verdict } of answers)
+    if (!verdict.ok)
+      return `${urlOf(node, one)} must answer ${expectation(one, release)}, and answered ${verdict.answer}`;
+  return null;
+}
+
 /** A node that can no longer be told is in trouble enough: its first failure is the one that counts. */
 async function markFailed(run: Run, node: Node, release: Release): Promise<void> {
   const fence = fenceFor(run, node.name);

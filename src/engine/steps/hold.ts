@@ -8,11 +8,19 @@ import type { StepHandler } from './handler.ts';
 type Hold = StepOf<'hold'>;
 
 export const hold: StepHandler<'hold'> = {
-  describe: ({ forMs, nodes, judged }) => [
+  describe: ({ forMs, nodes, judged, flipped }, { balancers }) => [
     forMs === null
       ? 'the run ends here, and goes on with sluice promote'
       : `wait ${forMs} ms, and see that ${nodes.join(', ')} go on serving`,
     ...(judged === null ? [] : [`compare what they answered with ${judged.others.join(', ') || 'nothing'}`]),
+    ...(flipped === null || forMs === null
+      ? []
+      : [
+          ...(balancers.some(({ capabilities }) => capabilities.counters)
+            ? ['compare their errors with those of the pool before the flip']
+            : []),
+          `ask their checks every ${flipped.checkEveryMs} ms`,
+        ]),
   ],
   async execute(step, run) {
     try {
