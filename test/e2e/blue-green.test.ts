@@ -10,7 +10,8 @@ import { createRepository } from '../lab/repository.ts';
 import type { LabSite, Settings } from '../lab/site.ts';
 import { clients } from '../lab/watch.ts';
 
-const requestsMin = 1000;
+/** Of each flow, at both balancers together. */
+const requestsMin = 100_000;
 const timeout = 120_000;
 const pools = { blue: ['web1', 'web2'], green: ['web3', 'web4'] } as const;
 
@@ -98,28 +99,46 @@ const liveAt = async (): Promise<readonly (string | undefined)[]> => [
 
 const other = (pool: string | undefined): string => (pool === 'pool_blue' ? 'pool_green' : 'pool_blue');
 
-/** Does `work` with clients at both balancers: quick ones that keep their connections, and slow ones. */
+interface Watched {
+  readonly run: CliResult;
+  readonly reports: readonly TrafficReport[];
+}
+
+/**
+ * Does `work` with clients of every kind at both balancers: rapid ones that keep their connections, some that do not,
+ * slow answers, uploads that take seconds, and WebSockets.
+ */
 async function underTraffic(
   work: () => Promise<CliResult>,
-): Promise<{ readonly run: CliResult; readonly reports: readonly TrafficReport[] }> {
+  flow: string,
+  requests = requestsMin,
+): Promise<Watched> {
   const traffics = await Promise.all(
-    balancers.map(({ url }) => clients({ url }, { workers: 4, slow: 4, slowMs: 3000 })),
+    balancers.map(({ url }) =>
+      clients({ url }, { rapid: 12, workers: 2, slow: 4, uploads: 4, webSockets: 8, slowMs: 3000 }),
+    ),
   );
   await sleep(1000);
   const run = await work();
-  await sleep(2000);
+  await Promise.all(traffics.map((traffic) => traffic.reach(requests / balancers.length)));
   const reports = await Promise.all(traffics.map((traffic) => traffic.stop()));
-  for (const { requests, slowRequests, failed, tookMs } of reports)
-    console.log(`${requests} requests (${slowRequests} slow) in ${tookMs} ms, ${failed} failed`);
+  const sum = (of: (report: TrafficReport) => number) => reports.reduce((all, report) => all + of(report), 0);
+  const tookMs = Math.max(...reports.map((report) => report.tookMs));
+  console.log(
+    `${flow}: ${sum(({ requests }) => requests)} requests (${sum(({ slowRequests }) => slowRequests)} slow, ${sum(({ uploads }) => uploads)} uploads) ` +
+      `and ${sum(({ webSockets }) => webSockets.messages)} messages over WebSockets in ${tookMs} ms, ${sum(({ failed }) => failed)} failed`,
+  );
   return { run, reports };
 }
 
 function expectNothingSpilled(reports: readonly TrafficReport[]): void {
+  expect(reports.flatMap(({ failures }) => failures)).toEqual([]);
   for (const report of reports) {
-    expect(report.failures).toEqual([]);
     expect(report).toMatchObject({ failed: 0, truncated: 0, late: 0, statuses: { 200: report.requests } });
-    expect(report.requests).toBeGreaterThanOrEqual(requestsMin);
+    expect(report.webSockets).toMatchObject({ opened: 8, closed: 0 });
+    expect(Math.min(report.slowRequests, report.uploads, report.webSockets.messages)).toBeGreaterThan(4);
   }
+  expect(reports.reduce((all, { requests }) => all + requests, 0)).toBeGreaterThanOrEqual(requestsMin);
 }
 
 /** The longest time in which balancers differed, as the run says it. */
@@ -130,7 +149,7 @@ test('a deploy goes to the pool without traffic and flips to it at both balancer
   timeout,
 }, async () => {
   const [before] = await liveAt();
-  const { run, reports } = await underTraffic(() => site.deploy('v3', '--verbose'));
+  const { run, reports } = await underTraffic(() => site.deploy('v3', '--verbose'), 'deploy');
   expect(run.exit, run.output).toBe(0);
   expectNothingSpilled(reports);
   expect(await liveAt()).toEqual([other(before)]);
@@ -152,7 +171,7 @@ test('flip --back and flip move all traffic without a build, and no request fail
     flips.push(await site.sluice('flip', 'production', '--back', '--yes', '--verbose'));
     expect(await liveAt()).toEqual([other(before)]);
     return site.sluice('flip', 'production', '--yes', '--verbose');
-  });
+  }, 'flip back and flip');
   for (const { exit, output } of [...flips, run]) expect(exit, output).toBe(0);
   for (const flip of [...flips, run]) expect(differedMs(flip)).toBeLessThan(1000);
   expectNothingSpilled(reports);
@@ -179,10 +198,10 @@ test('a pool that fails its checks gets no traffic', { timeout }, async () => {
   const [idle] = pools[before[0] === 'pool_blue' ? 'green' : 'blue'];
   await site.setEnv(site.node(idle), { FAILS: 'v4' });
   await site.configure(settings({ checks: site.checks({ timeout: '3s' }) }));
-  const { run, reports } = await underTraffic(() => site.deploy('v4'));
+  const { run, reports } = await underTraffic(() => site.deploy('v4'), 'a pool that fails its checks');
   await site.setEnv(site.node(idle));
   expect(run.exit, run.output).toBe(1);
-  for (const report of reports) expect(report).toMatchObject({ failed: 0, truncated: 0, late: 0 });
+  expectNothingSpilled(reports);
   expect(await liveAt()).toEqual(before);
 });
 
@@ -208,7 +227,7 @@ test('a pool that fails after the flip is flipped back by itself, and no request
     console.log(`back ${Math.round(performance.now() - brokenAtMs)} ms after it broke`);
     await tell('enable health');
     return deploy.ended;
-  });
+  }, 'a pool that fails after the flip');
   expect(run.exit, run.output).toBe(1);
   expect(run.output).toContain(`${idle} stopped serving during the hold bake`);
   expectNothingSpilled(reports);
