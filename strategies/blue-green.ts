@@ -1,7 +1,7 @@
 import { describe, optional, period, withDefault } from '../src/core/field.ts';
 import { livePool, mayReceive, nodeState, poolNodes } from '../src/core/observation.ts';
 import { type RelapseOptions, relapseOptions } from '../src/core/relapse.ts';
-import { activate, check, drain, enable, flip, hold, prepare } from '../src/core/step.ts';
+import { activate, check, drain, enable, flip, hold, prepare, preview } from '../src/core/step.ts';
 import { type HoldTime, holdTime, outdated, strategyKind } from '../src/core/strategy.ts';
 
 interface BlueGreenOptions extends RelapseOptions {
@@ -51,11 +51,11 @@ export const blueGreen = strategyKind<BlueGreenOptions>({
       yield check(target.nodes, target);
       yield enable(busy);
       if (isLive) return;
-      if (holdFor !== null && holdFor !== 0)
-        yield hold(target.nodes, target, { name: 'flip', forMs: msOf(holdFor) });
+      yield preview(target.nodes, target);
+      if (holdFor !== null) yield hold(target.nodes, target, { name: 'flip', forMs: msOf(holdFor) });
       yield flip(poolNodes(observed, to), to);
       const flipped = { release: target.release, checkEveryMs: checkEvery, options };
-      if (bake !== 0) yield hold(target.nodes, target, { name: 'bake', forMs: msOf(bake), flipped });
+      yield hold(target.nodes, target, { name: 'bake', forMs: msOf(bake), flipped });
     },
   }),
 });

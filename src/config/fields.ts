@@ -32,7 +32,7 @@ import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
 import type { StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.ts';
-import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
+import { gitRef, gitUrl, hostHeader, httpOrigin, jumpHost, urlPath, userName } from './address.ts';
 import { backupField } from './backup.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
@@ -114,6 +114,10 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   checks: describe(
     'What a node out of rotation must answer, as the new release, before it takes traffic.',
     defaultsTo(listOf(objectOf(checkFields)), []),
+  ),
+  preview: describe(
+    'How the pool without traffic is reached through the balancers, to be looked at, and checked, before all traffic is flipped to it.',
+    optional(objectOf(previewFields)),
   ),
   activate: describe(
     'Commands on each node once current is switched, in the release: restart or reload what serves it.',
@@ -282,6 +286,18 @@ export const checkFields = {
   via: describe(
     "'ssh' asks through the node's SSH connection, so private nodes work; 'direct' asks straight.",
     defaultsTo(oneOf(['ssh', 'direct']), 'ssh'),
+  ),
+};
+
+/** Requests that balancers send to the pool without traffic. */
+export const previewFields = {
+  urls: describe(
+    'Where they are asked for, once for each balancer: each check is asked there as well before a flip.',
+    listOf(httpOrigin, 1),
+  ),
+  headers: describe(
+    'The headers that such requests have, and others have not; secrets may be named by their place.',
+    defaultsTo(mapOf(textOrSecret, textLike('the name of a header', /^[\w-]+$/)), {}),
   ),
 };
 

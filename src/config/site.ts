@@ -97,6 +97,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   servingMin: countOf(settings.servingMin, fewestTogether(settings.nodes.flat()), 'up'),
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
+  preview: settings.preview,
   activate: settings.activate,
   hooks: [
     ...dutyHooks(

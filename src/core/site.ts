@@ -36,6 +36,8 @@ export interface Site {
   readonly servingMin: number;
   readonly drain: DrainSettings;
   readonly checks: readonly Check[];
+  /** How the pool without traffic is reached through the balancers; null: it is not. */
+  readonly preview: Preview | null;
   /** Run on each node after `current` was switched, in order, in the release. */
   readonly activate: readonly CommandLine[];
   readonly hooks: readonly HookSpec[];
@@ -136,6 +138,14 @@ export interface Check {
   readonly timeoutMs: number;
   /** Through the node's SSH connection (so private nodes work), or straight from the operator's machine. */
   readonly via: 'ssh' | 'direct';
+}
+
+/** Requests that balancers send to the pool without traffic. */
+export interface Preview {
+  /** Where they are sent, as `scheme://host:port` without a slash at the end. */
+  readonly urls: readonly string[];
+  /** What tells them from visitors, if not their address. */
+  readonly headers: Readonly<Record<string, string | Secret>>;
 }
 
 /** Run on each node, in its live release. */

@@ -19,6 +19,8 @@ export type Step =
   | { readonly kind: 'drain'; readonly nodes: readonly NodeName[] }
   | { readonly kind: 'activate'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'check'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  /** The same of the balancers: what they send to the pool without traffic, which has these nodes. */
+  | { readonly kind: 'preview'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'enable'; readonly nodes: readonly NodeName[] }
   | {
       readonly kind: 'shift';
@@ -114,6 +116,13 @@ export const activate = (nodes: readonly NodeName[], { release }: Target): Step 
 
 export const check = (nodes: readonly NodeName[], { release }: Target): Step => ({
   kind: 'check',
+  nodes,
+  release,
+});
+
+/** Of a site without such settings it is left out of the plan. */
+export const preview = (nodes: readonly NodeName[], { release }: Target): Step => ({
+  kind: 'preview',
   nodes,
   release,
 });

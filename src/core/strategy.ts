@@ -12,7 +12,7 @@ import {
 } from './field.ts';
 import type { NodeName } from './node.ts';
 import { isHeldOut, isServing, livePool, liveRelease, nodeState, type Observation } from './observation.ts';
-import { check, flip, type Step } from './step.ts';
+import { check, flip, preview, type Step } from './step.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -62,6 +62,7 @@ export const flipOver: Strategy = {
     const to = target.nodes.map((name) => nodeState(observed, name).pool)[0] ?? null;
     if (to === null || livePool(observed) === to) return;
     yield check(target.nodes, target);
+    yield preview(target.nodes, target);
     yield flip(target.nodes, to);
   },
 };

@@ -135,7 +135,7 @@ function policyAfter({ error, step, left, policy }: Stop, { site }: Run): OnFail
 }
 
 const changesNodes = ({ kind }: Step): boolean =>
-  !['fetch', 'cleanup', 'hook', 'hold', 'shift', 'cron', 'maintenance'].includes(kind);
+  !['fetch', 'cleanup', 'hook', 'hold', 'preview', 'shift', 'cron', 'maintenance'].includes(kind);
 
 interface Way {
   /** The nodes that did not come back; all of them if there is no way. */

@@ -61,6 +61,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     activate: [],
     hooks: random.chance(0.4) ? drawHooks(random) : [],
     maintenance: null,
+    preview: null,
     become: null,
     ssh: {
       transport: 'ssh2',

@@ -13,6 +13,7 @@ import { clients } from '../lab/watch.ts';
 /** Of each flow, at both balancers together. */
 const requestsMin = 100_000;
 const timeout = 120_000;
+const previewWord = 'show-me';
 const pools = { blue: ['web1', 'web2'], green: ['web3', 'web4'] } as const;
 
 let lab: Lab;
@@ -52,7 +53,13 @@ async function startFlippable(name: string): Promise<Flippable> {
     socket: join(dir, 'socket'),
     frontendPort: await freePort(),
     defaults: ['retries 0', 'no option redispatch', 'timeout check 500ms', 'timeout tunnel 1h'],
-    frontend: [`use_backend %[str(active),map(${map})]`],
+    frontend: [
+      `acl preview req.hdr(x-preview) -m str ${previewWord}`,
+      `acl blue-is-live str(active),map(${map}) -m str pool_blue`,
+      'use_backend pool_green if preview blue-is-live',
+      'use_backend pool_blue if preview',
+      `use_backend %[str(active),map(${map})]`,
+    ],
     backends: [
       { name: 'nowhere', servers: [] },
       ...Object.entries(pools).map(([pool, names]) => ({
@@ -88,6 +95,7 @@ const settings = (more: Settings = {}): Settings => ({
       },
     ]),
   ),
+  preview: { urls: balancers.map(({ url }) => url), headers: { 'X-Preview': previewWord } },
   servingMin: 2,
   strategy: { name: 'blue-green', bake: '1s' },
   ...more,
@@ -191,6 +199,36 @@ test('a rollback flips back to the pool that has the release before', { timeout 
   expect(exit, output).toBe(0);
   expect(await liveAt()).toEqual([other(before)]);
   expect(await site.live()).toEqual(releases);
+});
+
+test('before the flip, only who has the header sees the new release, until somebody promotes it', {
+  timeout,
+}, async () => {
+  const [before] = await liveAt();
+  const seen = (headers: Readonly<Record<string, string>> = {}): Promise<readonly string[]> =>
+    Promise.all(balancers.map(async ({ url }) => (await fetch(url, { headers })).text()));
+  await site.configure(settings({ strategy: { name: 'blue-green', bake: '100ms', hold: 'promote' } }));
+  const { run } = await underTraffic(() => site.deploy('v4', '--verbose'), 'a deploy that is held', 1000);
+  expect(run.exit, run.output).toBe(4);
+  expect(run.output).toMatch(/preview web\d, web\d as/);
+  expect(await liveAt()).toEqual([before]);
+  for (const page of await seen({ 'x-preview': previewWord })) expect(page).toContain('version v4');
+  for (const page of await seen()) expect(page).not.toContain('version v4');
+  const promoted = await site.sluice('promote', 'production', '--yes');
+  expect(promoted.exit, promoted.output).toBe(0);
+  for (const page of await seen()) expect(page).toContain('version v4');
+  expect(await liveAt()).toEqual([other(before)]);
+});
+
+test('a preview that shows the pool with the traffic keeps a release from being flipped to', {
+  timeout,
+}, async () => {
+  const before = await liveAt();
+  const urls = balancers.map(({ url }) => url);
+  await site.configure(settings({ preview: { urls }, checks: site.checks({ timeout: '2s' }) }));
+  const { exit, output } = await site.deploy('v3');
+  expect([exit, output]).toEqual([1, expect.stringContaining('The preview does not show the new release')]);
+  expect(await liveAt()).toEqual(before);
 });
 
 test('a pool that fails its checks gets no traffic', { timeout }, async () => {

@@ -59,7 +59,7 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
 };
 
 /** All but those of a site with pools. */
-const steps: { readonly [K in Exclude<StepKind, 'flip'>]: true } = {
+const steps: { readonly [K in Exclude<StepKind, 'flip' | 'preview'>]: true } = {
   build: true,
   fetch: true,
   prepare: true,

@@ -68,7 +68,7 @@ async function flippable({ counters = true, bake = 20_000 } = {}) {
     state.flips.length = 0;
     return deploy({ ...bench.request(1), strategy: create(more), ref }, bench.ports);
   };
-  expect((await release('1', { bake: 0 })).failure).toBe(null);
+  expect((await release('1', { bake: 1 })).failure).toBe(null);
   const notes = (): string =>
     bench.events.flatMap((event) => (event.type === 'note' ? event.text : [])).join('\n');
   return { bench, state, errs, answers, during, notes, release };
