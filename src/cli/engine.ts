@@ -13,7 +13,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/cron.ts'),
   ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
-  const { preflight, preflightPools, setup } = checking;
+  const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
     deploy,
     rollback,
@@ -28,6 +28,7 @@ export async function loadEngine(): Promise<Engine> {
     observe: observing.observe,
     preflight,
     preflightPools,
+    webSocketProblems,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

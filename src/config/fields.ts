@@ -260,6 +260,10 @@ export const drainFields = {
     "What then: 'put-back' leaves the node as it was and fails, 'force' changes it all the same.",
     defaultsTo(oneOf(['put-back', 'force']), 'put-back'),
   ),
+  webSockets: describe(
+    'How long WebSockets may stay open then, apart from requests: when it is over, and nothing else is left, the balancer ends them.',
+    optional(duration, 'as long as requests'),
+  ),
   enableTimeout: describe(
     'How long a node that was enabled may take until every balancer sends it traffic.',
     defaultsTo(period, '60s'),

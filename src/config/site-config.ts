@@ -179,6 +179,8 @@ export interface DrainConfig {
   readonly timeout?: Duration;
   /** What then: 'put-back' leaves the node as it was and fails, 'force' changes it all the same. */
   readonly onTimeout?: 'put-back' | 'force';
+  /** How long WebSockets may stay open then, apart from requests: when it is over, and nothing else is left, the balancer ends them. */
+  readonly webSockets?: Duration;
   /** How long a node that was enabled may take until every balancer sends it traffic. */
   readonly enableTimeout?: Duration;
 }

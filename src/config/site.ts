@@ -126,9 +126,10 @@ const cronOf = (settings: Settings['cron']): CronSettings | null => {
   return { ...cron, timeoutMs: timeout };
 };
 
-const drainOf = ({ timeout, onTimeout, enableTimeout }: Settings['drain']): DrainSettings => ({
+const drainOf = ({ timeout, onTimeout, webSockets, enableTimeout }: Settings['drain']): DrainSettings => ({
   timeoutMs: timeout,
   onTimeout,
+  ...(webSockets === null ? {} : { webSocketsMs: webSockets }),
   enableTimeoutMs: enableTimeout,
 });
 

@@ -117,6 +117,8 @@ export interface DrainSettings {
   readonly timeoutMs: number;
   /** What then: change the node all the same, or put it back untouched and fail. */
   readonly onTimeout: 'force' | 'put-back';
+  /** How long WebSockets may stay open; then they are ended. Absent: they are requests like others. */
+  readonly webSocketsMs?: number;
   /** How long a node that was enabled may take until every balancer sends it traffic. */
   readonly enableTimeoutMs: number;
 }

@@ -29,7 +29,10 @@ interface Flippable extends RunningHaproxy {
 
 beforeAll(async () => {
   lab = await startLab({ nodes: 4 });
-  const versions = ['v1', 'v2', 'v3', 'v4'].map((tag) => ({ tag, bootMs: 300 }));
+  const versions = [
+    ...['v1', 'v2', 'v3', 'v4'].map((tag) => ({ tag, bootMs: 300 })),
+    { tag: 'v5', errsAfter: 9 },
+  ];
   const repository = await createRepository(join(lab.folder, 'pools-repository'), versions);
   site = await lab.site({ name: 'pools', nodes: 4, repository });
   balancers = await Promise.all(['lb1', 'lb2'].map(startFlippable));
@@ -270,6 +273,58 @@ test('a pool that fails after the flip is flipped back by itself, and no request
   expect(run.output).toContain(`${idle} stopped serving during the hold bake`);
   expectNothingSpilled(reports);
   expect(await liveAt()).toEqual(before);
+});
+
+test('a pool that errs more than the one before goes back by itself, by what the balancers count', {
+  timeout,
+}, async () => {
+  const before = await liveAt();
+  await site.configure(settings({ strategy: { name: 'blue-green', bake: '60s' } }));
+  const { run, reports } = await underTraffic(() => site.deploy('v5', '--verbose'), 'a pool that errs', 1000);
+  expect(run.exit, run.output).toBe(1);
+  expect(run.output).toMatch(
+    /Hold bake found more errors than there were before the flip\. The pool failed /,
+  );
+  expect(await liveAt()).toEqual(before);
+  // Nothing fails but what the pool itself answered while it had the traffic.
+  for (const { failed, statuses, requests } of reports) {
+    expect([failed, requests]).toEqual([statuses[500], (statuses[200] ?? 0) + (statuses[500] ?? 0)]);
+    expect(failed).toBeGreaterThan(0);
+  }
+});
+
+test('WebSockets of the pool before are closed after the bake, apart from requests, of which none fails', {
+  timeout,
+}, async () => {
+  const drain = { timeout: '15s', webSockets: '1s' };
+  await site.configure(settings({ drain, strategy: { name: 'blue-green', bake: '2s' } }));
+  const { run, reports } = await underTraffic(
+    () => site.deploy('v4', '--verbose'),
+    'WebSockets let go',
+    1000,
+  );
+  expect(run.exit, run.output).toBe(0);
+  expect(run.output).toMatch(/WebSockets are closed, their time is over/);
+  for (const report of reports) {
+    expect(report).toMatchObject({ failed: 0, failures: [] });
+    expect(report.webSockets).toMatchObject({ opened: 16, closed: 8 });
+    expect(report.uploads).toBeGreaterThan(4);
+  }
+});
+
+test('a node that is drained waits for requests and uploads, and closes WebSockets when their time is over', {
+  timeout,
+}, async () => {
+  const [live] = pools[(await liveAt())[0] === 'pool_blue' ? 'blue' : 'green'];
+  await site.configure(settings({ servingMin: 1, drain: { timeout: '15s', webSockets: '1s' } }));
+  const drained = () => site.sluice('drain', 'production', live);
+  const { run, reports } = await underTraffic(drained, 'a drain', 1000);
+  expect(run.exit, run.output).toBe(0);
+  for (const report of reports) {
+    expect(report).toMatchObject({ failed: 0, failures: [] });
+    expect(report.webSockets).toMatchObject({ opened: 12, closed: 4 });
+  }
+  expect((await site.sluice('enable', 'production', live)).exit).toBe(0);
 });
 
 test('what is flipped outlives a restart of the balancer', { timeout }, async () => {
