@@ -10,6 +10,7 @@ import {
   hasWeight,
   isDoneOnce,
   isHeldOut,
+  livePool,
   liveRelease,
   type NodeState,
   nodeState,
@@ -100,7 +101,8 @@ function settle({ observed, site }: PlanInput, steps: readonly Step[]): readonly
     drain: (node) => serversOf(observed, node).length > 0,
     enable: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
     shift: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
-    preview: () => site.preview !== null,
+    // A balancer that differs from the others shows the wrong pool.
+    preview: () => site.preview !== null && livePool(observed) !== null,
     hold: (_node, step) => step.kind === 'hold' && !isDoneOnce(observed, step.onceAs, holdMark(step.name)),
   };
   return steps

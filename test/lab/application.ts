@@ -73,10 +73,11 @@ async function slow(url, response) {
   response.end();
 }
 
-async function upload(_url, response, request) {
+function upload(_url, response, request) {
   let bytes = 0;
-  for await (const chunk of request) bytes += chunk.length;
-  answer(response, 200, 'received ' + bytes);
+  request.on('data', (chunk) => (bytes += chunk.length));
+  request.on('error', () => {});
+  request.on('end', () => answer(response, 200, 'received ' + bytes));
 }
 
 const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {

@@ -12,12 +12,17 @@ const blueGreen = (hold: HoldTime | null = null): Strategy =>
   strategies['blue-green'].create({ ...parsedDefaults(strategies['blue-green'].options), hold });
 
 /** The kinds of steps to release `id` on green, with the names of holds. */
-const stepsTo = (id: number, strategy: Strategy, preview: Preview | null): readonly string[] =>
+const stepsTo = (
+  id: number,
+  strategy: Strategy,
+  preview: Preview | null,
+  observed = pooledFleet(2),
+): readonly string[] =>
   makePlan({
     site: site(4, { nodes: ['web1', 'web2', 'web3', 'web4'].map((name) => node(name)), preview }),
     strategy,
     purpose: 'flip',
-    observed: pooledFleet(2),
+    observed,
     target: { release: release(id), nodes: ['web3', 'web4'] },
   }).steps.map(({ step }) => (step.kind === 'hold' ? `hold ${step.name}` : step.kind));
 
@@ -40,6 +45,15 @@ test('with a preview it is shown through the balancers, and held if wanted, befo
     'flip',
     'hold bake',
   ]);
+});
+
+test('balancers that differ are brought together without it', () => {
+  const { balancers, ...rest } = pooledFleet(2);
+  const differing = {
+    ...rest,
+    balancers: [balancers[0]!, { ...balancers[0]!, member: 'lb-b', pool: 'green' }],
+  };
+  expect(stepsTo(1, flipOver, settings, differing)).toEqual(['check', 'flip']);
 });
 
 test('a flip without a build shows it as well', () => {
