@@ -13,6 +13,7 @@ export {
   flip,
   hold,
   prepare,
+  preview,
   type Step,
   type StepKind,
   type StepOf,

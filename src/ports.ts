@@ -102,9 +102,19 @@ export interface Balancer {
    * as in `observe`.
    */
   count(signal?: AbortSignal): Promise<Counted>;
+  /** Absent where the balancer cannot tell WebSockets from requests. */
+  readonly webSockets?: WebSockets;
   /** What `change` or `shift` would send, for people: one line a change. */
   describe(change: RotationChange | WeightChange): string;
   close(): Promise<void>;
+}
+
+/** Connections that were upgraded (RFC 9110, 7.8): among `ServerState.sessions`, and open for as long as both sides like. */
+export interface WebSockets {
+  /** How many are open at each server, by `ServerState.server`. Rejects with `BALANCER_UNREACHABLE`. */
+  count(signal?: AbortSignal): Promise<ReadonlyMap<string, number>>;
+  /** Ends all sessions of these servers, whatever they are. Rejects as `change` does. */
+  close(servers: readonly string[], signal?: AbortSignal): Promise<void>;
 }
 
 export interface BalancerCapabilities {

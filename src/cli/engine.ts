@@ -14,7 +14,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/maintenance.ts'),
   ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
-  const { preflight, preflightPools, setup } = checking;
+  const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
     deploy,
     rollback,
@@ -29,6 +29,7 @@ export async function loadEngine(): Promise<Engine> {
     observe: observing.observe,
     preflight,
     preflightPools,
+    webSocketProblems,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

@@ -21,7 +21,7 @@ import type { history } from '../engine/history.ts';
 import type { maintain } from '../engine/maintenance.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
-import type { preflight, preflightPools, setup } from '../engine/preflight.ts';
+import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { Ports } from '../ports.ts';
@@ -76,6 +76,7 @@ export interface Engine {
   readonly observe: typeof observe;
   readonly preflight: typeof preflight;
   readonly preflightPools: typeof preflightPools;
+  readonly webSocketProblems: typeof webSocketProblems;
   readonly setup: typeof setup;
   readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;

@@ -22,6 +22,12 @@ export const jumpHost: Field<string> = textLike(
 /** The path of a URL, with a query if need be; no spaces, for it stands in the first line of the request. */
 export const urlPath: Field<string> = textLike("a path that begins with '/'", /^\/[^\s\p{Cc}]*$/u);
 
+/** Where a web server is asked, without a path: that is each question's own. */
+export const httpOrigin: Field<string> = textLike(
+  "an address such as 'https://lb1.example.org'",
+  /^https?:\/\/([A-Za-z0-9][\w.-]*|\[[\da-fA-F:.]+\])(:\d{1,5})?$/,
+);
+
 /**
  * What git can fetch from. `ext::` and `fd::` addresses run commands, and an address that begins with a dash is an
  * option: neither is a place.

@@ -33,7 +33,7 @@ import { schedule } from '../core/schedule.ts';
 import { type CronPlace, cronPlaces, type StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.ts';
-import { gitRef, gitUrl, hostHeader, jumpHost, urlPath, userName } from './address.ts';
+import { gitRef, gitUrl, hostHeader, httpOrigin, jumpHost, urlPath, userName } from './address.ts';
 import { backupField } from './backup.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
@@ -114,6 +114,10 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   checks: describe(
     'What a node out of rotation must answer, as the new release, before it takes traffic.',
     defaultsTo(listOf(objectOf(checkFields)), []),
+  ),
+  preview: describe(
+    'How the pool without traffic is reached through the balancers, to be looked at, and checked, before all traffic is flipped to it.',
+    optional(objectOf(previewFields)),
   ),
   activate: describe(
     'Commands on each node once current is switched, in the release: restart or reload what serves it.',
@@ -286,6 +290,10 @@ export const drainFields = {
     "What then: 'put-back' leaves the node as it was and fails, 'force' changes it all the same.",
     defaultsTo(oneOf(['put-back', 'force']), 'put-back'),
   ),
+  webSockets: describe(
+    'How long WebSockets may stay open then, apart from requests: when it is over, and nothing else is left, the balancer ends them.',
+    optional(duration, 'as long as requests'),
+  ),
   enableTimeout: describe(
     'How long a node that was enabled may take until every balancer sends it traffic.',
     defaultsTo(period, '60s'),
@@ -338,6 +346,18 @@ export const workersFields = {
   kill: describe(
     'What ends those that take longer.',
     optional(command, 'none is ended: the release fails, and they come up again by themselves'),
+  ),
+};
+
+/** Requests that balancers send to the pool without traffic. */
+export const previewFields = {
+  urls: describe(
+    'Where they are asked for, once for each balancer: each check is asked there as well before a flip.',
+    listOf(httpOrigin, 1),
+  ),
+  headers: describe(
+    'The headers that such requests have, and others have not; secrets may be named by their place.',
+    defaultsTo(mapOf(textOrSecret, textLike('the name of a header', /^[\w-]+$/)), {}),
   ),
 };
 

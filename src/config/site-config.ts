@@ -55,6 +55,8 @@ export interface StageConfig {
   readonly drain?: DrainConfig;
   /** What a node out of rotation must answer, as the new release, before it takes traffic. */
   readonly checks?: readonly CheckConfig[];
+  /** How the pool without traffic is reached through the balancers, to be looked at, and checked, before all traffic is flipped to it. */
+  readonly preview?: PreviewConfig;
   /** Commands on each node once current is switched, in the release: restart or reload what serves it. */
   readonly activate?: readonly CommandLine[];
   /**
@@ -227,6 +229,8 @@ export interface DrainConfig {
   readonly timeout?: Duration;
   /** What then: 'put-back' leaves the node as it was and fails, 'force' changes it all the same. */
   readonly onTimeout?: 'put-back' | 'force';
+  /** How long WebSockets may stay open then, apart from requests: when it is over, and nothing else is left, the balancer ends them. */
+  readonly webSockets?: Duration;
   /** How long a node that was enabled may take until every balancer sends it traffic. */
   readonly enableTimeout?: Duration;
   /** The application's port on a node: where a balancer cannot count requests in flight, connections to it are counted there. */
@@ -254,6 +258,14 @@ export interface CheckConfig {
   readonly timeout?: Duration;
   /** 'ssh' asks through the node's SSH connection, so private nodes work; 'direct' asks straight. */
   readonly via?: 'ssh' | 'direct';
+}
+
+/** Requests that balancers send to the pool without traffic. */
+export interface PreviewConfig {
+  /** Where they are asked for, once for each balancer: each check is asked there as well before a flip. */
+  readonly urls: readonly string[];
+  /** The headers that such requests have, and others have not; secrets may be named by their place. */
+  readonly headers?: Readonly<Record<string, string | SecretPlace>>;
 }
 
 export type HookConfig = CommandHookConfig | ReadyMadeHookConfig | HookFunction;

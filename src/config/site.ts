@@ -106,6 +106,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   servingMin: countOf(settings.servingMin, fewestTogether(settings.nodes.flat()), 'up'),
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
+  preview: settings.preview,
   activate: settings.activate,
   hooks: [
     ...dutyHooks(
@@ -140,9 +141,10 @@ const cronOf = (settings: Settings['cron']): CronSettings | null => {
   };
 };
 
-const drainOf = ({ timeout, enableTimeout, ...drain }: Settings['drain']): DrainSettings => ({
+const drainOf = ({ timeout, webSockets, enableTimeout, ...drain }: Settings['drain']): DrainSettings => ({
   ...drain,
   timeoutMs: timeout,
+  ...(webSockets === null ? {} : { webSocketsMs: webSockets }),
   enableTimeoutMs: enableTimeout,
 });
 

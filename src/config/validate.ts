@@ -42,6 +42,9 @@ const rules = [
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
   rule(['nodes'], ({ nodes }) => unpaired(nodes)),
   rule(['nodes'], ({ nodes }) => withoutTraffic(nodes)),
+  rule(['nodes', 'preview', 'checks'], ({ nodes, preview, checks }) =>
+    preview === null ? [] : previewOfNothing(nodes, checks.length),
+  ),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => backendsOfNobody(nodes, balancers)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
@@ -188,6 +191,11 @@ function withoutTraffic(nodes: NodeList): readonly string[] {
       : [],
   );
 }
+
+const previewOfNothing = (nodes: NodeList, checks: number): readonly string[] => [
+  ...(poolsOf(nodes.flat()).length === 0 ? ['preview: expected nodes in two pools, got none in a pool'] : []),
+  ...(checks === 0 ? ['preview: expected checks, which are asked there, got none'] : []),
+];
 
 /** By convention `backend`, in the options of any kind of balancer, may map each pool to what serves it. */
 function backendsOfNobody(nodes: NodeList, balancers: Settings['balancers']): readonly string[] {

@@ -67,6 +67,16 @@ export function answeredBetween(
   return { kind: 'counts', canary: side(nodes.canary), others: side(nodes.others) };
 }
 
+export type Answered =
+  | { readonly kind: 'counts'; readonly answers: Answers }
+  | Extract<Compared, { kind: 'unknown' }>;
+
+/** The same of nodes that are compared with themselves at another time. */
+export function answeredBy(before: Counted, after: Counted, nodes: readonly NodeName[]): Answered {
+  const compared = answeredBetween(before, after, { canary: nodes, others: [] });
+  return compared.kind === 'unknown' ? compared : { kind: 'counts', answers: compared.canary };
+}
+
 /** So many answers leave 5 % of an average to those before. */
 export const freshAfter = 3072;
 

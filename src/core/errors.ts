@@ -255,6 +255,22 @@ const catalogue = {
       `${d.node} stopped serving during the hold ${d.name}: ${d.seen}.`,
     hint: () => null,
   },
+  PREVIEW_FAILED: {
+    message: (d: { url: string; expected: string; answer: string; withinMs: number }) =>
+      `The preview does not show the new release: ${d.url} did not answer ${d.expected} within ${d.withinMs} ms (last answer: ${d.answer}).`,
+    hint: () =>
+      'the balancer must send what is asked there, with the headers of preview, to the pool without traffic.',
+  },
+  BAKE_UNPROVED: {
+    message: (d: { name: string; node: string; answer: string }) =>
+      `${d.node} no longer answered its checks during the hold ${d.name}: ${d.answer}.`,
+    hint: () => null,
+  },
+  BAKE_WORSE: {
+    message: (d: { name: string; reason: string }) =>
+      `Hold ${d.name} found more errors than there were before the flip. ${d.reason}`,
+    hint: () => null,
+  },
   CANARY_FAILED: {
     message: (d: { name: string; reason: string }) => `Hold ${d.name} found the release worse. ${d.reason}`,
     hint: () => null,

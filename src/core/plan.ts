@@ -10,6 +10,7 @@ import {
   hasWeight,
   isDoneOnce,
   isHeldOut,
+  livePool,
   liveRelease,
   type MaintenanceState,
   nodeState,
@@ -65,7 +66,7 @@ export interface PlanInput {
 /** Asks the strategy, completes its steps, and proves the whole. Throws `PLAN_UNSAFE` with every broken promise. */
 export function makePlan(input: PlanInput): Plan {
   const { site, strategy, purpose, observed, target } = input;
-  const chosen = shifting(observed, settle(observed, [...strategy.steps({ observed, target })]));
+  const chosen = shifting(observed, settle(input, [...strategy.steps({ observed, target })]));
   const inner = chosen.length === 0 ? owed(input) : complete(input, chosen);
   const goesBack = purpose === 'recovery';
   const steps = input.leavesCron ? inner : withCron({ site, observed, steps: inner, goesBack });
@@ -96,12 +97,14 @@ export const lowestServing = (plan: Plan): number =>
   Math.min(plan.servingBefore, ...plan.steps.map(({ serving }) => serving));
 
 /** Leaves out what is so already, and what is not ours to do: nodes that an operator took out are not enabled, by a weight neither. */
-function settle(observed: Observation, steps: readonly Step[]): readonly Step[] {
+function settle({ observed, site }: PlanInput, steps: readonly Step[]): readonly Step[] {
   const keeps: { readonly [K in StepKind]?: (node: NodeName, step: Step) => boolean } = {
     prepare: (node, step) => 'release' in step && !hasComplete(nodeState(observed, node), step.release.id),
     drain: (node) => serversOf(observed, node).length > 0,
     enable: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
     shift: (node) => serversOf(observed, node).length > 0 && !isHeldOut(observed, node),
+    // A balancer that differs from the others shows the wrong pool.
+    preview: () => site.preview !== null && livePool(observed) !== null,
     hold: (_node, step) => step.kind === 'hold' && !isDoneOnce(observed, step.onceAs, holdMark(step.name)),
   };
   return steps

@@ -20,6 +20,7 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
   fetch: (observed) => observed,
   hook: (observed) => observed,
   hold: (observed) => observed,
+  preview: (observed) => observed,
   cron: (observed, { from, to }) =>
     withNodes(observed, [...from, ...(to === null ? [] : [to])], (node) => ({
       ...node,

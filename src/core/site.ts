@@ -36,6 +36,8 @@ export interface Site {
   readonly servingMin: number;
   readonly drain: DrainSettings;
   readonly checks: readonly Check[];
+  /** How the pool without traffic is reached through the balancers; null: it is not. */
+  readonly preview: Preview | null;
   /** Run on each node after `current` was switched, in order, in the release. */
   readonly activate: readonly CommandLine[];
   readonly hooks: readonly HookSpec[];
@@ -132,6 +134,8 @@ export interface DrainSettings {
   readonly timeoutMs: number;
   /** What then: change the node all the same, or put it back untouched and fail. */
   readonly onTimeout: 'force' | 'put-back';
+  /** How long WebSockets may stay open; then they are ended. Absent: they are requests like others. */
+  readonly webSocketsMs?: number;
   /** How long a node that was enabled may take until every balancer sends it traffic. */
   readonly enableTimeoutMs: number;
   /** Of the application on a node: where a balancer cannot count, connections there are; null: the whole time is waited. */
@@ -155,6 +159,14 @@ export interface Check {
   readonly timeoutMs: number;
   /** Through the node's SSH connection (so private nodes work), or straight from the operator's machine. */
   readonly via: 'ssh' | 'direct';
+}
+
+/** Requests that balancers send to the pool without traffic. */
+export interface Preview {
+  /** Where they are sent, as `scheme://host:port` without a slash at the end. */
+  readonly urls: readonly string[];
+  /** What tells them from visitors, if not their address. */
+  readonly headers: Readonly<Record<string, string | Secret>>;
 }
 
 export interface MaintenanceSettings {

@@ -1,5 +1,6 @@
 import type { Duty, HookPoint } from './hook.ts';
 import type { NodeName, PoolName } from './node.ts';
+import type { RelapseOptions } from './relapse.ts';
 import type { Release, ReleaseId } from './release.ts';
 import type { Target } from './target.ts';
 import type { VerdictOptions } from './verdict.ts';
@@ -18,6 +19,8 @@ export type Step =
   | { readonly kind: 'drain'; readonly nodes: readonly NodeName[] }
   | { readonly kind: 'activate'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'check'; readonly nodes: readonly NodeName[]; readonly release: Release }
+  /** The same of the balancers: what they send to the pool without traffic, which has these nodes. */
+  | { readonly kind: 'preview'; readonly nodes: readonly NodeName[]; readonly release: Release }
   | { readonly kind: 'enable'; readonly nodes: readonly NodeName[] }
   | {
       readonly kind: 'shift';
@@ -69,6 +72,8 @@ export type Step =
       readonly forMs: number | null;
       /** What the nodes answer meanwhile decides whether the plan goes on; null: it need not be compared. */
       readonly judged: Judged | null;
+      /** What the nodes must go on showing once traffic was flipped to them; null: that they serve. */
+      readonly flipped: Flipped | null;
       /** The release under whose name it leaves its marks. */
       readonly onceAs: ReleaseId;
     };
@@ -80,6 +85,15 @@ export interface Judged {
   /** Nodes that have another one: what they answer over the same time is the measure. */
   readonly others: readonly NodeName[];
   readonly options: VerdictOptions;
+}
+
+/** How nodes are looked at that all traffic was just flipped to. */
+export interface Flipped {
+  /** They must go on answering their checks as this. */
+  readonly release: Release;
+  /** In milliseconds, between two rounds of them. */
+  readonly checkEveryMs: number;
+  readonly options: RelapseOptions;
 }
 
 export type StepKind = Step['kind'];
@@ -108,6 +122,13 @@ export const check = (nodes: readonly NodeName[], { release }: Target): Step => 
   release,
 });
 
+/** Of a site without such settings it is left out of the plan. */
+export const preview = (nodes: readonly NodeName[], { release }: Target): Step => ({
+  kind: 'preview',
+  nodes,
+  release,
+});
+
 /** Waits for a time, or for a person, before the plan goes on. A hold that is over is left out of later plans. */
 export const hold = (
   nodes: readonly NodeName[],
@@ -116,8 +137,9 @@ export const hold = (
     name,
     forMs,
     judged = null,
-  }: Pick<StepOf<'hold'>, 'name' | 'forMs'> & { readonly judged?: Judged | null },
-): StepOf<'hold'> => ({ kind: 'hold', nodes, name, forMs, judged, onceAs });
+    flipped = null,
+  }: Pick<StepOf<'hold'>, 'name' | 'forMs'> & Partial<Pick<StepOf<'hold'>, 'judged' | 'flipped'>>,
+): StepOf<'hold'> => ({ kind: 'hold', nodes, name, forMs, judged, flipped, onceAs });
 
 /** As a hold stands among the marks of work that runs once. */
 export const holdMark = (name: string): string => `hold ${name}`;

@@ -20,7 +20,7 @@ import {
   type Observation,
   serversOf,
 } from './observation.ts';
-import { check, flip, type Step } from './step.ts';
+import { check, flip, preview, type Step } from './step.ts';
 import type { Target } from './target.ts';
 
 /**
@@ -70,6 +70,7 @@ export const flipOver: Strategy = {
     const to = target.nodes.map((name) => nodeState(observed, name).pool)[0] ?? null;
     if (to === null || livePool(observed) === to) return;
     yield check(target.nodes, target);
+    yield preview(target.nodes, target);
     yield flip(target.nodes, to);
   },
 };

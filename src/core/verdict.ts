@@ -32,8 +32,8 @@ export function judge(compared: Compared, options: VerdictOptions): Verdict {
   return lastly(compared, options);
 }
 
-const inconclusive = (reason: string): Verdict => ({ verdict: 'inconclusive', reason });
-const fail = (reason: string): Verdict => ({ verdict: 'fail', reason });
+export const inconclusive = (reason: string): Verdict => ({ verdict: 'inconclusive', reason });
+export const fail = (reason: string): Verdict => ({ verdict: 'fail', reason });
 
 type Rule = (sides: Sides<Answers>, options: VerdictOptions) => Verdict | null;
 
@@ -114,22 +114,22 @@ function failsFrom({ canary, others }: Sides<Answers>, options: VerdictOptions):
 const bothFailed = ({ canary, others }: Sides<Answers>): string =>
   `The canary failed ${part(canary.errors, canary.requests)}, the other nodes ${part(others.errors, others.requests)}`;
 
-const part = (count: number, all: number): string =>
+export const part = (count: number, all: number): string =>
   `${whole(count)} of ${whole(all)} requests (${percent(all === 0 ? 0 : count / all)})`;
 
 /** `12,345`: the same on every machine. */
-const whole = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+export const whole = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** Three digits that mean something: `0.102 %`. */
-const percent = (fraction: number): string => `${Number((100 * fraction).toPrecision(3))} %`;
+export const percent = (fraction: number): string => `${Number((100 * fraction).toPrecision(3))} %`;
 
-const byChance = (chance: number): string =>
+export const byChance = (chance: number): string =>
   chance < 1e-9
     ? 'chance does not do that'
     : `chance alone does that once in ${whole(Number((1 / chance).toPrecision(2)))} times`;
 
 /** A part such as '5%', as a fraction. */
-const partOfAll = (max: number): Field<number> =>
+export const partOfAll = (max: number): Field<number> =>
   scalar(
     `a part such as '1%', at most '${max}%'`,
     { type: 'string', pattern: '^\\d+(\\.\\d+)?%$' },

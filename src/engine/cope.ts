@@ -56,6 +56,8 @@ const neverMended: readonly ErrorCode[] = [
   'FLOOR_AT_RISK',
   'HELD',
   'BAKE_FAILED',
+  'BAKE_UNPROVED',
+  'BAKE_WORSE',
   'CANARY_FAILED',
 ];
 
@@ -133,7 +135,7 @@ function policyAfter({ error, left, policy }: Stop, { site }: Run): OnFailure {
 }
 
 const changesNodes = ({ kind }: Step): boolean =>
-  !['fetch', 'cleanup', 'hook', 'hold', 'shift', 'cron', 'maintenance'].includes(kind);
+  !['fetch', 'cleanup', 'hook', 'hold', 'preview', 'shift', 'cron', 'maintenance'].includes(kind);
 
 interface Way {
   /** The nodes that did not come back; all of them if there is no way. */

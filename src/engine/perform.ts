@@ -32,6 +32,7 @@ import {
   textOf,
   together,
 } from './run.ts';
+import { beginCounting } from './steps/after-flip.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
 export async function perform(request: RunRequest & Intent, ports: Ports): Promise<Report> {
@@ -199,12 +200,10 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const { plan, aim, before, pool } = course;
   const first = run.observed;
   const journey = aim.purpose === 'recovery' ? null : { before, pool, target: aim.target };
+  const steps = plan.steps.map(({ step }) => step);
+  if (journey) await beginCounting(steps, run);
   const stop = journey
-    ? await executeSteps(
-        plan.steps.map(({ step }) => step),
-        run,
-        copingWith(request, run, journey),
-      )
+    ? await executeSteps(steps, run, copingWith(request, run, journey))
     : await goBack(plan, run);
   const { recovered, held } = stop
     ? await comeBack(request, run, { journey, stop })

@@ -65,6 +65,20 @@ export function preflightPools(site: Site, balancers: readonly Balancer[]): Pref
   };
 }
 
+/** Balancers that cannot keep to a time of WebSockets: it would hold for requests too. Pure. */
+export const webSocketProblems = (
+  { drain }: Pick<Site, 'drain'>,
+  balancers: readonly Balancer[],
+): readonly string[] =>
+  drain.webSocketsMs === undefined
+    ? []
+    : balancers
+        .filter(({ webSockets }) => webSockets === undefined)
+        .map(
+          ({ name }) =>
+            `Balancer ${name} cannot tell WebSockets from requests: it cannot keep to drain.webSockets.`,
+        );
+
 const rotationText = (observed: Observation, node: NodeName): string =>
   serversOf(observed, node)
     .map(({ server, rotation, health }) => `${server} is ${rotation} and ${health}`)

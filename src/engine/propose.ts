@@ -19,7 +19,7 @@ import { namedNodes, type Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
-import { preflightPools, refuseUnfit } from './preflight.ts';
+import { preflightPools, refuseUnfit, webSocketProblems } from './preflight.ts';
 import { describeStep } from './steps/index.ts';
 import { refuseUnfitStorage } from './storage.ts';
 
@@ -113,10 +113,10 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   const present = site.nodes.filter(({ name }) => !skipped.includes(name));
   const aim = request.aim({ observed, nodes: namedNodes(present, request.nodes), revision });
   refuseUnfit(site, observed, { takesOver: aim.takesOver?.runs ?? [], skipped });
-  if (aim.strategy.flips) refuseUnflippable(site, ports);
+  refuseUnable(site, ports, aim);
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
   if (aim.purpose === 'deploy') await refuseUnfitStorage({ ...site, nodes: present }, ports, request.signal);
-  const plan = planFor(site, observed, aim);
+  const plan = remarked(planFor(site, observed, aim), ports);
   refuseUnweighable(plan, observed, ports);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, site));
@@ -132,9 +132,12 @@ function unreachableNodes({ failuresMax }: Site, observed: Observation): readonl
   throw failure('TOO_MANY_UNREACHABLE', { nodes, failuresMax, reasons });
 }
 
-/** Throws `PREFLIGHT` if a balancer cannot move all traffic at once. */
-function refuseUnflippable(site: Site, { balancers }: Ports): void {
-  const { problems } = preflightPools(site, balancers);
+/** Throws `PREFLIGHT` if a balancer cannot move all traffic at once, or keep to a time of WebSockets. */
+function refuseUnable(site: Site, { balancers }: Ports, { strategy }: Aim): void {
+  const problems = [
+    ...(strategy.flips ? preflightPools(site, balancers).problems : []),
+    ...webSocketProblems(site, balancers),
+  ];
   if (problems.length > 0) throw failure('PREFLIGHT', { problems });
 }
 
@@ -160,6 +163,24 @@ function refuseUnweighable({ steps }: Plan, observed: Observation, { balancers }
     if (capabilities.weights === 'none' && own.length > 0)
       throw failure('BALANCER_WITHOUT_WEIGHTS', { balancer: name, nodes: [...new Set(own)] });
   }
+}
+
+/** With what the balancers' abilities make of a plan that is judged by what they count. */
+const remarked = (plan: Plan, { balancers }: Ports): Plan =>
+  balancers.some(({ capabilities }) => capabilities.counters)
+    ? plan
+    : { ...plan, warnings: [...plan.warnings, ...uncounted(plan)] };
+
+function uncounted({ steps }: Plan): readonly string[] {
+  const holds = steps.flatMap(({ step }) => (step.kind === 'hold' && step.forMs !== null ? [step] : []));
+  return [
+    ...(holds.some(({ judged }) => judged !== null)
+      ? ['No balancer counts what nodes answer: every step of the canary ends in a hold, for a person.']
+      : []),
+    ...(holds.some(({ flipped }) => flipped !== null)
+      ? ['No balancer counts what nodes answer: after the flip, health and checks alone judge the pool.']
+      : []),
+  ];
 }
 
 /** A live revision that the source no longer has (a rewritten branch) can be deployed over, and not compared. */

@@ -2,6 +2,7 @@ import type { Fence, Mark } from '../commands/fenced.ts';
 import { fencedStatus } from '../commands/fenced.ts';
 import { AssertionError, assert } from '../core/assert.ts';
 import type { NodeCommand } from '../core/command.ts';
+import type { Answered, Counted } from '../core/counts.ts';
 import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
 import type { EventBody, FailureText } from '../core/event.ts';
 import { compactTime } from '../core/instant.ts';
@@ -38,6 +39,10 @@ export interface Run {
   readonly drained: Map<NodeName, readonly string[]>;
   /** Nodes that failed, and without which the run goes on; whether they were brought back to what they had. */
   readonly leftOut: Map<NodeName, 'as it failed' | 'brought back' | 'did not come back'>;
+  /** What balancers had counted when the run began, if it is to flip; null: nobody counted. */
+  counted: Counted | null;
+  /** What the pool that had the traffic answered from then until the flip; null: there was no flip in this run. */
+  answeredBefore: Answered | null;
   /** The hold that a person said is over. */
   readonly promotes: string | null;
   /** When the lock was last seen to be held on every node that answered. */
@@ -66,6 +71,8 @@ export const newRun = (
   observed: withoutLocks(fixed.observed),
   artifact: null,
   failureText: null,
+  counted: null,
+  answeredBefore: null,
   warnings: [],
   drained: new Map(Object.values(fixed.observed.nodes).map(({ name, drained }) => [name, drained])),
   renewedAtMs: fixed.ports.clock.nowMs(),

@@ -15,7 +15,7 @@ import type { Balancer, BalancerCapabilities, BalancerView, Ports, RotationChang
 import { guardFloor } from './floor.ts';
 import { inFlight } from './in-flight.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
-import { capabilitiesOf, fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
+import { capabilitiesOf, emit, fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
 
 /**
  * Tells each balancer its part of the changes, all at the same time. Balancers know no fence, and a process may have
@@ -72,27 +72,36 @@ const nodesOf = (servers: readonly ServerState[]): readonly NodeName[] => [
 /**
  * Waits until no request of `nodes` is left at any balancer: soft first where the balancer knows the difference (so
  * that sticky sessions may end), hard once a node is empty or half the time is over. What a balancer forgot, it is
- * told again; a pool that gets no traffic is as good as out. A node's time counts from when nothing new was sent there; when it is over the site's policy decides.
+ * told again; a pool that gets no traffic is as good as out. Where WebSockets have a time of their own they are ended when
+ * it is over and nothing else is left. A node's time counts from when nothing new was sent there; when it is over the site's policy decides.
  * Returns the nodes that did not drain; throws if interrupted.
  */
 export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<readonly NodeFailure[]> {
-  const { timeoutMs, onTimeout } = run.site.drain;
+  const { timeoutMs, onTimeout, webSocketsMs = Number.POSITIVE_INFINITY } = run.site.drain;
   const { clock } = run.ports;
   const left = new Map<NodeName, Moments>();
+  const webSockets = webSocketsOf(run);
   return until(run, timeoutMs, run.signal, async (passedMs) => {
     const view = await readWhole(run.ports);
     const servers = (await inFlight(run, view, nodes)).map((server) =>
       isAimedAt(seenBy(run, view), server) ? server : { ...server, rotation: 'out' as const },
     );
     for (const node of nodes) noteMoments(run, left, servers, node);
-    if (await tellAgain(run, servers, passedMs >= timeoutMs / 2)) {
+    const alone = await webSockets(servers);
+    if (await tellAgain(run, servers, { alone, halfTime: passedMs >= timeoutMs / 2 })) {
       if (passedMs < timeoutMs + patienceMs) return null;
       return unheeded(servers.filter((server) => isOurs(run, server) && server.rotation !== 'out'));
     }
     const busy = nodes.filter((node) => isSentTraffic(run, servers, node) || !isLetGo(run, servers, node));
+    const due = alone.filter((node) => hardMs(left, node) + webSocketsMs <= clock.nowMs());
+    await endSessions(
+      run,
+      servers.filter(({ node }) => due.includes(node)),
+    );
     const hasTime = (node: NodeName): boolean => {
       const { softAtMs, hardAtMs } = left.get(node) ?? never;
       if (softAtMs === null || hardAtMs === null) return passedMs < timeoutMs;
+      if (alone.includes(node) && clock.nowMs() < hardAtMs + webSocketsMs + patienceMs) return true;
       const endMs = Math.max(softAtMs + timeoutMs, hardAtMs + timeoutMs / 2);
       return clock.nowMs() < endMs + settleMsOf(run, of(servers, node));
     };
@@ -132,6 +141,75 @@ const settleMsOf = ({ ports }: Run, servers: readonly ServerState[]): number =>
 const of = (servers: readonly ServerState[], node: NodeName): readonly ServerState[] =>
   servers.filter((server) => server.node === node);
 
+const hardMs = (left: ReadonlyMap<NodeName, Moments>, node: NodeName): number =>
+  left.get(node)?.hardAtMs ?? Number.POSITIVE_INFINITY;
+
+/**
+ * Ends the WebSockets of nodes that get no traffic since `sinceMs`, once their time is over and nothing else is left there.
+ * Only where the site gives them a time of their own. What is left in spite of it stays, for it harms nobody.
+ */
+export async function partFrom(run: Run, nodes: readonly NodeName[], sinceMs: number): Promise<void> {
+  const { webSocketsMs, timeoutMs } = run.site.drain;
+  const { clock } = run.ports;
+  if (webSocketsMs === undefined) return;
+  const webSockets = webSocketsOf(run);
+  await until(run, webSocketsMs + timeoutMs, run.signal, async () => {
+    const view = await readWhole(run.ports);
+    const servers = view.servers
+      .filter((server) => nodes.includes(server.node) && !isAimedAt(seenBy(run, view), server))
+      .map((server) => ({ ...server, rotation: 'out' as const }));
+    if (servers.every(({ sessions }) => sessions === 0)) return true;
+    const passedMs = clock.nowMs() - sinceMs;
+    const alone = await webSockets(servers);
+    const due = passedMs >= webSocketsMs ? alone : [];
+    await endSessions(
+      run,
+      servers.filter(({ node }) => due.includes(node)),
+    );
+    return passedMs >= webSocketsMs + timeoutMs ? true : null;
+  });
+}
+
+/**
+ * Finds nodes on which nothing but WebSockets is left, where these have a time of their own. Counts them at most once a second, for a balancer lists all sessions for
+ * it. Meanwhile there are no more of them than there were, at servers that get nothing new.
+ */
+function webSocketsOf(run: Run): (servers: readonly ServerState[]) => Promise<readonly NodeName[]> {
+  let counts: ReadonlyMap<string, number> = new Map();
+  let countedAtMs = Number.NEGATIVE_INFINITY;
+  return async (servers) => {
+    const open = nodesOf(servers).filter((node) => !isEmpty(servers, node));
+    if (run.site.drain.webSocketsMs === undefined || open.length === 0) return [];
+    const nowMs = run.ports.clock.nowMs();
+    if (nowMs - countedAtMs >= webSocketsEveryMs) {
+      countedAtMs = nowMs;
+      counts = await countWebSockets(run);
+    }
+    const isAlone = ({ server, rotation, sessions }: ServerState): boolean =>
+      rotation !== 'in' && sessions !== null && sessions <= (counts.get(server) ?? 0);
+    return open.filter((node) => servers.every((server) => server.node !== node || isAlone(server)));
+  };
+}
+
+const webSocketsEveryMs = 1000;
+
+async function countWebSockets({ ports: { balancers }, signal }: Run): Promise<ReadonlyMap<string, number>> {
+  const counts = await Promise.all(balancers.flatMap(({ webSockets }) => webSockets?.count(signal) ?? []));
+  return new Map(counts.flatMap((one) => [...one]));
+}
+
+async function endSessions(run: Run, servers: readonly ServerState[]): Promise<void> {
+  const open = servers.filter(({ sessions }) => sessions !== 0);
+  if (open.length === 0) return;
+  const text = open.map(({ server, sessions }) => `${sessions} at ${server}`).join(', ');
+  emit(run.ports, {
+    type: 'note',
+    level: 'info',
+    text: `WebSockets are closed, their time is over: ${text}.`,
+  });
+  await tell(run, open, async ({ webSockets }, own) => webSockets?.close(own.map(({ server }) => server)));
+}
+
 function noteMoments(
   run: Run,
   left: Map<NodeName, Moments>,
@@ -161,14 +239,21 @@ const unheeded = (servers: readonly ServerState[]): readonly NodeFailure[] =>
   }));
 
 /** Tells the balancers what they forgot, and the harder word where it is time. Says whether there was anything to tell. */
-async function tellAgain(run: Run, servers: readonly ServerState[], halfTime: boolean): Promise<boolean> {
+async function tellAgain(
+  run: Run,
+  servers: readonly ServerState[],
+  { alone, halfTime }: { readonly alone: readonly NodeName[]; readonly halfTime: boolean },
+): Promise<boolean> {
   const forgotten = servers.filter((server) => isOurs(run, server) && server.rotation === 'in');
   // Also what an operator is draining, or a run that failed: it stays out, and sticky requests must not meet the change.
   const hardened = servers.filter(
     (server) =>
       server.rotation === 'draining' &&
       drainOf(run.ports, server) !== 'soft' &&
-      (isEmpty(servers, server.node) || halfTime || run.forced.has(server.node)),
+      (isEmpty(servers, server.node) ||
+        alone.includes(server.node) ||
+        halfTime ||
+        run.forced.has(server.node)),
   );
   if (forgotten.length + hardened.length === 0) return false;
   // A node that was put back behind our back may be needed now.

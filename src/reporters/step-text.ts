@@ -19,6 +19,7 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   activate: ({ release }, on) => `${releaseText(release)} on ${on}`,
   check: ({ release }, on) => `${on} as ${release.id}`,
   enable: (_, on) => on,
+  preview: ({ release }, on) => `${on} as ${release.id}`,
   flip: ({ to }, on) => `to ${to}: ${on}`,
   cleanup: ({ remove }, on) => `${on}: ${count(new Set(Object.values(remove).flat()).size, 'old release')}`,
   hold: ({ name, forMs, judged }, on) =>

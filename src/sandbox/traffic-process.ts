@@ -12,6 +12,9 @@ export async function startTrafficProcess(options: TrafficOptions): Promise<Traf
   const ended = once(child, 'exit');
   await answerOf(child, ended, options);
   return {
+    async reach(requests) {
+      await answerOf(child, ended, { reach: requests });
+    },
     async stop() {
       const report = (await answerOf(child, ended, 'stop')) as TrafficReport;
       await ended;
@@ -24,11 +27,9 @@ const program = fileURLToPath(import.meta.url);
 /** From the sources, not compiled, the process needs a loader for TypeScript. */
 const loader = program.endsWith('.ts') ? ['--import', 'jiti/register'] : [];
 
-async function answerOf(
-  child: ChildProcess,
-  ended: Promise<unknown>,
-  question: TrafficOptions | 'stop',
-): Promise<unknown> {
+type Question = TrafficOptions | { readonly reach: number } | 'stop';
+
+async function answerOf(child: ChildProcess, ended: Promise<unknown>, question: Question): Promise<unknown> {
   const answer = once(child, 'message');
   const early = ended.then(() => Promise.reject(new Error('the traffic process ended too early')));
   if (child.connected) child.send(question);
@@ -41,13 +42,14 @@ function serve(): void {
   process.on('disconnect', () => process.exit());
   // A Ctrl-C in the terminal is for the parent, which then stops this process.
   process.on('SIGINT', () => {});
-  process.on('message', async (question: TrafficOptions | 'stop') => {
-    if (question !== 'stop') {
-      traffic = startTraffic(question);
-      process.send?.('started');
+  process.on('message', async (question: Question) => {
+    if (question === 'stop') {
+      process.send?.(await traffic?.stop(), () => process.exit());
       return;
     }
-    process.send?.(await traffic?.stop(), () => process.exit());
+    if ('reach' in question) await traffic?.reach(question.reach);
+    else traffic = startTraffic(question);
+    process.send?.('done');
   });
 }
 

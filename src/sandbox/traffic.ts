@@ -1,7 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import { Agent, get, type IncomingMessage } from 'node:http';
+import { Agent, type IncomingMessage, request as requestOf } from 'node:http';
 import { createHistogram, performance } from 'node:perf_hooks';
+import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rapidClient } from './traffic-rapid.ts';
+import { talk, type WebSocketEvents } from './traffic-web-socket.ts';
 
 export interface TrafficOptions {
   /** `http://host:port` of what is asked. */
@@ -13,6 +16,17 @@ export interface TrafficOptions {
   readonly lateMs: number;
   /** Clients that ask nothing but `slow.path`: so many slow requests are in flight at all times. */
   readonly slow?: { readonly path: string; readonly workers: number; readonly lateMs: number };
+  /** Clients that ask `rapid.path` at the least cost, on connections that they keep; they never rest. */
+  readonly rapid?: { readonly path: string; readonly workers: number };
+  /** Clients that send a body of `bytes`, in pieces over `overMs`; the answer must have `received <bytes>` before its end. */
+  readonly uploads?: {
+    readonly path: string;
+    readonly workers: number;
+    readonly bytes: number;
+    readonly overMs: number;
+  };
+  /** Clients that each hold a WebSocket, and talk on it. */
+  readonly webSockets?: { readonly path: string; readonly workers: number };
   /** `mixed`, the default: every fourth client opens a new connection for each question. */
   readonly keepAlive?: 'always' | 'never' | 'mixed';
   /** What each body must end with. */
@@ -22,6 +36,8 @@ export interface TrafficOptions {
 }
 
 export interface Traffic {
+  /** Resolves once so many requests have ended since the start. */
+  reach(requests: number): Promise<void>;
   /** Asks no more, waits for the answers that are due, and says what came. */
   stop(): Promise<TrafficReport>;
 }
@@ -36,9 +52,13 @@ export interface TrafficReport {
   readonly truncated: number;
   readonly late: number;
   readonly slowRequests: number;
+  /** Of the requests: those that sent a body. */
+  readonly uploads: number;
+  /** Those that were opened, those that the other side ended, and the messages that came back. */
+  readonly webSockets: { readonly opened: number; readonly closed: number; readonly messages: number };
   /** The fewest slow requests in flight, looked at every 10 ms from when all had begun; null without slow clients. */
   readonly slowInFlightMin: number | null;
-  /** Of the requests that are not slow. */
+  /** Of the requests that are neither slow nor uploads. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   /** How many answers came with each status. */
@@ -60,9 +80,16 @@ export function startTraffic(options: TrafficOptions): Traffic {
   const stopping = new AbortController();
   // Every client listens to it.
   setMaxListeners(0, stopping.signal);
-  const clients = clientsOf(options).map((client) => converse(client, tally, stopping.signal));
+  const clients = [
+    ...clientsOf(options).map((client) => converse(client, tally, stopping.signal)),
+    ...rapidly(options, tally, stopping.signal),
+    ...talking(options, tally, stopping.signal),
+  ];
   const looks = setInterval(() => tally.look(), 10);
   return {
+    async reach(requests) {
+      while (tally.requests() < requests) await sleep(20);
+    },
     async stop() {
       clearInterval(looks);
       stopping.abort();
@@ -72,6 +99,34 @@ export function startTraffic(options: TrafficOptions): Traffic {
   };
 }
 
+const rapidly = (
+  { url, rapid, lateMs, bodyEnd = '' }: TrafficOptions,
+  tally: Tally,
+  stopping: AbortSignal,
+): readonly Promise<void>[] =>
+  Array.from({ length: rapid?.workers ?? 0 }, async () => {
+    const { hostname: host, port } = new URL(url);
+    const client = rapidClient({ host, port: Number(port), path: rapid!.path, lateMs, bodyEnd });
+    while (!stopping.aborted) {
+      const startedMs = performance.now();
+      tally.add('quick', rapid!.path, startedMs, await client.ask());
+    }
+    client.close();
+  });
+
+const talking = (
+  { url, webSockets, lateMs }: TrafficOptions,
+  tally: Tally,
+  stopping: AbortSignal,
+): readonly Promise<void>[] =>
+  Array.from({ length: webSockets?.workers ?? 0 }, () => {
+    const { hostname: host, port } = new URL(url);
+    const { path } = webSockets!;
+    return talk({ host, port, path, pauseMs: messagePauseMs, lateMs }, tally.webSocketEvents(path), stopping);
+  });
+
+const messagePauseMs = 50;
+
 /** One client: what it asks, over connections of its own. */
 interface Client {
   readonly agent: Agent;
@@ -79,6 +134,7 @@ interface Client {
   readonly port: string;
   readonly paths: readonly string[];
   readonly isSlow: boolean;
+  readonly upload: { readonly bytes: number; readonly overMs: number } | null;
   readonly lateMs: number;
   readonly bodyEnd: string;
   readonly startAfterMs: number;
@@ -86,9 +142,26 @@ interface Client {
 }
 
 function clientsOf(options: TrafficOptions): readonly Client[] {
-  const { url, workers, paths, lateMs, slow, keepAlive = 'mixed', bodyEnd = '', pauseMs = 0 } = options;
+  const {
+    url,
+    workers,
+    paths,
+    lateMs,
+    slow,
+    uploads,
+    keepAlive = 'mixed',
+    bodyEnd = '',
+    pauseMs = 0,
+  } = options;
   const { hostname: host, port } = new URL(url);
-  const connections = (index: number) => ({ agent: agentOf(keepAlive, index), host, port, bodyEnd, pauseMs });
+  const connections = (index: number) => ({
+    agent: agentOf(keepAlive, index),
+    host,
+    port,
+    bodyEnd,
+    pauseMs,
+    upload: null,
+  });
   const quick = Array.from({ length: workers }, (_, index) => ({
     ...connections(index),
     paths: [...paths.slice(index % paths.length), ...paths.slice(0, index % paths.length)],
@@ -104,7 +177,17 @@ function clientsOf(options: TrafficOptions): readonly Client[] {
     lateMs: slow!.lateMs,
     startAfterMs: index * slowStaggerMs,
   }));
-  return [...quick, ...slowOnes];
+  const uploading = Array.from({ length: uploads?.workers ?? 0 }, (_, index) => ({
+    ...connections(index),
+    paths: [uploads!.path],
+    isSlow: false,
+    upload: uploads!,
+    pauseMs: 0,
+    lateMs: uploads!.overMs + lateMs,
+    bodyEnd: `received ${uploads!.bytes}\n${bodyEnd}`,
+    startAfterMs: index * slowStaggerMs,
+  }));
+  return [...quick, ...slowOnes, ...uploading];
 }
 
 /** Slow clients begin one after the other, so that they do not all end in the same moment. */
@@ -125,11 +208,13 @@ async function converse(client: Client, tally: Tally, stopping: AbortSignal): Pr
     if (client.isSlow) tally.slowBegan();
     const answer = await ask(client, path);
     if (client.isSlow) tally.slowEnded();
-    tally.add(client.isSlow, path, startedMs, answer);
+    tally.add(kindOf(client), path, startedMs, answer);
     await rest(client.pauseMs, stopping);
   }
   client.agent.destroy();
 }
+
+const kindOf = ({ isSlow, upload }: Client): RequestKind => (upload ? 'upload' : isSlow ? 'slow' : 'quick');
 
 const rest = async (ms: number, stopping: AbortSignal): Promise<void> => {
   if (ms > 0) await sleep(ms, undefined, { signal: stopping }).catch(() => {});
@@ -148,7 +233,11 @@ const ask = (client: Client, path: string): Promise<Answer> =>
       clearTimeout(deadline);
       resolve({ status, failure });
     };
-    const request = get({ agent: client.agent, host: client.host, port: client.port, path });
+    const { agent, host, port, upload } = client;
+    const more = upload && { method: 'POST', headers: { 'content-length': upload.bytes } };
+    const request = requestOf({ agent, host, port, path, ...more });
+    if (upload) void sendSlowly(request, upload);
+    else request.end();
     const deadline = setTimeout(() => {
       settle({ kind: 'late', reason: `no whole answer within ${client.lateMs} ms` });
       request.destroy();
@@ -161,6 +250,21 @@ const ask = (client: Client, path: string): Promise<Answer> =>
       if (status === null) settle({ kind: 'refused', reason: error.message });
     });
   });
+
+/** The last byte leaves at the end of the time. */
+async function sendSlowly(
+  request: Writable,
+  { bytes, overMs }: { readonly bytes: number; readonly overMs: number },
+): Promise<void> {
+  const piece = Buffer.alloc(Math.ceil(bytes / uploadPieces), '.');
+  for (let sent = 0; sent < bytes && !request.destroyed; sent += piece.length) {
+    request.write(piece.subarray(0, bytes - sent));
+    await sleep(overMs / uploadPieces);
+  }
+  if (!request.destroyed) request.end();
+}
+
+const uploadPieces = 10;
 
 function read(
   response: IncomingMessage,
@@ -189,12 +293,15 @@ function judge(response: IncomingMessage, bytes: number, hasEnd: boolean): Answe
 
 const failuresShownMax = 100;
 
+type RequestKind = 'quick' | 'slow' | 'upload';
+
 class Tally {
   readonly #startedMs = performance.now();
   readonly #times = createHistogram();
   readonly #statuses: Record<number, number> = {};
   readonly #failures: TrafficFailure[] = [];
-  readonly #counts = { requests: 0, failed: 0, truncated: 0, late: 0, slowRequests: 0 };
+  readonly #counts = { requests: 0, failed: 0, truncated: 0, late: 0, slowRequests: 0, uploads: 0 };
+  readonly #webSockets = { opened: 0, closed: 0, messages: 0 };
   readonly #slowClients: number;
   #slowInFlight = 0;
   #slowInFlightMin: number | null = null;
@@ -217,12 +324,29 @@ class Tally {
       this.#slowInFlightMin = Math.min(this.#slowInFlightMin, this.#slowInFlight);
   }
 
-  add(isSlow: boolean, path: string, startedMs: number, { status, failure }: Answer): void {
+  requests(): number {
+    return this.#counts.requests;
+  }
+
+  webSocketEvents(path: string): WebSocketEvents {
+    return {
+      opened: () => this.#webSockets.opened++,
+      echoed: () => this.#webSockets.messages++,
+      closed: () => this.#webSockets.closed++,
+      failed: (reason) => this.#fail(path, { kind: 'refused', reason }),
+    };
+  }
+
+  add(kind: RequestKind, path: string, startedMs: number, { status, failure }: Answer): void {
     this.#counts.requests++;
-    if (isSlow) this.#counts.slowRequests++;
+    if (kind === 'slow') this.#counts.slowRequests++;
+    else if (kind === 'upload') this.#counts.uploads++;
     else this.#times.record(Math.max(1, Math.round((performance.now() - startedMs) * 1000)));
     if (status !== null) this.#statuses[status] = (this.#statuses[status] ?? 0) + 1;
-    if (failure === null) return;
+    if (failure !== null) this.#fail(path, failure);
+  }
+
+  #fail(path: string, failure: Pick<TrafficFailure, 'kind' | 'reason'>): void {
     this.#counts.failed++;
     if (failure.kind === 'truncated' || failure.kind === 'late') this.#counts[failure.kind]++;
     if (this.#failures.length < failuresShownMax)
@@ -233,6 +357,7 @@ class Tally {
     return {
       ...this.#counts,
       failures: this.#failures,
+      webSockets: this.#webSockets,
       slowInFlightMin: this.#slowInFlightMin,
       p50Ms: this.#times.percentile(50) / 1000,
       p99Ms: this.#times.percentile(99) / 1000,

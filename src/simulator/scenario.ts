@@ -64,6 +64,7 @@ export function drawSite(
     activate: [],
     hooks: random.chance(0.4) ? drawHooks(random) : [],
     maintenance: null,
+    preview: null,
     become: null,
     ssh: {
       transport: 'ssh2',

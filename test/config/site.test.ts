@@ -46,6 +46,7 @@ describe('defaults', () => {
       activate: [],
       hooks: [],
       maintenance: null,
+      preview: null,
       become: null,
       ssh: {
         transport: 'ssh2',

@@ -73,6 +73,17 @@ describe('pools', () => {
       { nodes, servingMin: 3, balancers: flippable({ blue: 'a', green: 'b' }) },
       ['servingMin: expected at most 2, the nodes of the smaller pool, got 3'],
     ],
+    [
+      { servingMin: 1, preview: { urls: ['http://lb1'] } },
+      [
+        'preview: expected nodes in two pools, got none in a pool',
+        'preview: expected checks, which are asked there, got none',
+      ],
+    ],
+    [
+      { nodes, servingMin: 1, checks: [{ path: '/' }], preview: { urls: ['http://lb1/'] } },
+      ['preview.urls[0]: expected an address such as \'https://lb1.example.org\', got "http://lb1/"'],
+    ],
     [{ nodes: [...nodes, 'web9'], servingMin: 1 }, ['nodes[2]: expected a pool, as other nodes have one']],
     [{ nodes: nodes.slice(0, 1), servingMin: 1 }, ['nodes: expected two pools, got only blue']],
     [

@@ -145,6 +145,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   checks: [check()],
   activate: [],
   hooks: [],
+  preview: null,
   maintenance: null,
   become: null,
   ssh: {

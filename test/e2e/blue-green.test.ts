@@ -10,8 +10,10 @@ import { createRepository } from '../lab/repository.ts';
 import type { LabSite, Settings } from '../lab/site.ts';
 import { clients } from '../lab/watch.ts';
 
-const requestsMin = 1000;
+/** Of each flow, at both balancers together. */
+const requestsMin = 100_000;
 const timeout = 120_000;
+const previewWord = 'show-me';
 const pools = { blue: ['web1', 'web2'], green: ['web3', 'web4'] } as const;
 
 let lab: Lab;
@@ -27,7 +29,10 @@ interface Flippable extends RunningHaproxy {
 
 beforeAll(async () => {
   lab = await startLab({ nodes: 4 });
-  const versions = ['v1', 'v2', 'v3', 'v4'].map((tag) => ({ tag, bootMs: 300 }));
+  const versions = [
+    ...['v1', 'v2', 'v3', 'v4', 'v5', 'v6'].map((tag) => ({ tag, bootMs: 300 })),
+    { tag: 'erring', errsAfter: 9 },
+  ];
   const repository = await createRepository(join(lab.folder, 'pools-repository'), versions);
   site = await lab.site({ name: 'pools', nodes: 4, repository });
   balancers = await Promise.all(['lb1', 'lb2'].map(startFlippable));
@@ -51,7 +56,13 @@ async function startFlippable(name: string): Promise<Flippable> {
     socket: join(dir, 'socket'),
     frontendPort: await freePort(),
     defaults: ['retries 0', 'no option redispatch', 'timeout check 500ms', 'timeout tunnel 1h'],
-    frontend: [`use_backend %[str(active),map(${map})]`],
+    frontend: [
+      `acl preview req.hdr(x-preview) -m str ${previewWord}`,
+      `acl blue-is-live str(active),map(${map}) -m str pool_blue`,
+      'use_backend pool_green if preview blue-is-live',
+      'use_backend pool_blue if preview',
+      `use_backend %[str(active),map(${map})]`,
+    ],
     backends: [
       { name: 'nowhere', servers: [] },
       ...Object.entries(pools).map(([pool, names]) => ({
@@ -87,6 +98,7 @@ const settings = (more: Settings = {}): Settings => ({
       },
     ]),
   ),
+  preview: { urls: balancers.map(({ url }) => url), headers: { 'X-Preview': previewWord } },
   servingMin: 2,
   strategy: { name: 'blue-green', bake: '1s' },
   ...more,
@@ -98,28 +110,50 @@ const liveAt = async (): Promise<readonly (string | undefined)[]> => [
 
 const other = (pool: string | undefined): string => (pool === 'pool_blue' ? 'pool_green' : 'pool_blue');
 
-/** Does `work` with clients at both balancers: quick ones that keep their connections, and slow ones. */
+interface Watched {
+  readonly run: CliResult;
+  readonly reports: readonly TrafficReport[];
+}
+
+/**
+ * Does `work` with clients of every kind at both balancers: rapid ones that keep their connections, some that do not,
+ * slow answers, uploads that take seconds, and WebSockets.
+ */
 async function underTraffic(
   work: () => Promise<CliResult>,
-): Promise<{ readonly run: CliResult; readonly reports: readonly TrafficReport[] }> {
+  flow: string,
+  requests = requestsMin,
+): Promise<Watched> {
   const traffics = await Promise.all(
-    balancers.map(({ url }) => clients({ url }, { workers: 4, slow: 4, slowMs: 3000 })),
+    balancers.map(({ url }) =>
+      clients({ url }, { rapid: 12, workers: 2, slow: 4, uploads: 4, webSockets: 8, slowMs: 3000 }),
+    ),
   );
   await sleep(1000);
-  const run = await work();
-  await sleep(2000);
-  const reports = await Promise.all(traffics.map((traffic) => traffic.stop()));
-  for (const { requests, slowRequests, failed, tookMs } of reports)
-    console.log(`${requests} requests (${slowRequests} slow) in ${tookMs} ms, ${failed} failed`);
+  const stop = () => Promise.all(traffics.map((traffic) => traffic.stop()));
+  const run = await work().catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
+  await Promise.all(traffics.map((traffic) => traffic.reach(requests / balancers.length)));
+  const reports = await stop();
+  const sum = (of: (report: TrafficReport) => number) => reports.reduce((all, report) => all + of(report), 0);
+  const tookMs = Math.max(...reports.map((report) => report.tookMs));
+  console.log(
+    `${flow}: ${sum(({ requests }) => requests)} requests (${sum(({ slowRequests }) => slowRequests)} slow, ${sum(({ uploads }) => uploads)} uploads) ` +
+      `and ${sum(({ webSockets }) => webSockets.messages)} messages over WebSockets in ${tookMs} ms, ${sum(({ failed }) => failed)} failed`,
+  );
   return { run, reports };
 }
 
-function expectNothingSpilled(reports: readonly TrafficReport[]): void {
+function expectNothingSpilled(reports: readonly TrafficReport[], atLeast = requestsMin): void {
+  expect(reports.flatMap(({ failures }) => failures)).toEqual([]);
   for (const report of reports) {
-    expect(report.failures).toEqual([]);
     expect(report).toMatchObject({ failed: 0, truncated: 0, late: 0, statuses: { 200: report.requests } });
-    expect(report.requests).toBeGreaterThanOrEqual(requestsMin);
+    expect(report.webSockets).toMatchObject({ opened: 8, closed: 0 });
+    expect(Math.min(report.slowRequests, report.uploads, report.webSockets.messages)).toBeGreaterThan(4);
   }
+  expect(reports.reduce((all, { requests }) => all + requests, 0)).toBeGreaterThanOrEqual(atLeast);
 }
 
 /** The longest time in which balancers differed, as the run says it. */
@@ -130,7 +164,7 @@ test('a deploy goes to the pool without traffic and flips to it at both balancer
   timeout,
 }, async () => {
   const [before] = await liveAt();
-  const { run, reports } = await underTraffic(() => site.deploy('v3', '--verbose'));
+  const { run, reports } = await underTraffic(() => site.deploy('v3', '--verbose'), 'deploy');
   expect(run.exit, run.output).toBe(0);
   expectNothingSpilled(reports);
   expect(await liveAt()).toEqual([other(before)]);
@@ -152,9 +186,12 @@ test('flip --back and flip move all traffic without a build, and no request fail
     flips.push(await site.sluice('flip', 'production', '--back', '--yes', '--verbose'));
     expect(await liveAt()).toEqual([other(before)]);
     return site.sluice('flip', 'production', '--yes', '--verbose');
-  });
+  }, 'flip back and flip');
   for (const { exit, output } of [...flips, run]) expect(exit, output).toBe(0);
-  for (const flip of [...flips, run]) expect(differedMs(flip)).toBeLessThan(1000);
+  for (const flip of [...flips, run]) {
+    console.log(`balancers differed for ${differedMs(flip)} ms at most`);
+    expect(differedMs(flip)).toBeLessThan(1000);
+  }
   expectNothingSpilled(reports);
   expect(await liveAt()).toEqual([before]);
   expect(await site.live()).toEqual(releases);
@@ -174,15 +211,45 @@ test('a rollback flips back to the pool that has the release before', { timeout 
   expect(await site.live()).toEqual(releases);
 });
 
+test('before the flip, only who has the header sees the new release, until somebody promotes it', {
+  timeout,
+}, async () => {
+  const [before] = await liveAt();
+  const seen = (headers: Readonly<Record<string, string>> = {}): Promise<readonly string[]> =>
+    Promise.all(balancers.map(async ({ url }) => (await fetch(url, { headers })).text()));
+  await site.configure(settings({ strategy: { name: 'blue-green', bake: '100ms', hold: 'promote' } }));
+  const { run } = await underTraffic(() => site.deploy('v4', '--verbose'), 'a deploy that is held', 1000);
+  expect(run.exit, run.output).toBe(4);
+  expect(run.output).toMatch(/preview web\d, web\d as/);
+  expect(await liveAt()).toEqual([before]);
+  for (const page of await seen({ 'x-preview': previewWord })) expect(page).toContain('version v4');
+  for (const page of await seen()) expect(page).not.toContain('version v4');
+  const promoted = await site.sluice('promote', 'production', '--yes');
+  expect(promoted.exit, promoted.output).toBe(0);
+  for (const page of await seen()) expect(page).toContain('version v4');
+  expect(await liveAt()).toEqual([other(before)]);
+});
+
+test('a preview that shows the pool with the traffic keeps a release from being flipped to', {
+  timeout,
+}, async () => {
+  const before = await liveAt();
+  const urls = balancers.map(({ url }) => url);
+  await site.configure(settings({ preview: { urls }, checks: site.checks({ timeout: '2s' }) }));
+  const { exit, output } = await site.deploy('v3');
+  expect([exit, output]).toEqual([1, expect.stringContaining('The preview does not show the new release')]);
+  expect(await liveAt()).toEqual(before);
+});
+
 test('a pool that fails its checks gets no traffic', { timeout }, async () => {
   const before = await liveAt();
   const [idle] = pools[before[0] === 'pool_blue' ? 'green' : 'blue'];
-  await site.setEnv(site.node(idle), { FAILS: 'v4' });
+  await site.setEnv(site.node(idle), { FAILS: 'v5' });
   await site.configure(settings({ checks: site.checks({ timeout: '3s' }) }));
-  const { run, reports } = await underTraffic(() => site.deploy('v4'));
+  const { run, reports } = await underTraffic(() => site.deploy('v5'), 'a pool that fails its checks', 1000);
   await site.setEnv(site.node(idle));
   expect(run.exit, run.output).toBe(1);
-  for (const report of reports) expect(report).toMatchObject({ failed: 0, truncated: 0, late: 0 });
+  expectNothingSpilled(reports, 1000);
   expect(await liveAt()).toEqual(before);
 });
 
@@ -198,7 +265,7 @@ test('a pool that fails after the flip is flipped back by itself, and no request
     );
   await site.configure(settings({ strategy: { name: 'blue-green', bake: '30s' } }));
   const { run, reports } = await underTraffic(async () => {
-    const deploy = site.startDeploy('v4', '--verbose');
+    const deploy = site.startDeploy('v5', '--verbose');
     await deploy.printed(/differed for/);
     expect(await liveAt()).toEqual([other(before[0])]);
     await tell('disable health');
@@ -208,11 +275,67 @@ test('a pool that fails after the flip is flipped back by itself, and no request
     console.log(`back ${Math.round(performance.now() - brokenAtMs)} ms after it broke`);
     await tell('enable health');
     return deploy.ended;
-  });
+  }, 'a pool that fails after the flip');
   expect(run.exit, run.output).toBe(1);
   expect(run.output).toContain(`${idle} stopped serving during the hold bake`);
   expectNothingSpilled(reports);
   expect(await liveAt()).toEqual(before);
+});
+
+test('a pool that errs more than the one before goes back by itself, by what the balancers count', {
+  timeout,
+}, async () => {
+  const before = await liveAt();
+  await site.configure(settings({ strategy: { name: 'blue-green', bake: '60s' } }));
+  const { run, reports } = await underTraffic(
+    () => site.deploy('erring', '--verbose'),
+    'a pool that errs',
+    1000,
+  );
+  expect(run.exit, run.output).toBe(1);
+  expect(run.output).toMatch(
+    /Hold bake found more errors than there were before the flip\. The pool failed /,
+  );
+  expect(await liveAt()).toEqual(before);
+  // Nothing fails but what the pool itself answered while it had the traffic.
+  for (const { failed, statuses, requests } of reports) {
+    expect([failed, requests]).toEqual([statuses[500], (statuses[200] ?? 0) + (statuses[500] ?? 0)]);
+    expect(failed).toBeGreaterThan(0);
+  }
+});
+
+test('WebSockets of the pool before are closed after the bake, apart from requests, of which none fails', {
+  timeout,
+}, async () => {
+  const drain = { timeout: '15s', webSockets: '1s' };
+  await site.configure(settings({ drain, strategy: { name: 'blue-green', bake: '2s' } }));
+  const { run, reports } = await underTraffic(
+    () => site.deploy('v6', '--verbose'),
+    'WebSockets let go',
+    1000,
+  );
+  expect(run.exit, run.output).toBe(0);
+  expect(run.output).toMatch(/WebSockets are closed, their time is over/);
+  for (const report of reports) {
+    expect(report).toMatchObject({ failed: 0, failures: [] });
+    expect(report.webSockets).toMatchObject({ opened: 16, closed: 8 });
+    expect(report.uploads).toBeGreaterThan(4);
+  }
+});
+
+test('a node that is drained waits for requests and uploads, and closes WebSockets when their time is over', {
+  timeout,
+}, async () => {
+  const [live] = pools[(await liveAt())[0] === 'pool_blue' ? 'blue' : 'green'];
+  await site.configure(settings({ servingMin: 1, drain: { timeout: '15s', webSockets: '1s' } }));
+  const drained = () => site.sluice('drain', 'production', live);
+  const { run, reports } = await underTraffic(drained, 'a drain', 1000);
+  expect(run.exit, run.output).toBe(0);
+  for (const report of reports) {
+    expect(report).toMatchObject({ failed: 0, failures: [] });
+    expect(report.webSockets).toMatchObject({ opened: 12, closed: 4 });
+  }
+  expect((await site.sluice('enable', 'production', live)).exit).toBe(0);
 });
 
 test('what is flipped outlives a restart of the balancer', { timeout }, async () => {

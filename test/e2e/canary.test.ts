@@ -9,6 +9,10 @@ import { type Lab, startLab } from '../lab/lab.ts';
 import type { LabSite } from '../lab/site.ts';
 import { clients } from '../lab/watch.ts';
 
+/** Of each flow, at both balancers together. */
+const requestsMin = 100_000;
+const timeout = 120_000;
+
 let lab: Lab;
 let site: LabSite;
 let balancers: readonly LabBalancer[] = [];
@@ -44,13 +48,18 @@ interface Watched {
 }
 
 /** Both processes have visitors of their own. */
-async function underTraffic(work: () => Promise<CliResult>): Promise<Watched> {
+async function underTraffic(work: () => Promise<CliResult>, flow: string): Promise<Watched> {
   const traffic = await Promise.all(
-    balancers.map((balancer) => clients(balancer, { workers: 6, slowMs: 1000 })),
+    balancers.map((balancer) => clients(balancer, { rapid: 12, workers: 2, slowMs: 1000 })),
   );
   await sleep(500);
   const run = await work();
+  await Promise.all(traffic.map((one) => one.reach(requestsMin / balancers.length)));
   const reports = await Promise.all(traffic.map((one) => one.stop()));
+  const requests = reports.reduce((all, report) => all + report.requests, 0);
+  const failed = reports.reduce((all, report) => all + report.failed, 0);
+  console.log(`${flow}: ${requests} requests in ${reports[0]!.tookMs} ms, ${failed} failed`);
+  expect(requests).toBeGreaterThanOrEqual(requestsMin);
   return { run, reports };
 }
 
@@ -59,8 +68,10 @@ const asConfigured = Object.fromEntries(
   ['web1', 'web2', 'web3', 'web4'].map((name) => [name, '0 weight 100']),
 );
 
-test('a canary that is as good as the others passes twice, the others follow, and no request fails', async () => {
-  const { run, reports } = await underTraffic(() => site.deploy('good-2', '--json'));
+test('a canary that is as good as the others passes twice, the others follow, and no request fails', {
+  timeout,
+}, async () => {
+  const { run, reports } = await underTraffic(() => site.deploy('good-2', '--json'), 'a canary that passes');
 
   expect(run.exit, run.output).toBe(0);
   for (const report of reports) expect(report).toMatchObject({ failed: 0, failures: [] });
@@ -73,9 +84,11 @@ test('a canary that is as good as the others passes twice, the others follow, an
   expect(Object.values(await site.served())).toEqual(Array(4).fill(await site.release()));
 });
 
-test('a release that errs on a fifth of its requests passes its checks, fails as a canary, and goes back by itself', async () => {
+test('a release that errs on a fifth of its requests passes its checks, fails as a canary, and goes back by itself', {
+  timeout,
+}, async () => {
   const before = await site.release();
-  const { run, reports } = await underTraffic(() => site.deploy('erring', '--json'));
+  const { run, reports } = await underTraffic(() => site.deploy('erring', '--json'), 'a canary that fails');
 
   expect(run.exit, run.output).toBe(1);
   expect(run.output).toMatch(/Hold canary 1 found the release worse\. The canary failed /);

@@ -213,6 +213,38 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
   return {
     site,
     ports,
+    /** Ports of a process that is killed once a command is sent that `isLast`: it hears and does nothing more. */
+    mortal(isLast: (command: NodeCommand) => boolean): {
+      readonly ports: Ports;
+      readonly died: Promise<void>;
+    } {
+      const nothing = new Promise<never>(() => {});
+      let die = (): void => {};
+      const died = new Promise<void>((resolve) => {
+        die = resolve;
+      });
+      let isDead = false;
+      return {
+        died,
+        ports: {
+          ...ports,
+          clock: {
+            ...ports.clock,
+            sleep: (ms, signal) =>
+              isDead ? nothing : ports.clock.sleep(ms, signal).then(() => (isDead ? nothing : undefined)),
+          },
+          transport: {
+            ...transport,
+            run(host, command, options) {
+              isDead ||= isLast(command);
+              if (!isDead) return transport.run(host, command, options);
+              die();
+              return nothing;
+            },
+          },
+        },
+      };
+    },
     events,
     servers,
     broken,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../src/core/errors.ts';
-import { abort, resume, rollback } from '../../src/engine/deploy.ts';
+import { abort, deploy, resume, rollback } from '../../src/engine/deploy.ts';
 import { names, node } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
 
@@ -171,19 +171,8 @@ describe('a run that died', () => {
   /** As if the process had been killed at its nth command on a node. */
   async function killedAt(bench: ReturnType<typeof benchSite>, nth: number): Promise<number> {
     let commands = 0;
-    const dead = new Promise<never>(() => {});
-    const run = bench.ports.transport.run;
-    const killed = new Promise<void>((resolve) => {
-      Object.assign(bench.ports.transport, {
-        run: (...args: Parameters<typeof run>) => {
-          if (++commands < nth) return run(...args);
-          resolve();
-          return dead;
-        },
-      });
-    });
-    await Promise.race([killed, bench.deploy(2)]);
-    Object.assign(bench.ports.transport, { run });
+    const { ports, died } = bench.mortal(() => ++commands >= nth);
+    await Promise.race([died, deploy({ ...bench.request(1), ref: '2' }, ports)]);
     return commands;
   }
 

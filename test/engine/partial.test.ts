@@ -20,21 +20,10 @@ const skipping = (bench: Bench, more: { withoutQuorum?: boolean } = {}) => ({
   ...more,
 });
 
-/** The run gets no answer any more once it wants a node to switch. */
-async function dyingAtASwitch(bench: Bench, work: () => Promise<unknown>): Promise<void> {
-  const dead = new Promise<never>(() => {});
-  const { run } = bench.ports.transport;
-  const died = new Promise<void>((resolve) =>
-    Object.assign(bench.ports.transport, {
-      run: (...args: Parameters<typeof run>) => {
-        if (args[1].name !== 'switch') return run(...args);
-        resolve();
-        return dead;
-      },
-    }),
-  );
-  await Promise.race([died, work()]);
-  Object.assign(bench.ports.transport, { run });
+/** A deploy that is killed as soon as it has sent a node the word to switch. */
+async function dyingAtASwitch(bench: Bench, revision: number): Promise<void> {
+  const { ports, died } = bench.mortal(({ name }) => name === 'switch');
+  await Promise.race([died, deploy({ ...bench.request(1), ref: String(revision) }, ports)]);
 }
 
 describe('S51: a node that cannot be reached', () => {
@@ -93,7 +82,7 @@ describe('S51: a node that cannot be reached', () => {
     bench.broken.add('web2');
     // The budget is used up by hand: web2 and web5 fail.
     cutOff(bench);
-    await dyingAtASwitch(bench, () => bench.deploy(2));
+    await dyingAtASwitch(bench, 2);
     bench.broken.clear();
     cutOff(bench, 'web5');
     const report = await goOn({ ...skipping(bench), force: true }, bench.ports);
@@ -108,7 +97,7 @@ test('what a dead run left is taken back only where nobody has changed it since'
   const bench = benchSite(5, { failuresMax: 1 });
   const first = await bench.deployed(1);
   const second = await bench.deployed(2);
-  await dyingAtASwitch(bench, () => bench.deploy(3));
+  await dyingAtASwitch(bench, 3);
   cutOff(bench, 'web5');
   await unlock(bench.site, bench.ports, {
     locks: locksIn(await observe(bench.site, bench.ports)),

@@ -18,7 +18,8 @@ export interface Version {
 /**
  * The files of a version: a web application that needs nothing but Node.js, reads its code and its release at start
  * (so a release needs a restart), and on SIGTERM answers what is in flight. `/health` answers
- * `release <id> revision <sha>`; `/slow?ms=3000` answers in ten pieces over that time; every answer has its length
+ * `release <id> revision <sha>`; `/slow?ms=3000` answers in ten pieces over that time; `/upload` says how
+ * many bytes it received; WebSockets echo; every answer has its length
  * and ends with `end`. It expects `log`, `tmp` and `.env` to be linked: HOST, PORT, and in FAILS the version whose
  * `/health` does not work on that node.
  */
@@ -33,7 +34,8 @@ export const applicationFiles = (version: Version): Readonly<Record<string, stri
 /** What every whole answer ends with. */
 export const answerEnd = 'end\n';
 
-const serverProgram = `import { readFileSync } from 'node:fs';
+const serverProgram = `import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,6 +55,7 @@ const pages = {
   '/health': (url, response) =>
     answer(response, healthNow, healthNow === 200 ? 'release ' + release + ' revision ' + revision : 'no database here'),
   '/slow': slow,
+  '/upload': upload,
 };
 
 function answer(response, status, text) {
@@ -70,10 +73,31 @@ async function slow(url, response) {
   response.end();
 }
 
+function upload(_url, response, request) {
+  let bytes = 0;
+  request.on('data', (chunk) => (bytes += chunk.length));
+  request.on('error', () => {});
+  request.on('end', () => answer(response, 200, 'received ' + bytes));
+}
+
 const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
   const url = new URL(request.url, 'http://application');
-  (pages[url.pathname] ?? (() => answer(response, 404, 'no such page')))(url, response);
+  (pages[url.pathname] ?? (() => answer(response, 404, 'no such page')))(url, response, request);
 });
+server.on('upgrade', (request, socket) => {
+  const accept = createHash('sha1').update(request.headers['sec-websocket-key'] + webSocketSalt).digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\\r\\nupgrade: websocket\\r\\nconnection: Upgrade\\r\\n' +
+    'sec-websocket-accept: ' + accept + '\\r\\n\\r\\n');
+  socket.on('data', (frame) => socket.write(echoOf(frame)));
+  socket.on('error', () => {});
+  socket.on('end', () => socket.end());
+});
+// Short messages alone, one in a piece.
+const webSocketSalt = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+const echoOf = (frame) => {
+  const mask = frame.subarray(2, 6);
+  return Buffer.from([frame[0], frame[1] & 0x7f, ...frame.subarray(6).map((byte, i) => byte ^ mask[i % 4])]);
+};
 process.on('SIGTERM', () => {
   server.close(() => process.exit());
   setInterval(() => server.closeIdleConnections(), 20).unref();

@@ -157,6 +157,36 @@ async function serve(respond: (response: ServerResponse, path: string) => unknow
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
+test('uploads are sent in pieces over their time, and their answer must have counted every byte', async () => {
+  const took: number[] = [];
+  const url = await serve((response) => {
+    const startedMs = performance.now();
+    let bytes = 0;
+    response.req.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    response.req.on('end', () => {
+      took.push(performance.now() - startedMs);
+      const body = `received ${bytes}\nend\n`;
+      response.writeHead(200, { 'content-length': body.length }).end(body);
+    });
+  });
+  const uploads = { path: '/upload', workers: 1, bytes: 5000, overMs: 100 };
+  const report = await trafficOf({ ...options(url), workers: 0, uploads });
+  expect(report).toMatchObject({ failed: 0, uploads: report.requests });
+  expect(report.uploads).toBeGreaterThan(0);
+  expect(Math.min(...took)).toBeGreaterThan(80);
+});
+
+test('rapid clients are counted as others are, and reach waits for as many as were asked for', async () => {
+  const url = await serve((response) => whole(response));
+  const traffic = startTraffic({ ...options(url), workers: 0, rapid: { path: '/', workers: 2 } });
+  await traffic.reach(200);
+  const report = await traffic.stop();
+  expect(report).toMatchObject({ failed: 0, statuses: { 200: report.requests } });
+  expect(report.requests).toBeGreaterThanOrEqual(200);
+});
+
 async function trafficOf(given: TrafficOptions): Promise<TrafficReport> {
   const traffic = startTraffic(given);
   await sleep(200);

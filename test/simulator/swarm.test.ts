@@ -58,7 +58,8 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   signalAtCall: ['SIGINT', 'SIGTERM'],
 };
 
-const steps: { readonly [K in StepKind]: true } = {
+/** A person's look through the balancers is no part of the simulated world. */
+const steps: { readonly [K in Exclude<StepKind, 'preview'>]: true } = {
   build: true,
   fetch: true,
   prepare: true,

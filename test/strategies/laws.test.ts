@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { isDeployError } from '../../src/core/errors.ts';
-import { type Fields, parseFields } from '../../src/core/field.ts';
 import {
   bearingNodes,
   isHeldOut,
@@ -14,7 +13,7 @@ import { makePlan, type Plan } from '../../src/core/plan.ts';
 import { predict } from '../../src/core/predict.ts';
 import { recovery } from '../../src/core/recovery.ts';
 import type { OnFailure, Site } from '../../src/core/site.ts';
-import type { Strategy } from '../../src/core/strategy.ts';
+import type { HoldTime, Strategy } from '../../src/core/strategy.ts';
 import { verdictOptions } from '../../src/core/verdict.ts';
 import { strategies } from '../../strategies/index.ts';
 import {
@@ -29,6 +28,7 @@ import {
   withNode,
   withServer,
 } from '../core/fleet.ts';
+import { parsedDefaults } from './defaults.ts';
 
 const seeds = Array.from({ length: 300 }, (_, seed) => seed);
 
@@ -60,12 +60,6 @@ function randomCase(seed: number): Case {
       });
   }
   return { observed, site: site(count, { servingMin: Math.floor(random() * count) }) };
-}
-
-function parsedDefaults<T>(fields: Fields<T>): T {
-  const result = parseFields(fields, {});
-  if (!result.ok) throw new Error(result.problems.join(', '));
-  return result.value;
 }
 
 /** Two pools of one size behind two balancers; what gets no traffic is in any state. */
@@ -102,7 +96,7 @@ function pooledCase(seed: number): Case & { readonly idle: readonly string[] } {
 }
 
 describe('blue-green on two pools', () => {
-  const blueGreen = strategies['blue-green'].create({ bake: 60_000 });
+  const blueGreen = strategies['blue-green'].create(blueGreenOptions(60_000));
   const planOf = ({ observed, site: settings }: Case, nodes: readonly string[]): Plan =>
     makePlan({
       site: settings,
@@ -200,8 +194,13 @@ const optionsOf: {
     ],
     batch: [1 + Math.floor(random() * 3)],
   }),
-  'blue-green': (random) => ({ bake: random() < 0.5 ? 'promote' : 60_000 }),
+  'blue-green': (random) => blueGreenOptions(random() < 0.5 ? 'promote' : 60_000),
 };
+
+const blueGreenOptions = (bake: HoldTime): Record<string, unknown> => ({
+  ...parsedDefaults(strategies['blue-green'].options),
+  bake,
+});
 
 /** The plan, or null if it was refused as not safe: a strategy need not fit every fleet. */
 function planned({ observed, site: settings }: Case, strategy: Strategy): Plan | null {

@@ -59,7 +59,7 @@ export const setState = ({ to, ...name }: ServerName & Pick<RotationChange, 'to'
 export const setWeight = ({ to, ...name }: ServerName & Pick<WeightChange, 'to'>): string =>
   `set server ${serverName(name)} weight ${to}%`;
 
-function serverName({ backend, server }: ServerName): string {
+export function serverName({ backend, server }: ServerName): string {
   assert(isName(backend) && isName(server), 'only names are sent to HAProxy as names');
   return `${backend}/${server}`;
 }

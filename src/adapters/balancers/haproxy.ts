@@ -6,6 +6,7 @@ import type { Balancer, Host, WeightChange } from '../../ports.ts';
 import { type CountedServer, countCommands, countsOf } from './haproxy-counts.ts';
 import { isList, type Switch, switchOf } from './haproxy-map.ts';
 import { type HaproxyOptions, haproxyOptions } from './haproxy-options.ts';
+import { endSessions, sessionCommands, webSocketsOf } from './haproxy-sessions.ts';
 import { type Ask, askThrough, shownTarget } from './haproxy-socket.ts';
 import {
   type Reading,
@@ -140,6 +141,15 @@ function driver(
         await settled(members.map((member) => view(member, countCommands, countsOf, answersOf, signal))),
       );
     },
+    webSockets: {
+      async count(signal) {
+        const counts = await settled(members.map((member) => webSocketsAt(member, signal)));
+        return new Map(counts.flat());
+      },
+      async close(servers, signal) {
+        await settled(members.map((member) => endAll(member, servers, signal)));
+      },
+    },
     describe: (change) => [...new Set(commandsFor(targets, change))].join('; '),
     async close() {},
   };
@@ -268,6 +278,27 @@ async function tell(member: Member, orders: readonly Order[], signal?: AbortSign
   const commands = [...orders.map(({ command }) => command), ...readCommands];
   const { refusals, reading } = await member.ask(commands, read, signal);
   for (const [i, order] of orders.entries()) mustBeObeyed(member, order, refusals[i] ?? null, reading);
+}
+
+async function webSocketsAt(
+  { targets, ask }: Member,
+  signal?: AbortSignal,
+): Promise<readonly (readonly [string, number])[]> {
+  const counts = await ask(sessionCommands, webSocketsOf, signal);
+  return targets.map(({ id, backend, server }) => [id, counts.get(`${backend}/${server}`) ?? 0]);
+}
+
+async function endAll(
+  { balancer, targets, ask }: Member,
+  servers: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const commands = targets.filter(({ id }) => servers.includes(id)).map(endSessions);
+  if (commands.length === 0) return;
+  const answers = await ask(commands, (all) => all.map(refusalOf), signal);
+  for (const [i, refusal] of answers.entries())
+    if (refusal !== null)
+      throw failure('BALANCER_REFUSED', { balancer, request: commands[i]!, answer: explained(refusal) });
 }
 
 /** One change for all requests that come from now on, read back on the same connection. */

@@ -32,7 +32,12 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
   const { problems, warnings } = engine.preflight(site, await engine.observe(site, ports, signal));
   const pools = engine.preflightPools(site, ports.balancers);
   return {
-    problems: [...problems, ...pools.problems, ...storage.problems],
+    problems: [
+      ...problems,
+      ...pools.problems,
+      ...engine.webSocketProblems(site, ports.balancers),
+      ...storage.problems,
+    ],
     warnings: [...warnings, ...pools.warnings, ...storage.warnings],
   };
 }

@@ -6,14 +6,21 @@ import type { Judged, StepOf } from '../../core/step.ts';
 import { judge } from '../../core/verdict.ts';
 import { emit, interruption, type Run } from '../run.ts';
 import { countAll, readAll, setWeights } from '../settle.ts';
+import { noteEnd, watchFlipped } from './after-flip.ts';
 
 type Hold = StepOf<'hold'>;
 
 /**
  * Lets a hold's time pass. Throws `BAKE_FAILED` if a node that served at the beginning was seen twice not to serve; at
- * the end of one that is judged `CANARY_FAILED`, or `HELD` where nothing can be said for sure.
+ * the end of one that is judged `CANARY_FAILED`, or `HELD` where nothing can be said for sure; after a flip `BAKE_WORSE`
+ * or `BAKE_UNPROVED` as soon as that is seen.
  */
 export async function bake(step: Hold, forMs: number, run: Run): Promise<void> {
+  if (step.flipped !== null) {
+    const watched = await watchFlipped(step, step.flipped, run);
+    await watch(step, forMs, run, watched.look);
+    return noteEnd(step.name, watched, run);
+  }
   if (step.judged === null) return watch(step, forMs, run);
   const { verdict, reason } = judge(await compare(step, step.judged, forMs, run), step.judged.options);
   if (verdict === 'fail') throw failure('CANARY_FAILED', { name: step.name, reason });
@@ -23,7 +30,12 @@ export async function bake(step: Hold, forMs: number, run: Run): Promise<void> {
   emit(run.ports, { type: 'note', level: 'info', text: `Hold ${step.name} is passed. ${reason}` });
 }
 
-async function watch({ name, nodes }: Hold, forMs: number, run: Run): Promise<void> {
+async function watch(
+  { name, nodes }: Hold,
+  forMs: number,
+  run: Run,
+  look: () => Promise<void> = async () => {},
+): Promise<void> {
   const { clock } = run.ports;
   const deadlineMs = clock.nowMs() + forMs;
   const served = nodes.filter((node) => isServing(run.observed, node));
@@ -38,6 +50,7 @@ async function watch({ name, nodes }: Hold, forMs: number, run: Run): Promise<vo
     const node = now.find((one) => idle.includes(one));
     if (node) throw failure('BAKE_FAILED', { name, node, seen: seenOf(observed, node) });
     idle = now;
+    await look();
   }
 }
 

@@ -3,7 +3,7 @@ import { failure, isDeployError } from '../../core/errors.ts';
 import type { Node } from '../../core/node.ts';
 import type { Release } from '../../core/release.ts';
 import type { Check } from '../../core/site.ts';
-import type { HttpAnswer } from '../../ports.ts';
+import type { HttpAnswer, HttpQuestion } from '../../ports.ts';
 import { eachNode, fenceFor, interruption, journalLine, onHeld, type Run, writeLater } from '../run.ts';
 import { pauseAfter } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
@@ -40,6 +40,25 @@ async function settled(work: readonly Promise<void>[]): Promise<void> {
   if (failed) throw failed.reason;
 }
 
+/** Asks each check of a node once. What was wrong with the first answer that is not as it must be; null: nothing. */
+export async function firstWrong(
+  run: Run,
+  node: Node,
+  release: Release,
+  timeoutMs: number,
+): Promise<string | null> {
+  const answers = await Promise.all(
+    run.site.checks.map(async (one) => ({
+      one,
+      verdict: await ask(run, placeOf(node, one), one, release, Math.min(one.timeoutMs, timeoutMs)),
+    })),
+  );
+  for (const { one, verdict } of answers)
+    if (!verdict.ok)
+      return `${urlOf(node, one)} must answer ${expectation(one, release)}, and answered ${verdict.answer}`;
+  return null;
+}
+
 /** A node that can no longer be told is in trouble enough: its first failure is the one that counts. */
 async function markFailed(run: Run, node: Node, release: Release): Promise<void> {
   const fence = fenceFor(run, node.name);
@@ -52,18 +71,37 @@ async function markFailed(run: Run, node: Node, release: Release): Promise<void>
  * that a node that starts fast is out of rotation no longer than it must be; with `attemptsMax` they are even.
  */
 async function prove(run: Run, node: Node, one: Check, release: Release): Promise<void> {
+  const refused = await askUntil(run, placeOf(node, one), one, release);
+  if (refused) throw refusal({ node, one, release, ...refused });
+}
+
+/** Where a question is asked: of a node, or through the balancers. */
+export type Place = Pick<HttpQuestion, 'url' | 'headers' | 'via'>;
+
+const placeOf = (node: Node, one: Check): Place => ({
+  url: urlOf(node, one),
+  headers: one.host === null ? {} : { host: one.host },
+  via: one.via === 'ssh' ? node : null,
+});
+
+export async function askUntil(
+  run: Run,
+  place: Place,
+  one: Check,
+  release: Release,
+): Promise<Pick<Refusal, 'attempts' | 'timeUp' | 'verdict'> | null> {
   const { clock } = run.ports;
   const deadlineMs = clock.nowMs() + one.timeoutMs;
   let last: Refused | null = null;
   for (let attempts = 1; ; attempts++) {
-    const verdict = await ask(run, node, one, release, Math.max(1, deadlineMs - clock.nowMs()));
-    if (verdict.ok) return;
+    const verdict = await ask(run, place, one, release, Math.max(1, deadlineMs - clock.nowMs()));
+    if (verdict.ok) return null;
     const leftMs = deadlineMs - clock.nowMs();
     const timeUp = leftMs <= 0;
     // A question that the deadline cut off tells less than the answer before it.
     if (last === null || !timeUp || verdict.kind !== 'silent') last = verdict;
     if (timeUp || attempts === one.attemptsMax) {
-      throw refusal({ node, one, release, attempts, timeUp, verdict: last });
+      return { attempts, timeUp, verdict: last };
     }
     const pauseMs =
       one.attemptsMax === null ? pauseAfter(one.timeoutMs - leftMs, one.intervalMs) : one.intervalMs;
@@ -80,18 +118,9 @@ interface Refused {
   readonly kind: 'silent' | 'wrong' | 'old';
 }
 
-async function ask(run: Run, node: Node, one: Check, release: Release, leftMs: number): Promise<Verdict> {
+async function ask(run: Run, place: Place, one: Check, release: Release, leftMs: number): Promise<Verdict> {
   try {
-    const answer = await run.ports.http.request(
-      {
-        method: 'GET',
-        url: urlOf(node, one),
-        headers: one.host === null ? {} : { host: one.host },
-        via: one.via === 'ssh' ? node : null,
-        timeoutMs: leftMs,
-      },
-      run.signal,
-    );
+    const answer = await run.ports.http.request({ method: 'GET', ...place, timeoutMs: leftMs }, run.signal);
     return judge(one, release, answer);
   } catch (error) {
     if (run.signal.aborted) throw interruption(run.signal);
@@ -135,7 +164,7 @@ function refusal({ node, one, release, attempts, timeUp, verdict }: Refusal): Er
     : failure('CHECK_FAILED', { ...details, attempts });
 }
 
-const expectation = (one: Check, release: Release): string =>
+export const expectation = (one: Check, release: Release): string =>
   one.expect === null
     ? String(one.status)
     : `${one.status} with ${JSON.stringify(fill(one.expect, release))}`;

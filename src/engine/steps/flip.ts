@@ -12,6 +12,7 @@ import {
   writeLater,
 } from '../run.ts';
 import { type Flipped, flipTo } from '../settle.ts';
+import { endCounting } from './after-flip.ts';
 import type { StepHandler } from './handler.ts';
 
 type Flip = StepOf<'flip'>;
@@ -36,6 +37,7 @@ export const flip: StepHandler<'flip'> = {
 };
 
 async function turn(step: Flip, run: Run): Promise<readonly NodeFailure[]> {
+  await endCounting(run);
   const flipped = await flipTo(run, step.to);
   return eachNode(run, step, async ({ name }) => {
     writeLater(run, name, journalLine(run, step, 'done'));

@@ -16,6 +16,7 @@ import { hold } from './hold.ts';
 import { hook } from './hook.ts';
 import { maintenance } from './maintenance.ts';
 import { prepare } from './prepare.ts';
+import { preview } from './preview.ts';
 import { shift } from './shift.ts';
 
 const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
@@ -25,6 +26,7 @@ const handlers: { readonly [K in StepKind]: StepHandler<K> } = {
   drain,
   activate,
   check,
+  preview,
   enable,
   flip,
   cleanup,

@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { makePlan } from '../../src/core/plan.ts';
+import type { Preview } from '../../src/core/site.ts';
+import { flipOver, type HoldTime, type Strategy } from '../../src/core/strategy.ts';
+import { strategies } from '../../strategies/index.ts';
+import { node, pooledFleet, release, site } from '../core/fleet.ts';
+import { parsedDefaults } from './defaults.ts';
+
+const settings: Preview = { urls: ['http://lb'], headers: {} };
+
+const blueGreen = (hold: HoldTime | null = null): Strategy =>
+  strategies['blue-green'].create({ ...parsedDefaults(strategies['blue-green'].options), hold });
+
+/** The kinds of steps to release `id` on green, with the names of holds. */
+const stepsTo = (
+  id: number,
+  strategy: Strategy,
+  preview: Preview | null,
+  observed = pooledFleet(2),
+): readonly string[] =>
+  makePlan({
+    site: site(4, { nodes: ['web1', 'web2', 'web3', 'web4'].map((name) => node(name)), preview }),
+    strategy,
+    purpose: 'flip',
+    observed,
+    target: { release: release(id), nodes: ['web3', 'web4'] },
+  }).steps.map(({ step }) => (step.kind === 'hold' ? `hold ${step.name}` : step.kind));
+
+test('the pool without traffic is renewed and checked, flipped to, and baked', () => {
+  expect(stepsTo(2, blueGreen(), null)).toEqual([
+    'build',
+    'prepare',
+    'activate',
+    'check',
+    'flip',
+    'hold bake',
+  ]);
+});
+
+test('with a preview it is shown through the balancers, and held if wanted, before the flip', () => {
+  expect(stepsTo(2, blueGreen('promote'), settings).slice(3)).toEqual([
+    'check',
+    'preview',
+    'hold flip',
+    'flip',
+    'hold bake',
+  ]);
+});
+
+test('balancers that differ are brought together without it', () => {
+  const { balancers, ...rest } = pooledFleet(2);
+  const differing = {
+    ...rest,
+    balancers: [balancers[0]!, { ...balancers[0]!, member: 'lb-b', pool: 'green' }],
+  };
+  expect(stepsTo(1, flipOver, settings, differing)).toEqual(['check', 'flip']);
+});
+
+test('a flip without a build shows it as well', () => {
+  expect(stepsTo(1, flipOver, settings)).toEqual(['check', 'preview', 'flip']);
+  expect(stepsTo(1, flipOver, null)).toEqual(['check', 'flip']);
+});
