@@ -22,6 +22,8 @@ export interface RunningVarnish {
   readonly instance: string;
   /** What varnishadm prints; rejects if Varnish refuses the command. */
   admin(command: string): Promise<string>;
+  /** What varnishstat counts, by the counter's name. */
+  counters(): Promise<Readonly<Record<string, number>>>;
   /** Writes a VCL and loads it under this name, warm; it is not there after a restart. */
   load(name: string, vcl: string): Promise<void>;
   /** Ends it and starts another one, with the VCLs that the first one began with. */
@@ -60,6 +62,11 @@ export async function startVarnish(
     secretFile,
     instance,
     admin,
+    async counters() {
+      const { stdout } = await promisify(execFile)('varnishstat', ['-1', '-j', '-n', instance]);
+      const counters: Readonly<Record<string, { readonly value: number }>> = JSON.parse(stdout).counters;
+      return Object.fromEntries(Object.entries(counters).map(([name, { value }]) => [name, value]));
+    },
     async load(name, text) {
       writeFileSync(fileOf(name), text);
       await admin(`vcl.load ${name} ${fileOf(name)} warm`);
@@ -73,7 +80,10 @@ export async function startVarnish(
   };
 }
 
-/** Takes turns among these backends, asks each every 50 ms how it is, and keeps nothing. */
+/**
+ * Takes turns among these backends, asks each every 50 ms how it is, and keeps nothing. A request that failed is tried
+ * once more, on another one: Varnish does not send it to a backend that went sick since it was chosen.
+ */
 export const passingVcl = (backends: readonly VarnishBackend[]): string =>
   [
     'vcl 4.1;',
@@ -88,6 +98,7 @@ export const passingVcl = (backends: readonly VarnishBackend[]): string =>
     ...backends.map(({ name }) => `  pool.add_backend(${name});`),
     '}',
     'sub vcl_recv { set req.backend_hint = pool.backend(); return (pass); }',
+    'sub vcl_backend_error { if (bereq.method == "GET" && bereq.retries == 0) { return (retry); } }',
     '',
   ].join('\n');
 
