@@ -164,6 +164,16 @@ describe('Varnish', () => {
     await balancer.change([turn('web1', 'in')]);
   });
 
+  test('a node that was put back in gets nothing while its probe fails', async () => {
+    await balancer.change([turn('web1', 'out')]);
+    await balancer.change([turn('web1', 'in')]);
+    backends[0]!.setHealthy(false);
+    await vi.waitFor(async () => expect((await balancer.observe()).servers[0]!.health).toBe('down'));
+    for (let i = 0; i < 6; i++) expect(await (await fetch(varnish.url)).text()).toBe('web2');
+    backends[0]!.setHealthy(true);
+    await vi.waitFor(async () => expect((await balancer.observe()).servers[0]!.health).toBe('up'));
+  });
+
   test('a request that runs in a VCL that is no longer in use is counted', async () => {
     await varnish.load('next', passingVcl(backends));
     const slow = fetch(`${varnish.url}/hold`);
