@@ -8,6 +8,7 @@ import {
   objectOf,
   optional,
   port,
+  refine,
   scalar,
   secret,
   textLike,
@@ -91,6 +92,12 @@ const member: Field<VarnishMember> = objectOf<VarnishMember>({
   instance: describe('The name of this Varnish for varnishstat (varnishd -n).', optional(instance)),
 });
 
+const members: Field<readonly VarnishMember[]> = refine(
+  listOf(member, 1),
+  'a list of at least one Varnish, none of them twice',
+  (all) => new Set(all.map(({ host, cli }) => JSON.stringify([host?.address, cli]))).size === all.length,
+);
+
 const pools: Field<VarnishPools> = objectOf<VarnishPools>({
   vcl: describe(
     'The name under which the VCL of each pool is loaded. A flip puts it in use.',
@@ -103,7 +110,7 @@ const pools: Field<VarnishPools> = objectOf<VarnishPools>({
 });
 
 export const varnishOptions: Fields<VarnishOptions> = {
-  members: describe('Each Varnish that serves the site: all are told, all must agree.', listOf(member, 1)),
+  members: describe('Each Varnish that serves the site: all are told, all must agree.', members),
   backends: describe(
     'The name of a node as a backend in VCL, where it differs.',
     withDefault(mapOf(backendName, 'the name of a node'), {}),

@@ -33,6 +33,7 @@ test('an address may be one of IPv6', () => {
 test.each([
   [{}, 'members: expected a list'],
   [{ members: [] }, 'members: expected at least 1 entry'],
+  [{ members: [{}, {}] }, 'members: expected a list of at least one Varnish, none of them twice'],
   [{ members: [{ cli: 'cache1' }] }, 'members[0].cli: expected host:port, got "cache1"'],
   [{ members: [{ secretFile: 'secret' }] }, 'members[0].secretFile: expected the absolute path of a file'],
   [{ members: [{ instance: '-b' }] }, 'members[0].instance: expected a name or an absolute path'],
