@@ -12,11 +12,11 @@ import { registries } from './config/parsing.ts';
 import { nextTurn } from './simulator/seeds.ts';
 
 const folder = new URL('../examples/', import.meta.url).pathname;
-const env = { HOME: '/home/ann', SLACK_URL: 'https://hooks.example.org/x' };
+const env = { HOME: '/home/ann', SLACK_URL: 'https://hooks.example.org/x', BALANCER_TOKEN: 'sesame' };
 const examples = readdirSync(folder);
 
 test('there is one for each of these applications', () => {
-  expect(examples).toEqual(['django', 'plain-php', 'rails', 'wordpress']);
+  expect(examples).toEqual(['django', 'external-balancer', 'plain-php', 'rails', 'wordpress']);
 });
 
 describe.each(examples)('%s', (example) => {

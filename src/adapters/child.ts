@@ -12,6 +12,8 @@ export interface Child {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly onOutput: (text: string, from: 'stdout' | 'stderr') => void;
+  /** All of its standard input; absent: it has none. */
+  readonly input?: string;
 }
 
 export interface ChildEnd {
@@ -22,10 +24,18 @@ export interface ChildEnd {
 }
 
 /**
- * Runs a command until it and all writers to its output have ended. It has no standard input and no terminal, so it
- * cannot ask. Rejects only on a bug.
+ * Runs a command until it and all writers to its output have ended. It has no terminal, and no standard input
+ * but `input`, so it cannot ask. Rejects only on a bug.
  */
-export async function runChild({ command, cwd, env, timeoutMs, signal, onOutput }: Child): Promise<ChildEnd> {
+export async function runChild({
+  command,
+  cwd,
+  env,
+  timeoutMs,
+  signal,
+  onOutput,
+  input,
+}: Child): Promise<ChildEnd> {
   if (signal?.aborted) return { endedBy: 'abort', status: 128 + constants.signals.SIGTERM };
   const { execa } = await import('execa');
   const [program, ...args] = typeof command === 'string' ? ['sh', '-c', command] : command;
@@ -33,7 +43,7 @@ export async function runChild({ command, cwd, env, timeoutMs, signal, onOutput 
     ...(cwd === undefined ? {} : { cwd }),
     env,
     extendEnv: false,
-    stdin: 'ignore',
+    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
     buffer: false,
     reject: false,
     detached: true,

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { oneOf } from '../../src/core/field.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { haproxy, least, noFiles, problemsOfAll, problemsWith, siteWith } from './parsing.ts';
+import { haproxy, least, noFiles, problemsOfAll, problemsWith, registries, siteWith } from './parsing.ts';
+
+const balancerKindNames = oneOf(Object.keys(registries.balancers)).expected;
 
 describe('defaults', () => {
   test('a site that says the least has every other setting', () => {
@@ -405,11 +408,11 @@ describe('what is wrong', () => {
     ],
     [
       { balancers: { lb: { kind: 'haproxi' } } },
-      "balancers.lb.kind: expected 'haproxy' or 'embedded', got \"haproxi\"; did you mean haproxy?",
+      `balancers.lb.kind: expected ${balancerKindNames}, got "haproxi"; did you mean haproxy?`,
     ],
     [
       { balancers: { lb: 'haproxy' } },
-      "balancers.lb: expected an object with kind: 'haproxy' or 'embedded', got \"haproxy\"",
+      `balancers.lb: expected an object with kind: ${balancerKindNames}, got "haproxy"`,
     ],
     [
       { balancers: { lb: { ...haproxy, sockets: 1 } } },

@@ -12,7 +12,7 @@ export interface FlipLab {
 }
 
 /** What every driver promises that can flip. Tried on the simulator's twin too. */
-export function flipContract(lab: () => FlipLab): void {
+export function flipContract(lab: () => FlipLab, { isKept = true } = {}): void {
   const poolsSeen = async () => (await lab().balancer.observe()).members.map(({ pool }) => pool);
   const all = <T>(value: T): readonly T[] => Array.from({ length: lab().members }, () => value);
   const askAll = async (times: number): Promise<ReadonlySet<string>> => {
@@ -48,12 +48,14 @@ export function flipContract(lab: () => FlipLab): void {
     expect(await states()).toEqual(before);
   });
 
-  test('a flip that is kept outlives a restart', async () => {
-    expect(lab().balancer.capabilities.flip).toBe('kept');
+  test('a flip outlives a restart, or it was said that it does not', async () => {
+    expect(lab().balancer.capabilities.flip).toBe(isKept ? 'kept' : 'forgotten');
     await lab().balancer.flip('green');
     await lab().restartMember();
     // A connection of before may just be closing.
-    await vi.waitFor(async () => expect(await poolsSeen()).toEqual(all('green')));
-    expect(await askAll(20)).toEqual(new Set(['web2']));
+    const pools = isKept ? all('green') : ['blue', ...all('green').slice(1)];
+    await vi.waitFor(async () => expect(await poolsSeen()).toEqual(pools));
+    const nodes = pools.map((pool) => (pool === 'green' ? 'web2' : 'web1'));
+    expect(await askAll(20)).toEqual(new Set(nodes));
   });
 }

@@ -42,6 +42,8 @@ export interface Abilities
   > {
   /** Whether it asks the nodes itself how they are. */
   readonly checksHealth: boolean;
+  /** Whether it goes on asking a node that is out: then it knows how it is before it puts it in. */
+  readonly checksWhileOut?: boolean;
 }
 
 /** What every driver promises, tried on the real balancer. */
@@ -50,7 +52,7 @@ export function balancerContract(
   abilities: Abilities,
   start: (backends: readonly Backend[]) => Promise<BalancerLab>,
 ): void {
-  const { checksHealth, ...capabilities } = abilities;
+  const { checksHealth, checksWhileOut = false, ...capabilities } = abilities;
   const { drain, settleMs, successor } = capabilities;
   const hasWeights = capabilities.weights === 'server';
   const ways = waysOut[drain];
@@ -218,12 +220,15 @@ export function balancerContract(
       });
 
     function healthContract(): void {
+      const untilDown = (node: string) =>
+        vi.waitFor(async () => {
+          expect(new Set((await serversOf(node)).map(({ health }) => health))).toEqual(new Set(['down']));
+        }, patience);
+
       test('a node whose checks fail is down, without sessions, and can be drained', async () => {
         web1.setHealthy(false);
         try {
-          await vi.waitFor(async () => {
-            expect(new Set((await serversOf('web1')).map(({ health }) => health))).toEqual(new Set(['down']));
-          }, patience);
+          await untilDown('web1');
           await lab.balancer.change([turn('web1', ways[0]!)]);
           const [server] = await serversOf('web1');
           expect(server).toMatchObject({ rotation: ways[0] });
@@ -237,6 +242,7 @@ export function balancerContract(
         await lab.balancer.change([turn('web1', out)]);
         web1.setHealthy(false);
         try {
+          if (checksWhileOut) await untilDown('web1');
           await lab.balancer.change([turn('web1', 'in')]);
           const seen = new Set<string>();
           await vi.waitFor(async () => {

@@ -1,6 +1,11 @@
 import { embedded } from './embedded.ts';
+import { external } from './external.ts';
 import { haproxy } from './haproxy.ts';
 import type { BalancerKind } from './kind.ts';
+import { varnish } from './varnish.ts';
 
 /** All kinds of balancers, by the name that `kind` has in a config. */
-export const balancerKinds = { haproxy, embedded } as const satisfies Record<string, BalancerKind>;
+export const balancerKinds = { haproxy, varnish, external, embedded } as const satisfies Record<
+  string,
+  BalancerKind
+>;
