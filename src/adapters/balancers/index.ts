@@ -1,6 +1,7 @@
 import { embedded } from './embedded.ts';
 import { haproxy } from './haproxy.ts';
 import type { BalancerKind } from './kind.ts';
+import { nginx } from './nginx.ts';
 
 /** All kinds of balancers, by the name that `kind` has in a config. */
-export const balancerKinds = { haproxy, embedded } as const satisfies Record<string, BalancerKind>;
+export const balancerKinds = { haproxy, nginx, embedded } as const satisfies Record<string, BalancerKind>;

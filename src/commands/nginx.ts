@@ -1,0 +1,225 @@
+import type { NodeCommand } from '../core/command.ts';
+import { strictCommand, words } from './shell.ts';
+
+/** One nginx on a machine. */
+export interface Nginx {
+  /** Absolute path of the file that sluice edits; the one that a link leads to, if it is one. */
+  readonly file: string;
+  /** Absolute path of the file that holds the number of the master process. */
+  readonly pid: string;
+  /** How nginx is called there, with those of its options that lead to its configuration. */
+  readonly command: readonly string[];
+  /** The user who may read and reload it; null: whoever runs commands there. */
+  readonly become: string | null;
+}
+
+export interface NginxReading {
+  /** The master process: its number and when it was started, in ticks since the machine was. */
+  readonly master: string;
+  /** The file was last written before the workers that take connections were started: what it says is so. */
+  readonly isLoaded: boolean;
+  /** Workers that take no connections any more, and end with their last request. */
+  readonly retired: readonly string[];
+  readonly connections: readonly Connections[];
+  readonly digest: string;
+  readonly text: string;
+}
+
+/** Connections from a worker to a remote address, by which somebody else is not asked for anything. */
+export interface Connections {
+  readonly worker: string;
+  readonly address: string;
+  readonly port: number;
+  readonly count: number;
+}
+
+/** Exit statuses of the commands below. */
+export const nginxExits = { notRunning: 69, changedMeanwhile: 75 } as const;
+
+/** Reads the file, and from /proc what nginx makes of it; not while it is being changed. */
+export const readNginx = (nginx: Nginx): NodeCommand<NginxReading> => ({
+  name: 'read-nginx',
+  params: { ...nginx },
+  summary: `read ${nginx.file} and the processes of nginx`,
+  script: asUser(nginx, [
+    ...opening(nginx),
+    `flock -s -w 30 9 || ${busy}`,
+    // By a process that was started a moment ago, ticks are compared with the clock of files.
+    `ticks=$(cut -d ' ' -f 22 /proc/self/stat)`,
+    'now=$(date +%s.%N)',
+    'echo "master $master $(started "$master")"',
+    'echo "clock $ticks $now $(getconf CLK_TCK) $(stat -c %.9Y "$file")"',
+    'workers=$(workers)',
+    'for worker in $workers; do',
+    '  [ -r "/proc/$worker/fd" ] || [ ! -d "/proc/$worker" ] || {',
+    '    echo "$(id -un) may not see the connections of the workers of nginx" >&2',
+    '    exit 1',
+    '  }',
+    '  echo "worker $worker $(started "$worker") $(retired "$worker")"',
+    'done',
+    'for worker in $workers; do',
+    '  find "/proc/$worker/fd" -lname "socket:*" -printf "$worker %l\\n" 2>/dev/null || :',
+    `done | awk '${outgoing}' - "/proc/$master/net/tcp" $(ls "/proc/$master/net/tcp6" 2>/dev/null || :)`,
+    'echo "digest $(sha256sum < "$file" | cut -d " " -f 1)"',
+    'cat "$file"',
+  ]),
+  parse: nginxReading,
+  timeoutMs: 40_000,
+});
+
+export interface NginxChange extends Nginx {
+  /** What the file must still be. */
+  readonly digest: string;
+  /** How long the new workers may take. */
+  readonly withinMs: number;
+}
+
+/**
+ * Replaces the file by standard input, has nginx test and load it, and ends once every worker that ran before takes no
+ * connections any more and others do. If nginx refuses, or does not load it in time, the old file is put back.
+ * One at a time: the lock is on the file of the master's number. Exit status: `nginxExits`.
+ */
+export const changeNginx = (change: NginxChange): NodeCommand<void> => ({
+  name: 'change-nginx',
+  params: { ...change },
+  summary: `change ${change.file} and reload nginx`,
+  script: asUser(change, [
+    ...opening(change),
+    `flock -w 30 9 || ${busy}`,
+    `[ "$(sha256sum < "$file" | cut -d ' ' -f 1)" = ${words(change.digest)} ] || exit ${nginxExits.changedMeanwhile}`,
+    // Names that no include of `*` takes in.
+    'next=${file%/*}/.${file##*/}.sluice-next',
+    'last=${file%/*}/.${file##*/}.sluice-last',
+    `trap '[ ! -e "$last" ] || mv -f "$last" "$file"; rm -f "$next"' EXIT`,
+    `trap 'exit 1' HUP INT TERM`,
+    'cp -p "$file" "$next"',
+    'cat > "$next"',
+    'cp -p "$file" "$last"',
+    'sync "$next" "$last"',
+    'mv -f "$next" "$file"',
+    'said=$(nginx_here -t 2>&1) || { printf "%s\\n" "$said" >&2; exit 1; }',
+    'before=$(workers)',
+    // A worker is younger than the file by more than clocks and ticks differ.
+    'sleep 0.1',
+    'kill -HUP "$master"',
+    `looks=${Math.ceil(change.withinMs / lookMs)}`,
+    'until renewed; do',
+    '  looks=$((looks - 1))',
+    '  [ "$looks" -gt 0 ] || {',
+    '    mv -f "$last" "$file"',
+    '    kill -HUP "$master"',
+    `    echo 'it passed the test of nginx, which then did not load it within ${change.withinMs} ms (its error log says why)' >&2`,
+    '    exit 1',
+    '  }',
+    `  sleep ${lookMs / 1000}`,
+    'done',
+    'rm -f "$last"',
+  ]),
+  parse: () => undefined,
+  timeoutMs: 60_000 + change.withinMs,
+});
+
+const lookMs = 20;
+const busy = `{ echo 'another change of nginx has been under way for 30 s' >&2; exit 1; }`;
+
+const asUser = ({ become }: Nginx, lines: readonly string[]): string => {
+  const script = lines.join('\n');
+  return become === null ? script : strictCommand(script, become);
+};
+
+/**
+ * Descriptor 9 is open on the file of the master's number for the lock. A worker is a child of the master that says so:
+ * helpers of the cache and new masters during an upgrade are none.
+ */
+const opening = ({ file, pid, command }: Nginx): readonly string[] => [
+  'PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin',
+  `nginx_here() { ${words(...command)} "$@" 9<&-; }`,
+  `started() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null || echo 0; }`,
+  `title() { tr '\\0' ' ' < "/proc/$1/cmdline" 2>/dev/null || :; }`,
+  'retired() { case $(title "$1") in *"is shutting down"*) echo yes ;; *) echo no ;; esac; }',
+  'workers() {',
+  '  for child in $(cat "/proc/$master/task/$master/children"); do',
+  '    case $(title "$child") in *"worker process"*) echo "$child" ;; esac',
+  '  done',
+  '}',
+  'renewed() {',
+  '  fresh=no',
+  '  for worker in $(workers); do',
+  '    [ "$(retired "$worker")" = no ] || continue',
+  '    case " $(echo $before) " in *" $worker "*) return 1 ;; esac',
+  '    fresh=yes',
+  '  done',
+  '  [ "$fresh" = yes ]',
+  '}',
+  `pid=${words(pid)}`,
+  `[ -e "$pid" ] && master=$(cat "$pid") && [ -n "$master" ] && [ -d "/proc/$master" ] || { echo "nginx does not run ($pid names no process)" >&2; exit ${nginxExits.notRunning}; }`,
+  'exec 9< "$pid"',
+  `file=$(readlink -e ${words(file)}) || { echo ${words(`${file} is not there`)} >&2; exit 1; }`,
+];
+
+/**
+ * Reads `worker socket:[inode]`, then tables of proc(5), and counts by worker and remote address the established
+ * connections whose local port nobody listens at: those that were made from here.
+ */
+const outgoing = [
+  'FILENAME == "-" { owner[substr($2, 9, length($2) - 9)] = $1; next }',
+  '{ port = substr($2, index($2, ":") + 1) }',
+  '$4 == "0A" { listens[port] = 1 }',
+  '$4 == "01" && ($10 in owner) { n += 1; from[n] = port; made[n] = owner[$10] " " $3 }',
+  'END {',
+  '  for (i = 1; i <= n; i++) if (!(from[i] in listens)) count[made[i]] += 1',
+  '  for (one in count) print "connections", one, count[one]',
+  '}',
+].join('\n');
+
+/** Throws if it is not what `readNginx` writes. */
+function nginxReading(stdout: string): NginxReading {
+  const [head, text] = parted(stdout, /^digest ([0-9a-f]{64})\n/m);
+  const rows = (kind: string): readonly (readonly string[])[] =>
+    head.split('\n').flatMap((line) => (line.startsWith(`${kind} `) ? [line.split(' ').slice(1)] : []));
+  const [[pid = '', started = ''] = []] = rows('master');
+  const [[ticks, now, hertz, changed] = []] = rows('clock');
+  const workers = rows('worker').map(([worker = '', began, retired]) => ({
+    worker,
+    beganAt: Number(now) - (Number(ticks) - Number(began)) / Number(hertz),
+    isRetired: retired === 'yes',
+  }));
+  const current = workers.filter(({ isRetired }) => !isRetired);
+  return {
+    master: `${pid} ${started}`,
+    isLoaded: current.length > 0 && current.every(({ beganAt }) => beganAt > Number(changed)),
+    retired: workers.flatMap(({ worker, isRetired }) => (isRetired ? [worker] : [])),
+    connections: rows('connections').map(([worker = '', remote = '', count]) => ({
+      worker,
+      ...remoteOf(remote),
+      count: Number(count),
+    })),
+    digest: /^digest (\w+)$/m.exec(stdout)![1]!,
+    text,
+  };
+}
+
+function parted(text: string, border: RegExp): readonly [string, string] {
+  const found = border.exec(text);
+  if (!found) throw new Error(`not what was read of nginx: ${JSON.stringify(text.slice(0, 60))}`);
+  return [text.slice(0, found.index), text.slice(found.index + found[0].length)];
+}
+
+/** `0100007F:1F90` or 32 digits: words of 4 bytes, each the wrong way round on the machines that there are (proc(5)). */
+function remoteOf(remote: string): Pick<Connections, 'address' | 'port'> {
+  const [hex = '', port = ''] = remote.split(':');
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => word.match(/../g)!.toReversed());
+  const numbers = bytes.map((byte) => Number.parseInt(byte, 16));
+  const isMapped = bytes.length === 16 && /^0{20}f{4}/i.test(bytes.join(''));
+  const address =
+    bytes.length === 4 || isMapped
+      ? numbers.slice(-4).join('.')
+      : numbers.reduce(
+          (text, _, i) =>
+            i % 2 === 1
+              ? text
+              : `${text}${i === 0 ? '' : ':'}${(numbers[i]! * 256 + numbers[i + 1]!).toString(16)}`,
+          '',
+        );
+  return { address, port: Number.parseInt(port, 16) };
+}
