@@ -57,9 +57,13 @@ export const readNginx = (nginx: Nginx): NodeCommand<NginxReading> => ({
     '  }',
     '  echo "worker $worker $(started "$worker") $(retired "$worker")"',
     'done',
-    'for worker in $workers; do',
-    '  find "/proc/$worker/fd" -lname "socket:*" -printf "$worker %l\\n" 2>/dev/null || :',
-    `done | awk '${outgoing}' - "/proc/$master/net/tcp" $(ls "/proc/$master/net/tcp6" 2>/dev/null || :)`,
+    '{',
+    '  for worker in $workers; do',
+    '    find "/proc/$worker/fd" -lname "socket:*" -printf "socket $worker %l\\n" 2>/dev/null || :',
+    '  done',
+    '  ss -Htn state listening | sed "s/^/listening /"',
+    '  ss -Htne state established | sed "s/^/established /"',
+    `} | awk '${outgoing}'`,
     'echo "digest $(sha256sum < "$file" | cut -d " " -f 1)"',
     'cat "$file"',
   ]),
@@ -134,12 +138,13 @@ const asUser = ({ become }: Nginx, lines: readonly string[]): string => {
 const opening = ({ file, pid, command }: Nginx): readonly string[] => [
   'PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin',
   `nginx_here() { ${words(...command)} "$@" 9<&-; }`,
-  `started() { cut -d ' ' -f 22 "/proc/$1/stat" 2>/dev/null || echo 0; }`,
-  `title() { tr '\\0' ' ' < "/proc/$1/cmdline" 2>/dev/null || :; }`,
-  'retired() { case $(title "$1") in *"is shutting down"*) echo yes ;; *) echo no ;; esac; }',
+  // Without a process for each: the machine may have better things to do.
+  'started() { read -r line < "/proc/$1/stat" || :; set -- ${line:-}; echo "${22:-0}"; }',
+  'title() { read -r title < "/proc/$1/cmdline" || :; }',
+  'retired() { title "$1"; case $title in *"is shutting down"*) echo yes ;; *) echo no ;; esac; }',
   'workers() {',
   '  for child in $(cat "/proc/$master/task/$master/children"); do',
-  '    case $(title "$child") in *"worker process"*) echo "$child" ;; esac',
+  '    title "$child"; case $title in *"worker process"*) echo "$child" ;; esac',
   '  done',
   '}',
   'renewed() {',
@@ -158,18 +163,17 @@ const opening = ({ file, pid, command }: Nginx): readonly string[] => [
 ];
 
 /**
- * Reads `worker socket:[inode]`, then tables of proc(5), and counts by worker and remote address the established
- * connections whose local port nobody listens at: those that were made from here.
+ * Reads the sockets of workers, then what ss(8) says, and counts by worker and peer the established connections whose
+ * local port nobody listens at: those that were made from here.
  */
 const outgoing = [
-  'FILENAME == "-" { owner[substr($2, 9, length($2) - 9)] = $1; next }',
-  '{ port = substr($2, index($2, ":") + 1) }',
-  '$4 == "0A" { listens[port] = 1 }',
-  '$4 == "01" && ($10 in owner) { n += 1; from[n] = port; made[n] = owner[$10] " " $3 }',
-  'END {',
-  '  for (i = 1; i <= n; i++) if (!(from[i] in listens)) count[made[i]] += 1',
-  '  for (one in count) print "connections", one, count[one]',
+  'function port(address) { sub(/.*:/, "", address); return address }',
+  '$1 == "socket" { owner["ino:" substr($3, 9, length($3) - 9)] = $2 }',
+  '$1 == "listening" { listens[port($4)] = 1 }',
+  '$1 == "established" && !(port($4) in listens) {',
+  '  for (i = 6; i <= NF; i++) if ($i in owner) count[owner[$i] " " $5] += 1',
   '}',
+  'END { for (one in count) print "connections", one, count[one] }',
 ].join('\n');
 
 /** Throws if it is not what `readNginx` writes. */
@@ -189,9 +193,9 @@ function nginxReading(stdout: string): NginxReading {
     master: `${pid} ${started}`,
     isLoaded: current.length > 0 && current.every(({ beganAt }) => beganAt > Number(changed)),
     retired: workers.flatMap(({ worker, isRetired }) => (isRetired ? [worker] : [])),
-    connections: rows('connections').map(([worker = '', remote = '', count]) => ({
+    connections: rows('connections').map(([worker = '', peer = '', count]) => ({
       worker,
-      ...remoteOf(remote),
+      ...peerOf(peer),
       count: Number(count),
     })),
     digest: /^digest (\w+)$/m.exec(stdout)![1]!,
@@ -205,21 +209,8 @@ function parted(text: string, border: RegExp): readonly [string, string] {
   return [text.slice(0, found.index), text.slice(found.index + found[0].length)];
 }
 
-/** `0100007F:1F90` or 32 digits: words of 4 bytes, each the wrong way round on the machines that there are (proc(5)). */
-function remoteOf(remote: string): Pick<Connections, 'address' | 'port'> {
-  const [hex = '', port = ''] = remote.split(':');
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => word.match(/../g)!.toReversed());
-  const numbers = bytes.map((byte) => Number.parseInt(byte, 16));
-  const isMapped = bytes.length === 16 && /^0{20}f{4}/i.test(bytes.join(''));
-  const address =
-    bytes.length === 4 || isMapped
-      ? numbers.slice(-4).join('.')
-      : numbers.reduce(
-          (text, _, i) =>
-            i % 2 === 1
-              ? text
-              : `${text}${i === 0 ? '' : ':'}${(numbers[i]! * 256 + numbers[i + 1]!).toString(16)}`,
-          '',
-        );
-  return { address, port: Number.parseInt(port, 16) };
+/** As ss(8) writes it: `127.0.0.1:8080`, `[2001:db8::1]:80`, or `[::ffff:127.0.0.1]:80`. */
+function peerOf(peer: string): Pick<Connections, 'address' | 'port'> {
+  const [, address = '', port] = /^\[?(?:::ffff:(?=\d+\.))?([^\]]*?)\]?:(\d+)$/.exec(peer) ?? [];
+  return { address, port: Number(port) };
 }

@@ -25,7 +25,7 @@ const readingOf = (...head: readonly string[]) =>
   );
 
 test('what is read of nginx is its master, its file, and how its workers are connected', () => {
-  const connections = ['connections 22 0100007F:1F90 3', 'connections 21 0B00000A:0050 1'];
+  const connections = ['connections 22 127.0.0.1:8080 3', 'connections 21 10.0.0.11:80 1'];
   expect(readingOf('worker 21 5001 yes', 'worker 22 5002 no', ...connections)).toEqual({
     master: '20 5000',
     isLoaded: true,
@@ -39,13 +39,13 @@ test('what is read of nginx is its master, its file, and how its workers are con
   });
 });
 
-test('an address of IPv6 is read as its groups, and one of IPv4 within it as that', () => {
+test('an address of IPv6 is read without its brackets, and one of IPv4 within it as that', () => {
   const [own, mapped] = readingOf(
     'worker 22 5002 no',
-    'connections 22 B80D0120000000000000000001000000:01BB 1',
-    'connections 22 0000000000000000FFFF00000100007F:0050 1',
+    'connections 22 [2001:db8::1]:443 1',
+    'connections 22 [::ffff:127.0.0.1]:80 1',
   ).connections;
-  expect(own).toMatchObject({ address: '2001:db8:0:0:0:0:0:1', port: 443 });
+  expect(own).toMatchObject({ address: '2001:db8::1', port: 443 });
   expect(mapped).toMatchObject({ address: '127.0.0.1', port: 80 });
 });
 
