@@ -222,6 +222,26 @@ describe('nginx', () => {
     server.close();
   });
 
+  test.each([40, 120, 200, 280])(
+    'a change that is cut off after %i ms leaves the file as nginx has it',
+    async (afterMs) => {
+      const cut = balancer.change([turn('web1', 'out')], AbortSignal.timeout(afterMs));
+      await cut.catch(() => {});
+      const seen = await vi.waitFor(
+        async () => {
+          const { members, servers } = await balancer.observe();
+          expect(members).toMatchObject([{ unreachable: null }]);
+          return servers[0]!.rotation;
+        },
+        { timeout: 5000 },
+      );
+      await sleep(nginxCapabilities.settleMs);
+      const answers = new Set(await Promise.all(Array.from({ length: 20 }, () => ask(running.url))));
+      expect(answers.has('web1')).toBe(seen === 'in');
+      expect(readdirSync(folder).filter((name) => name.includes('sluice'))).toEqual([]);
+    },
+  );
+
   test('a file that was written and not loaded is not believed', async () => {
     running.write(site.replace('; # of', ' down; # of'));
     const unloaded = { unreachable: expect.stringContaining('was written after nginx loaded it') };
