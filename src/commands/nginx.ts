@@ -25,7 +25,7 @@ export interface NginxReading {
   readonly text: string;
 }
 
-/** Connections from a worker to a remote address, by which somebody else is not asked for anything. */
+/** Connections that a worker has made to one address. */
 export interface Connections {
   readonly worker: string;
   readonly address: string;
@@ -147,9 +147,10 @@ const opening = ({ file, pid, command }: Nginx): readonly string[] => [
   'PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin',
   `nginx_here() { ${words(...command)} "$@" 9<&-; }`,
   // Without a process for each: the machine may have better things to do.
-  'started() { read -r line < "/proc/$1/stat" || :; set -- ${line:-}; echo "${22:-0}"; }',
-  'title() { read -r title < "/proc/$1/cmdline" || :; }',
-  'retired() { title "$1"; case $title in *"is shutting down"*) echo yes ;; *) echo no ;; esac; }',
+  'started() { line=; read -r line 2>/dev/null < "/proc/$1/stat" || :; set -- $line; echo "${22:-0}"; }',
+  'title() { title=; read -r title 2>/dev/null < "/proc/$1/cmdline" || :; }',
+  // One that has just ended has no title.
+  'retired() { title "$1"; case $title in *"is shutting down"* | "") echo yes ;; *) echo no ;; esac; }',
   'workers() {',
   '  for child in $(cat "/proc/$master/task/$master/children"); do',
   '    title "$child"; case $title in *"worker process"*) echo "$child" ;; esac',

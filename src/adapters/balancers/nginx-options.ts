@@ -47,10 +47,13 @@ const upstreams: Field<NginxOptions['upstream']> = (() => {
   };
 })();
 
-const commandLine: Field<readonly string[]> = refine(
-  listOf(text, 1),
-  'an argument list without options that say what to do',
-  (words) => !words.some((word) => /^-[stTqvVh?]/.test(word)),
+const commandLine: Field<readonly string[]> = listOf(
+  refine(
+    text,
+    'a word that does not say what to do, as -s and -t would',
+    (word) => !/^-[stTqvVh?]/.test(word),
+  ),
+  1,
 );
 
 export const nginxOptions: Fields<NginxOptions> = {

@@ -199,6 +199,8 @@ async function read(nginx: Nginxes, signal?: AbortSignal): Promise<Seen> {
   const reading = command.parse(result.stdout);
   if (!reading.isLoaded)
     throw unreachable(nginx, `${file} was written after nginx loaded it: reload nginx, or put the file back`);
+  // It would be written back as other bytes.
+  if (reading.text.includes('\uFFFD')) throw refused(nginx, command.summary, `${file} is not all UTF-8`);
   try {
     return { ...reading, servers: serversIn(reading.text) };
   } catch (error) {
