@@ -69,7 +69,7 @@ describe('the schema refuses', () => {
     [{ ...least, drain: { timeout: 5 } }],
     [{ ...least, deployTo: 'srv' }],
     [{ ...least, keepReleases: 1 }],
-    [{ ...least, balancers: { lb: { kind: 'nginx' } } }],
+    [{ ...least, balancers: { lb: { kind: 'nginks' } } }],
     [{ ...least, strategy: 'roling' }],
     [{ ...least, checks: [{}] }],
     [{ ...least, hooks: { 'before:nothing': [] } }],

@@ -20,7 +20,7 @@ const login = objectOf({
   port: describe('The port of its SSH server.', optional(port, 'as for nodes')),
 });
 
-/** The machine of a balancer, reached over the transport. */
+/** The machine of a balancer: where it is, or how to log in there. */
 export const sshHost: Field<Host> = {
   expected: 'a host name or address, or an object with address, user and port',
   summary: '',
