@@ -65,7 +65,8 @@ function balancerOf(site: Site, { name, kind, options }: BalancerSettings, trans
   assert(found, `the config was parsed, so balancers of kind ${kind} are registered`);
   const nodes = site.nodes.map((node) => node.name);
   const pools = Object.fromEntries(site.nodes.flatMap((node) => (node.pool ? [[node.name, node.pool]] : [])));
-  return found.create({ name, options, nodes, pools, transport });
+  const addresses = Object.fromEntries(site.nodes.map((node) => [node.name, node.address]));
+  return found.create({ name, options, nodes, pools, addresses, transport });
 }
 
 /** Where caches belong: https://specifications.freedesktop.org/basedir-spec. */

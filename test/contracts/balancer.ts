@@ -42,6 +42,8 @@ export interface Abilities
   > {
   /** Whether it asks the nodes itself how they are. */
   readonly checksHealth: boolean;
+  /** A connection that is kept alive stays where it is: clients open one for each request. */
+  readonly balances?: 'connections';
 }
 
 /** What every driver promises, tried on the real balancer. */
@@ -50,7 +52,7 @@ export function balancerContract(
   abilities: Abilities,
   start: (backends: readonly Backend[]) => Promise<BalancerLab>,
 ): void {
-  const { checksHealth, ...capabilities } = abilities;
+  const { checksHealth, balances, ...capabilities } = abilities;
   const { drain, settleMs, successor } = capabilities;
   const hasWeights = capabilities.weights === 'server';
   const ways = waysOut[drain];
@@ -94,10 +96,12 @@ export function balancerContract(
           expect(ofNode(view, node).map(({ health }) => health)).not.toContain('down');
         }
       }, patience);
+    const ask = (url: string) =>
+      fetch(url, balances === 'connections' ? { headers: { connection: 'close' } } : {});
     /** Asks through every member, often enough that a server in rotation cannot be missed. */
     const whoAnswers = async () => {
       const answers = await Promise.all(
-        lab.urls.flatMap((url) => Array.from({ length: 8 }, async () => (await fetch(url)).text())),
+        lab.urls.flatMap((url) => Array.from({ length: 8 }, async () => (await ask(url)).text())),
       );
       return [...new Set(answers)].sort();
     };
@@ -128,7 +132,7 @@ export function balancerContract(
     test.each(ways)(
       'a node that is %s gets no new request, while the one in flight ends whole, and is counted where that is possible',
       async (to) => {
-        const slow = lab.urls.map((url) => fetch(`${url}/hold`));
+        const slow = lab.urls.map((url) => ask(`${url}/hold`));
         await vi.waitFor(() => expect(web1.held() + web2.held()).toBe(lab.urls.length), patience);
         const busy = web1.held() > 0 ? web1 : web2;
         const idle = busy === web1 ? web2 : web1;

@@ -40,7 +40,7 @@ export interface HaproxyMap {
 }
 
 /** One value, or a list of such, in which none stands twice. */
-const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
+export const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
   const several = listOf(item, 1);
   return {
     expected: `${item.expected}, or a list of such`,
@@ -129,7 +129,7 @@ const login = objectOf({
   port: describe('The port of its SSH server.', optional(port, 'as for nodes')),
 });
 
-const sshHost: Field<Host> = {
+export const sshHost: Field<Host> = {
   expected: 'a host name or address, or an object with address, user and port',
   summary: '',
   schema: { anyOf: [address.schema, login.schema] },

@@ -1,4 +1,4 @@
-import { type DeployError, failure, isDeployError, list } from '../../core/errors.ts';
+import { failure } from '../../core/errors.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
@@ -18,6 +18,7 @@ import {
   setWeight,
 } from './haproxy-wire.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
+import { reasonUnreachable, settled } from './members.ts';
 import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
@@ -203,11 +204,6 @@ const stateOf = ({ rotation, health, sessions, weight }: ServerReading) => ({
 
 const answersOf = ({ answers }: CountedServer) => ({ answers });
 
-function reasonUnreachable(error: unknown): string {
-  if (isDeployError(error, 'BALANCER_UNREACHABLE')) return String(error.details.reason);
-  throw error;
-}
-
 function found<S extends ServerName>(member: Member, target: HaproxyTarget, servers: readonly S[]): S {
   const server = servers.find((s) => s.backend === target.backend && s.server === target.server);
   if (server) return server;
@@ -305,29 +301,3 @@ function mustBeObeyed(
 
 const explained = (refusal: string): string =>
   refusal === 'Permission denied' ? `${refusal} (the stats socket needs 'level admin')` : refusal;
-
-/**
- * All results, once all have ended; or a failure. One that will last goes before members that could not be reached:
- * the next observation names those.
- */
-async function settled<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-  const results = await Promise.allSettled(work);
-  const errors = results.flatMap((result) =>
-    result.status === 'rejected' ? [result.reason as unknown] : [],
-  );
-  const unreachable = errors.filter((error) => isDeployError(error, 'BALANCER_UNREACHABLE'));
-  if (unreachable.length < errors.length)
-    throw errors.find((error) => !unreachable.includes(error as DeployError));
-  if (unreachable.length > 0) throw together(unreachable);
-  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-}
-
-function together(errors: readonly DeployError[]): DeployError {
-  const each = (detail: string) => errors.map(({ details }) => String(details[detail]));
-  const [balancer = ''] = each('balancer');
-  return failure(
-    'BALANCER_UNREACHABLE',
-    { balancer, address: list(each('address')), reason: each('reason').join('; ') },
-    errors[0],
-  );
-}
