@@ -4,8 +4,8 @@
 set -eu
 
 # Server programs are run by the tests themselves, with settings of their own.
-# A kernel of its own, as a program, mounts NFS for real where the machine's kernel cannot.
-packages="openssh-server openssh-client haproxy git sudo cron user-mode-linux kmod nfs-kernel-server postgresql $*"
+# A kernel of its own, as a program, mounts NFS and balances connections for real where the machine's kernel cannot.
+packages="openssh-server openssh-client haproxy git sudo cron user-mode-linux kmod nfs-kernel-server ipvsadm ldirectord iproute2 postgresql $*"
 
 missing=
 for package in $packages; do
