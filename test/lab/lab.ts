@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type LabNode, makeKey, makeNodes, type NodePlace, startNodes } from './nodes.ts';
+import { type LabNode, makeKey, makeNodes, startNodes } from './nodes.ts';
 import { createRepository, type Repository } from './repository.ts';
 import { homeElsewhere, LabSite, type SiteOptions } from './site.ts';
 
@@ -10,9 +10,6 @@ export interface LabOptions {
   readonly nodes: number;
   /** Lines for the sshd_config of every node. */
   readonly sshd?: readonly string[];
-  /** As `NodesOptions` has them. */
-  readonly places?: readonly NodePlace[];
-  readonly sudoAs?: string;
   /** The size of each node's /srv; default: no limit. */
   readonly diskBytes?: number;
 }
@@ -40,13 +37,7 @@ export interface LabSiteOptions {
   readonly settings?: SiteOptions['settings'];
 }
 
-export async function startLab({
-  nodes: count,
-  sshd = [],
-  diskBytes,
-  places,
-  sudoAs,
-}: LabOptions): Promise<Lab> {
+export async function startLab({ nodes: count, sshd = [], diskBytes }: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
   const sites: LabSite[] = [];
@@ -59,7 +50,7 @@ export async function startLab({
     await chmod(folder, 0o755);
     const authorizedKey = await furnishHome(home);
     const names = Array.from({ length: count }, (_, index) => `web${index + 1}`);
-    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes, places, sudoAs });
+    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes });
     await startNodes(nodes);
     await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
     await cp(home, homeElsewhere(home), { recursive: true });

@@ -41,18 +41,8 @@ export interface NodesOptions {
   readonly authorizedKey: string;
   /** Lines for sshd_config. */
   readonly sshd?: readonly string[];
-  /** Where each of them stands; default: each on a loopback address. */
-  readonly places?: readonly NodePlace[] | undefined;
-  /** Whom `deploy` may become through sudo; default: `app`. */
-  readonly sudoAs?: string | undefined;
   /** The size of /srv, which is then a disk of its own that is empty at each start; default: that of the machine. */
   readonly diskBytes?: number | undefined;
-}
-
-/** A network namespace that is there already, and an address of its. */
-export interface NodePlace {
-  readonly namespace: string;
-  readonly address: string;
 }
 
 export const sshPort = 2222;
@@ -64,9 +54,7 @@ export const nodeProgram = '/opt/node';
 
 /** Nodes that are not started yet. To start them needs root. They end with `stop`, or with the process that started them. */
 export const makeNodes = (options: NodesOptions): Promise<readonly LabNode[]> =>
-  Promise.all(
-    options.names.map((name, index) => makeNode(name, options.places?.[index] ?? onLoopback(index), options)),
-  );
+  Promise.all(options.names.map((name, index) => makeNode(name, addressOf(index), options)));
 
 /** Eight at a time. */
 export async function startNodes(nodes: readonly LabNode[]): Promise<void> {
@@ -75,15 +63,9 @@ export async function startNodes(nodes: readonly LabNode[]): Promise<void> {
 }
 
 /** Every test process has a network of its own, so that what one leaves behind is not in the next one's way. */
-const onLoopback = (index: number): Pick<NodePlace, 'address'> => ({
-  address: `127.${20 + (process.pid % 200)}.0.${index + 1}`,
-});
+const addressOf = (index: number): string => `127.${20 + (process.pid % 200)}.0.${index + 1}`;
 
-async function makeNode(
-  name: string,
-  { address, namespace }: Partial<NodePlace> & Pick<NodePlace, 'address'>,
-  options: NodesOptions,
-): Promise<LabNode> {
+async function makeNode(name: string, address: string, options: NodesOptions): Promise<LabNode> {
   const folder = join(options.folder, name);
   await furnish(folder, address, options);
   let process: ChildProcess | null = null;
@@ -97,7 +79,7 @@ async function makeNode(
     },
     hostKey: `[${address}]:${sshPort} ${(await readFile(join(folder, 'host_key.pub'), 'utf8')).trim()}`,
     async start() {
-      process ??= await boot(folder, address, { diskBytes: options.diskBytes, namespace });
+      process ??= await boot(folder, address, options.diskBytes);
     },
     async stop() {
       if (process?.exitCode === null && process.signalCode === null) {
@@ -150,7 +132,7 @@ async function processesOf({ pid: parent }: ChildProcess): Promise<readonly numb
 async function furnish(
   folder: string,
   address: string,
-  { authorizedKey, sshd = [], sudoAs = appUser.name }: NodesOptions,
+  { authorizedKey, sshd = [] }: NodesOptions,
 ): Promise<void> {
   const home = join(folder, 'home/deploy');
   await mkdir(join(home, '.ssh'), { recursive: true });
@@ -166,7 +148,7 @@ async function furnish(
       lines(({ name, uid }) => `${name}:x:${uid}:${uid}::/home/${name}:/bin/sh`),
     group: (await readFile('/etc/group', 'utf8')) + lines(({ name, uid }) => `${name}:x:${uid}:`),
     shadow: lines(({ name }) => `${name}:*:19000:0:99999:7:::`),
-    sudoers: `${deployUser.name} ALL=(${sudoAs}) NOPASSWD: ALL\n`,
+    sudoers: `${deployUser.name} ALL=(${appUser.name}) NOPASSWD: ALL\n`,
     sshd_config: [
       `ListenAddress ${address}:${sshPort}`,
       `HostKey ${folder}/host_key`,
@@ -190,13 +172,8 @@ export const makeKey = (file: string): Promise<unknown> =>
 
 const bootTimeoutMs = 15_000;
 
-async function boot(
-  folder: string,
-  address: string,
-  { diskBytes, namespace }: { diskBytes: number | undefined; namespace: string | undefined },
-): Promise<ChildProcess> {
+async function boot(folder: string, address: string, diskBytes?: number): Promise<ChildProcess> {
   const words = [
-    'setpriv',
     '--pdeathsig',
     'KILL',
     'unshare',
@@ -207,9 +184,7 @@ async function boot(
     '--mount-proc',
   ];
   const parameters = [folder, process.execPath, `${diskBytes ?? ''}`];
-  const [program, ...rest] =
-    namespace === undefined ? words : ['nsenter', `--net=/run/netns/${namespace}`, ...words];
-  const child = spawn(program!, [...rest, 'sh', '-euc', bootScript, 'sh', ...parameters], {
+  const child = spawn('setpriv', [...words, 'sh', '-euc', bootScript, 'sh', ...parameters], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaint = '';
