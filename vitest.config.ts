@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** `unit` needs nothing installed; `system` needs the packages of test/lab/install.sh and root. */
+/**
+ * `unit` needs nothing installed; `system` needs the packages of test/lab/install.sh and root; `kernel` is run by a system
+ * test, in a kernel of its own (test/lab/kernel.ts).
+ */
 export default defineConfig({
   resolve: { alias: { sluice: new URL('./src/index.ts', import.meta.url).pathname } },
   test: {
@@ -21,6 +24,17 @@ export default defineConfig({
           include: ['test/**/*.system.test.ts', 'test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'kernel',
+          include: ['test/**/*.kernel.ts'],
+          fileParallelism: false,
+          isolate: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
     ],

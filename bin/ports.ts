@@ -67,7 +67,8 @@ function balancerOf(site: Site, { name, kind, options }: BalancerSettings, trans
   assert(found, `the config was parsed, so balancers of kind ${kind} are registered`);
   const nodes = site.nodes.filter(({ traffic }) => traffic).map(({ name }) => name);
   const pools = Object.fromEntries(site.nodes.flatMap((node) => (node.pool ? [[node.name, node.pool]] : [])));
-  return found.create({ name, options, nodes, pools, transport });
+  const addresses = Object.fromEntries(site.nodes.map((node) => [node.name, node.address]));
+  return found.create({ name, options, nodes, pools, addresses, transport });
 }
 
 /** Where caches belong: https://specifications.freedesktop.org/basedir-spec. */

@@ -77,7 +77,8 @@ export interface Balancer {
   readonly capabilities: BalancerCapabilities;
   /**
    * Reads all members. A member that cannot be read is an entry with `unreachable` set, not a rejection.
-   * Rejects with `BALANCER_SERVER_UNKNOWN` if a member lacks a server of the nodes that were given to the driver.
+   * Rejects with `BALANCER_SERVER_UNKNOWN` if a member lacks a server of the nodes that were given to the driver, and
+   * with `BALANCER_UNFIT` if the member's own settings are such that no node can leave it safely.
    */
   observe(signal?: AbortSignal): Promise<BalancerView>;
   /**

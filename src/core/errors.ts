@@ -125,6 +125,11 @@ const catalogue = {
       `Balancer ${d.balancer} took the change of ${d.server} to ${d.wanted}, but it reads back as ${d.seen}.`,
     hint: () => null,
   },
+  BALANCER_UNFIT: {
+    message: (d: { balancer: string; member: string; reason: string; remedy: string }) =>
+      `Balancer ${d.balancer} (${d.member}) cannot do what sluice needs: ${d.reason}.`,
+    hint: (d: { remedy: string }) => d.remedy,
+  },
   BALANCER_WEIGHT_COARSE: {
     message: (d: { balancer: string; server: string; wanted: number; configured: number; nearest: number }) =>
       `Balancer ${d.balancer} cannot give ${d.server} ${d.wanted} % of its weight: of the ${d.configured} that it is configured with that would be ${d.nearest} %.`,

@@ -44,6 +44,8 @@ export interface Abilities
   readonly checksHealth: boolean;
   /** Whether it goes on asking a node that is out: then it knows how it is before it puts it in. */
   readonly checksWhileOut?: boolean;
+  /** A connection that is kept alive stays where it is: clients open one for each request. */
+  readonly balances?: 'connections';
 }
 
 /** What every driver promises, tried on the real balancer. */
@@ -52,7 +54,7 @@ export function balancerContract(
   abilities: Abilities,
   start: (backends: readonly Backend[]) => Promise<BalancerLab>,
 ): void {
-  const { checksHealth, checksWhileOut = false, ...capabilities } = abilities;
+  const { checksHealth, checksWhileOut = false, balances, ...capabilities } = abilities;
   const { drain, settleMs, successor } = capabilities;
   const hasWeights = capabilities.weights === 'server';
   const ways = waysOut[drain];
@@ -96,10 +98,12 @@ export function balancerContract(
           expect(ofNode(view, node).map(({ health }) => health)).not.toContain('down');
         }
       }, patience);
+    const ask = (url: string) =>
+      fetch(url, balances === 'connections' ? { headers: { connection: 'close' } } : {});
     /** Asks through every member, often enough that a server in rotation cannot be missed. */
     const whoAnswers = async () => {
       const answers = await Promise.all(
-        lab.urls.flatMap((url) => Array.from({ length: 8 }, async () => (await fetch(url)).text())),
+        lab.urls.flatMap((url) => Array.from({ length: 8 }, async () => (await ask(url)).text())),
       );
       return [...new Set(answers)].sort();
     };
@@ -130,7 +134,7 @@ export function balancerContract(
     test.each(ways)(
       'a node that is %s gets no new request, while the one in flight ends whole, and is counted where that is possible',
       async (to) => {
-        const slow = lab.urls.map((url) => fetch(`${url}/hold`));
+        const slow = lab.urls.map((url) => ask(`${url}/hold`));
         await vi.waitFor(() => expect(web1.held() + web2.held()).toBe(lab.urls.length), patience);
         const busy = web1.held() > 0 ? web1 : web2;
         const idle = busy === web1 ? web2 : web1;

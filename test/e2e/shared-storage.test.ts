@@ -6,8 +6,9 @@ import type { StorageResult } from '../lab/storage-program.ts';
 let seen: StorageResult;
 /** Half a minute where the machine has nothing else to do. */
 const timeoutMs = 240_000;
+const modules = ['nfsd', 'nfs', 'nfsv4'];
 beforeAll(async () => {
-  seen = (await inKernel('storage-program.ts', { timeoutMs })) as StorageResult;
+  seen = (await inKernel('storage-program.ts', { timeoutMs, modules })) as StorageResult;
 }, timeoutMs + 10_000);
 
 describe('uploads on a real NFS mount', () => {

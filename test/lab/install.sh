@@ -4,9 +4,9 @@
 set -eu
 
 # Server programs are run by the tests themselves, with settings of their own.
-# A kernel of its own, as a program, mounts NFS for real where the machine's kernel cannot.
-packages="openssh-server openssh-client haproxy varnish git sudo cron systemd user-mode-linux kmod nfs-kernel-server postgresql
-   mariadb-server nginx php-fpm php-mysql php-cli wordpress $*"
+# A kernel of its own, as a program, mounts NFS and balances connections for real where the machine's kernel cannot.
+packages="openssh-server openssh-client haproxy varnish ipvsadm ldirectord iproute2 git sudo cron systemd user-mode-linux kmod
+   nfs-kernel-server postgresql mariadb-server nginx php-fpm php-mysql php-cli wordpress $*"
 
 missing=
 for package in $packages; do

@@ -10,11 +10,11 @@ import { fileURLToPath } from 'node:url';
  * TypeScript program of the lab in it as root: what the machine's kernel lacks, such as NFS, is there. Resolves to
  * what the program wrote to the file that its first argument names. Whatever happens, the kernel is gone at the end.
  */
-export async function inKernel(program: string, { timeoutMs }: { timeoutMs: number }): Promise<unknown> {
+export async function inKernel(program: string, { timeoutMs, modules }: KernelOptions): Promise<unknown> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-kernel-'));
   const path = (name: string): string => join(folder, name);
   try {
-    await writeFile(path('init'), initScript);
+    await writeFile(path('init'), initScript(modules));
     await chmod(path('init'), 0o755);
     await writeFile(
       path('run'),
@@ -48,11 +48,17 @@ export async function inKernel(program: string, { timeoutMs }: { timeoutMs: numb
   }
 }
 
+export interface KernelOptions {
+  readonly timeoutMs: number;
+  /** Modules of the kernel to load. */
+  readonly modules: readonly string[];
+}
+
 const lab = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The first process. */
-const initScript = `#!/bin/sh
+const initScript = (modules: readonly string[]): string => `#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 folder=\${0%/*}
 exec > "$folder/log" 2>&1
@@ -63,7 +69,7 @@ mount -t tmpfs tmpfs /mnt
 modules=/run/kernel/lib/modules/$(uname -r)
 mkdir -p "$modules"
 mount --bind "/usr/lib/uml/modules/$(uname -r)" "$modules"
-for module in nfsd nfs nfsv4; do modprobe -d /run/kernel "$module"; done
+for module in ${modules.join(' ')}; do modprobe -d /run/kernel "$module"; done
 # There is no network, so no name server to wait for.
 mount --bind /dev/null /etc/resolv.conf
 hostname lab

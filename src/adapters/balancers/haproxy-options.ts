@@ -41,7 +41,7 @@ export interface HaproxyMap {
 }
 
 /** One value, or a list of such, in which none stands twice. */
-const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
+export const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
   const several = listOf(item, 1);
   return {
     expected: `${item.expected}, or a list of such`,

@@ -14,6 +14,8 @@ export interface BalancerKind<Options = Record<string, unknown>> {
     readonly nodes: readonly NodeName[];
     /** Of each node that belongs to one. */
     readonly pools?: Readonly<Record<NodeName, PoolName>>;
+    /** Of each node: a host name or an address. */
+    readonly addresses?: Readonly<Record<NodeName, string>>;
     readonly transport: Transport;
   }): Balancer;
 }

@@ -1,4 +1,5 @@
 import { type DeployError, failure, isDeployError, list } from '../../core/errors.ts';
+import type { BalancerView } from '../../ports.ts';
 
 /**
  * All results, once all have ended; or a failure. One that will last goes before members that could not be reached:
@@ -31,3 +32,15 @@ export function reasonUnreachable(error: unknown): string {
   if (isDeployError(error, 'BALANCER_UNREACHABLE')) return String(error.details.reason);
   throw error;
 }
+
+/** Why a member could not be read, be it that it refused to be. */
+export function unreadable(error: unknown): string {
+  if (isDeployError(error, 'BALANCER_REFUSED')) return `it answered ${error.details.answer}`;
+  return reasonUnreachable(error);
+}
+
+/** What all members showed. */
+export const viewsOf = (views: readonly BalancerView[]): BalancerView => ({
+  members: views.flatMap(({ members }) => members),
+  servers: views.flatMap(({ servers }) => servers),
+});
