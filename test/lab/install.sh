@@ -4,14 +4,15 @@
 set -eu
 
 # Server programs are run by the tests themselves, with settings of their own.
+# moto, which stands for AWS, comes from PyPI, in a virtual environment.
 # A kernel of its own, as a program, mounts NFS for real where the machine's kernel cannot.
-packages="openssh-server openssh-client haproxy git sudo cron user-mode-linux kmod nfs-kernel-server postgresql $*"
+packages="openssh-server openssh-client haproxy git sudo cron user-mode-linux kmod nfs-kernel-server postgresql python3-venv $*"
 
 missing=
 for package in $packages; do
   dpkg -s "$package" 2>/dev/null | grep -q '^Status: install ok installed' || missing="$missing $package"
 done 2>/dev/null
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || exec sh "$(dirname "$0")/install-moto.sh"
 
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "test/lab/install.sh: this is not Debian (it has no apt-get). Install$missing by hand." >&2
@@ -48,3 +49,5 @@ install || { $as_root apt-get update >"$log" 2>&1 && install; } || {
   echo "test/lab/install.sh: apt-get could not install$missing." >&2
   exit 1
 }
+
+sh "$(dirname "$0")/install-moto.sh"
