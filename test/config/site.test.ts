@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { balancerKinds } from '../../src/adapters/balancers/index.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { haproxy, least, noFiles, problemsOfAll, problemsWith, siteWith } from './parsing.ts';
+
+const kinds = Object.keys(balancerKinds)
+  .map((kind) => `'${kind}'`)
+  .join(' or ');
 
 describe('defaults', () => {
   test('a site that says the least has every other setting', () => {
@@ -392,12 +397,9 @@ describe('what is wrong', () => {
     ],
     [
       { balancers: { lb: { kind: 'haproxi' } } },
-      "balancers.lb.kind: expected 'haproxy' or 'embedded', got \"haproxi\"; did you mean haproxy?",
+      `balancers.lb.kind: expected ${kinds}, got "haproxi"; did you mean haproxy?`,
     ],
-    [
-      { balancers: { lb: 'haproxy' } },
-      "balancers.lb: expected an object with kind: 'haproxy' or 'embedded', got \"haproxy\"",
-    ],
+    [{ balancers: { lb: 'haproxy' } }, `balancers.lb: expected an object with kind: ${kinds}, got "haproxy"`],
     [
       { balancers: { lb: { ...haproxy, sockets: 1 } } },
       'balancers.lb.sockets: unknown setting; did you mean socket?',

@@ -3,11 +3,12 @@ import { failure } from '../../core/errors.ts';
 import { describe, type Field, mapOf, oneOrMore, textLike, withDefault } from '../../core/field.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
+import type { RotationChange } from '../../ports.ts';
 import { type AwsApi, awsApi } from './aws-api.ts';
-import { type AwsAccess, awsAccess, instanceId, settle } from './aws-options.ts';
-import { hostedBalancer, hostedCapabilities, settled, type TargetState } from './hosted.ts';
+import { type AwsAccess, awsAccess, instanceId } from './aws-options.ts';
+import { hostedBalancer, hostedCapabilities, settle, settled, type TargetState } from './hosted.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import type { Change, Ordered, Target } from './target.ts';
+import type { Ordered, Target } from './target.ts';
 
 const capabilities = { ...hostedCapabilities, drain: 'hard' } as const;
 
@@ -89,7 +90,7 @@ const targetsOf = (
     }),
   );
 
-const verbFor = (to: Change['to']): string =>
+const verbFor = (to: RotationChange['to']): string =>
   to === 'in' ? 'RegisterInstancesWithLoadBalancer' : 'DeregisterInstancesFromLoadBalancer';
 
 /** Asked once: rejects with `BALANCER_REFUSED` if a load balancer would cut requests off. */

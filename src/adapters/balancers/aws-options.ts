@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import {
   describe,
-  duration,
   type Field,
   type Fields,
   isPlainObject,
@@ -22,6 +21,8 @@ import {
 } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { Secret } from '../../core/secret.ts';
+import { settle } from './hosted.ts';
+import { httpUrl } from './json.ts';
 
 export interface AwsOptions extends AwsAccess {
   /** By name or ARN, of all nodes; or of the nodes of each pool, the same number for each. */
@@ -100,8 +101,6 @@ const targetGroups: Field<AwsOptions['targetGroup']> = (() => {
   };
 })();
 
-const httpUrl: Field<string> = textLike('an http:// or https:// URL', /^https?:\/\/[^\s/]+\/?$/);
-
 const credentials: Field<AwsCredentials> = objectOf<AwsCredentials>({
   accessKeyId: describe('The id of the access key.', text),
   secretAccessKey: describe('The access key itself.', secret),
@@ -125,11 +124,6 @@ export const awsAccess: Fields<AwsAccess> = {
   ),
   timeout: describe('How long the API may take to answer an attempt.', withDefault(period, 5000, '5s')),
 };
-
-export const settle: Field<number> = describe(
-  'How long the balancer may send requests as before after it took a change: at least 2m for a Network Load Balancer.',
-  withDefault(duration, 10_000, '10s'),
-);
 
 export const awsOptions: Fields<AwsOptions> = {
   targetGroup: describe(

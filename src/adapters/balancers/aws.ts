@@ -2,13 +2,14 @@ import type { ElasticLoadBalancingV2, TargetDescription } from '@aws-sdk/client-
 import { type DeployError, failure } from '../../core/errors.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
+import type { RotationChange } from '../../ports.ts';
 import { type AwsApi, awsApi } from './aws-api.ts';
 import { awsFlips } from './aws-flips.ts';
 import { groupReader, type TargetGroupReading } from './aws-groups.ts';
 import { type AwsOptions, type AwsServer, awsOptions, serverNamed, shownServer } from './aws-options.ts';
 import { hostedBalancer, hostedCapabilities, settled, type TargetState } from './hosted.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import type { Change, Ordered, Target } from './target.ts';
+import type { Ordered, Target } from './target.ts';
 
 const capabilities = { ...hostedCapabilities, drain: 'hard', flip: 'kept' } as const;
 
@@ -91,7 +92,7 @@ const nameIn = (group: string): string => group.split('/').at(-2) ?? group;
 const shownOf = (server: AwsServer | string): string =>
   typeof server === 'string' ? server : shownServer(server);
 
-const verbFor = (to: Change['to']): string => (to === 'in' ? 'RegisterTargets' : 'DeregisterTargets');
+const verbFor = (to: RotationChange['to']): string => (to === 'in' ? 'RegisterTargets' : 'DeregisterTargets');
 
 /** What is not registered is not in the list. */
 function stateOf(

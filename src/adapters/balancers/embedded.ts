@@ -21,6 +21,7 @@ import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, WeightChange } from '../../ports.ts';
+import { jsonIn } from './json.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
 import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
@@ -279,14 +280,6 @@ const answerField: Field<Answer> = objectOf<Answer>({
     }),
   ),
 });
-
-function jsonIn(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return body;
-  }
-}
 
 function reasonUnread(error: unknown): string {
   if (isDeployError(error, 'BALANCER_UNREACHABLE')) return String(error.details.reason);

@@ -1,10 +1,11 @@
 import { type DeployError, failure, isDeployError } from '../../core/errors.ts';
+import { describe, duration, type Field, withDefault } from '../../core/field.ts';
 import type { PoolName } from '../../core/node.ts';
 import type { ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, BalancerView } from '../../ports.ts';
 import { readBack } from './read-back.ts';
-import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 
 /** A balancer that somebody else runs: one API stands for all of it, and is told and read like one process. */
 export interface Hosted<T extends Target, Reading> {
@@ -20,7 +21,7 @@ export interface Hosted<T extends Target, Reading> {
   /** Gives orders that are not obeyed yet, in the light of what was read just before. Rejects as `Balancer.change` does. */
   send(orders: readonly Ordered<T>[], reading: Reading, signal?: AbortSignal): Promise<void>;
   /** What `send` would send, for people. */
-  describe(order: Ordered<T, Change>): string;
+  describe(order: Ordered<T>): string;
   /** Null: it knows no pools. */
   readonly flips: Flips | null;
   close(): void;
@@ -49,6 +50,12 @@ export const hostedCapabilities = {
   counters: false,
 } as const satisfies Partial<BalancerCapabilities>;
 
+/** For `settleMs`. */
+export const settle: Field<number> = describe(
+  'How long the balancer may send requests as before after it took a change: at least 2m for a Network Load Balancer.',
+  withDefault(duration, 10_000, '10s'),
+);
+
 export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Reading>): Balancer {
   const { balancer, targets, capabilities, flips } = hosted;
   return {
@@ -66,7 +73,10 @@ export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Read
     },
     shift: () => Promise.reject(unableTo(balancer, 'set weights')),
     count: () => Promise.reject(unableTo(balancer, 'count')),
-    describe: (change) => ordersOf(targets, [change]).map(hosted.describe).join('; '),
+    describe: ({ node, server, to }) =>
+      typeof to === 'number'
+        ? `nothing: ${balancer} cannot set weights`
+        : ordersOf(targets, [{ node, server, to }]).map(hosted.describe).join('; '),
     async close() {
       hosted.close();
     },

@@ -3,11 +3,13 @@ import { awsClassic } from './aws-classic.ts';
 import { embedded } from './embedded.ts';
 import { haproxy } from './haproxy.ts';
 import type { BalancerKind } from './kind.ts';
+import { linode } from './linode.ts';
 
 /** All kinds of balancers, by the name that `kind` has in a config. */
 export const balancerKinds = {
   haproxy,
   aws,
   'aws-classic': awsClassic,
+  linode,
   embedded,
 } as const satisfies Record<string, BalancerKind>;
