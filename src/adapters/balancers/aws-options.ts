@@ -111,7 +111,7 @@ const credentials: Field<AwsCredentials> = objectOf<AwsCredentials>({
 export const awsAccess: Fields<AwsAccess> = {
   region: describe(
     'The region of the load balancer.',
-    optional(textLike('a region such as eu-west-1', /^[a-z]{2}(-[a-z]+)+-\d+$/), 'as the SDK finds it'),
+    optional(textLike('a region such as eu-west-1', /^[a-z]+(-[a-z]+)+-\d+$/), 'as the SDK finds it'),
   ),
   profile: describe('A profile of ~/.aws/config.', optional(text, 'as the SDK finds it')),
   endpoint: describe(

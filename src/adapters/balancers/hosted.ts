@@ -3,7 +3,7 @@ import { describe, duration, type Field, withDefault } from '../../core/field.ts
 import type { PoolName } from '../../core/node.ts';
 import type { ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, BalancerCapabilities, BalancerView } from '../../ports.ts';
+import type { Balancer, BalancerCapabilities, BalancerView, RotationChange } from '../../ports.ts';
 import { readBack } from './read-back.ts';
 import { mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 
@@ -58,6 +58,10 @@ export const settle: Field<number> = describe(
 
 export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Reading>): Balancer {
   const { balancer, targets, capabilities, flips } = hosted;
+  const meant = (change: RotationChange): RotationChange => ({
+    ...change,
+    to: ways[capabilities.drain][change.to],
+  });
   return {
     name: balancer,
     hosts: [],
@@ -65,7 +69,7 @@ export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Read
     observe: (signal) => look(hosted, signal).catch((error: unknown) => unreadable(hosted, error)),
     async change(changes, signal) {
       mustBeKnown(balancer, targets, changes);
-      await tell(hosted, ordersOf(targets, changes), signal);
+      await tell(hosted, ordersOf(targets, changes.map(meant)), signal);
     },
     async flip(to, signal) {
       if (flips === null) throw unableTo(balancer, `flip to ${to}`);
@@ -76,12 +80,23 @@ export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Read
     describe: ({ node, server, to }) =>
       typeof to === 'number'
         ? `nothing: ${balancer} cannot set weights`
-        : ordersOf(targets, [{ node, server, to }]).map(hosted.describe).join('; '),
+        : ordersOf(targets, [meant({ node, server, to })])
+            .map(hosted.describe)
+            .join('; '),
     async close() {
       hosted.close();
     },
   };
 }
+
+/** Beside a balancer of another kind, one may be told a way out that it does not know: it takes its own. */
+const ways: Readonly<
+  Record<BalancerCapabilities['drain'], Readonly<Record<RotationChange['to'], RotationChange['to']>>>
+> = {
+  soft: { in: 'in', draining: 'draining', out: 'draining' },
+  hard: { in: 'in', draining: 'out', out: 'out' },
+  both: { in: 'in', draining: 'draining', out: 'out' },
+};
 
 async function look<T extends Target, Reading>(
   { balancer, address, targets, flips, read, stateOf }: Hosted<T, Reading>,

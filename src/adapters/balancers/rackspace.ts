@@ -33,7 +33,7 @@ const capabilities = { ...hostedCapabilities, drain: 'soft' } as const;
 
 /**
  * A Cloud Load Balancer of Rackspace (API v1.0). A node leaves by the condition DRAINING, which sticky clients do not
- * heed. DISABLED cuts off what is in flight: no run comes to ask for it, as the drain is said to be `soft`.
+ * heed. It is never told DISABLED, which cuts off what is in flight.
  */
 export const rackspace: BalancerKind = balancerKind<RackspaceOptions>({
   summary: 'A Cloud Load Balancer of Rackspace, over its API.',
@@ -116,7 +116,7 @@ interface RackspaceNode {
 }
 
 const rotations = { ENABLED: 'in', DRAINING: 'draining', DISABLED: 'out' } as const;
-const conditions = { in: 'ENABLED', draining: 'DRAINING', out: 'DISABLED' } as const;
+const conditions = { in: 'ENABLED', draining: 'DRAINING', out: 'DRAINING' } as const;
 
 const nodesField = someOf({
   nodes: listOf<RackspaceNode>(

@@ -72,6 +72,15 @@ describe('Cloud Load Balancers', () => {
     ]);
   });
 
+  test('only ever drain a node: what is in flight is never cut off', async () => {
+    const balancer = driver(fake, { servers });
+    await balancer.change([turn('web1', 'out')]);
+    expect((await balancer.observe()).servers).toMatchObject([{ rotation: 'draining' }, { rotation: 'in' }]);
+    expect(balancer.describe(turn('web1', 'out'))).toBe(
+      'PUT load balancer 1 10.0.0.1 condition DRAINING (web1)',
+    );
+  });
+
   test('that are broken are not waited for', async () => {
     fake.breakBalancer(1);
     await expect(driver(fake, { servers }).change([turn('web1', 'draining')])).rejects.toMatchObject({
