@@ -109,6 +109,11 @@ const catalogue = {
       `Balancer ${d.balancer} (${d.address}) could not be reached: ${d.reason}.`,
     hint: () => null,
   },
+  PACKAGE_MISSING: {
+    message: (d: { user: string; name: string }) =>
+      `The package ${d.name}, which ${d.user} needs, is not installed.`,
+    hint: (d: { name: string }) => `install it beside sluice: npm install ${d.name}`,
+  },
   BALANCER_SERVER_UNKNOWN: {
     message: (d: { balancer: string; server: string; node: string; known: readonly string[] }) =>
       `Balancer ${d.balancer} has no server ${d.server} for ${d.node}; it has ${list(d.known)}.`,

@@ -219,6 +219,26 @@ export const listOf = <T>(item: Field<T>, sizeMin = 0): Field<readonly T[]> => (
   },
 });
 
+/** One value, or a list of such, in which none stands twice. */
+export const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
+  const several = listOf(item, 1);
+  return {
+    expected: `${item.expected}, or a list of such`,
+    summary: '',
+    schema: { anyOf: [item.schema, { ...several.schema, uniqueItems: true }] },
+    parse(value, path, readSecret) {
+      if (!Array.isArray(value)) {
+        const one = item.parse(value, path, readSecret);
+        return one.ok ? parsed([one.value]) : one;
+      }
+      const twice = value.findIndex((entry, i) => value.indexOf(entry) < i);
+      return twice < 0
+        ? several.parse(value, path, readSecret)
+        : problem(`${path}[${twice}]`, `${shown(value[twice])} stands in the list before`);
+    },
+  };
+};
+
 /** An object with keys of the user's choice, each of them a `key`. */
 export const mapOf = <T>(
   item: Field<T>,

@@ -4,15 +4,16 @@
 set -eu
 
 # Server programs are run by the tests themselves, with settings of their own.
+# moto, which stands for AWS, comes from PyPI, in a virtual environment.
 # A kernel of its own, as a program, mounts NFS and balances connections for real where the machine's kernel cannot.
 packages="openssh-server openssh-client haproxy varnish ipvsadm ldirectord iproute2 git sudo cron systemd user-mode-linux kmod
-   nfs-kernel-server postgresql mariadb-server nginx php-fpm php-mysql php-cli wordpress $*"
+   nfs-kernel-server postgresql mariadb-server nginx php-fpm php-mysql php-cli wordpress python3-venv $*"
 
 missing=
 for package in $packages; do
   dpkg -s "$package" 2>/dev/null | grep -q '^Status: install ok installed' || missing="$missing $package"
 done 2>/dev/null
-[ -n "$missing" ] || exit 0
+[ -n "$missing" ] || exec sh "$(dirname "$0")/install-moto.sh"
 
 if ! command -v apt-get >/dev/null 2>&1; then
   echo "test/lab/install.sh: this is not Debian (it has no apt-get). Install$missing by hand." >&2
@@ -49,3 +50,5 @@ install || { $as_root apt-get update >"$log" 2>&1 && install; } || {
   echo "test/lab/install.sh: apt-get could not install$missing." >&2
   exit 1
 }
+
+sh "$(dirname "$0")/install-moto.sh"

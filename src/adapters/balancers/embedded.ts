@@ -20,10 +20,22 @@ import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, WeightChange } from '../../ports.ts';
+import type { Balancer, BalancerCapabilities, WeightChange } from '../../ports.ts';
+import { jsonIn } from './json.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
 import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
+
+const capabilities: BalancerCapabilities = {
+  drain: 'hard',
+  sessions: 'exact',
+  settleMs: 0,
+  // The sandbox gives its balancer a state file, and a process that ends cuts its requests off.
+  successor: { rotation: 'kept', requests: 'counted' },
+  weights: 'server',
+  flip: 'kept',
+  counters: true,
+};
 
 /** The small balancer of the sandbox, over its admin API: see `src/sandbox/balancer.ts`. */
 export const embedded: BalancerKind = balancerKind<EmbeddedOptions>({
@@ -37,6 +49,7 @@ export const embedded: BalancerKind = balancerKind<EmbeddedOptions>({
     ),
     timeout: describe('How long the balancer may take to answer.', withDefault(duration, 5000, '5s')),
   },
+  capabilities,
   create: ({ name, options, nodes }) => driver(name, options, targetsOf(name, options, nodes)),
 });
 
@@ -89,16 +102,7 @@ const driver = (
   return {
     name: balancer,
     hosts: [],
-    capabilities: {
-      drain: 'hard',
-      sessions: 'exact',
-      settleMs: 0,
-      // The sandbox gives its balancer a state file, and a process that ends cuts its requests off.
-      successor: { rotation: 'kept', requests: 'counted' },
-      weights: 'server',
-      flip: 'kept',
-      counters: true,
-    },
+    capabilities,
     async observe(signal) {
       return viewOf(balancer, options, targets, await seen(signal), stateOf);
     },
@@ -276,14 +280,6 @@ const answerField: Field<Answer> = objectOf<Answer>({
     }),
   ),
 });
-
-function jsonIn(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return body;
-  }
-}
 
 function reasonUnread(error: unknown): string {
   if (isDeployError(error, 'BALANCER_UNREACHABLE')) return String(error.details.reason);

@@ -32,9 +32,21 @@ import { type BalancerKind, balancerKind } from './kind.ts';
 import { reasonUnreachable } from './members.ts';
 import { type Change, mustBeKnown, ordersOf, type Target } from './target.ts';
 
+/** What is believed of a balancer that has not said yet what it can: the least. */
+export const unknownCapabilities: BalancerCapabilities = {
+  drain: 'hard',
+  sessions: 'none',
+  settleMs: 0,
+  successor: { rotation: 'forgotten', requests: 'uncounted' },
+  weights: 'none',
+  flip: 'none',
+  counters: false,
+};
+
 /** Any balancer at all: a command of the user's own reads one request as JSON, does it, and writes one answer. */
 export const external: BalancerKind = balancerKind<ExternalOptions>({
   summary: "Any balancer, through a command of the user's own.",
+  capabilities: unknownCapabilities,
   options: {
     command: describe(
       'What reads a request on standard input and writes an answer to standard output.',
@@ -53,17 +65,6 @@ export const external: BalancerKind = balancerKind<ExternalOptions>({
       nodes.map((node) => ({ name: node, pool: pools[node] ?? null })),
     ),
 });
-
-/** What is believed of a balancer that has not said yet what it can: the least. */
-export const unknownCapabilities: BalancerCapabilities = {
-  drain: 'hard',
-  sessions: 'none',
-  settleMs: 0,
-  successor: { rotation: 'forgotten', requests: 'uncounted' },
-  weights: 'none',
-  flip: 'none',
-  counters: false,
-};
 
 interface ExternalOptions {
   readonly command: CommandLine;

@@ -5,16 +5,13 @@ import {
   type Fields,
   flag,
   isPlainObject,
-  listOf,
   mapOf,
   objectOf,
+  oneOrMore,
   optional,
   type Parsed,
-  parsed,
   port,
-  problem,
   scalar,
-  shown,
   withDefault,
 } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
@@ -39,26 +36,6 @@ export interface HaproxyMap {
   readonly key: string;
   readonly keep: boolean;
 }
-
-/** One value, or a list of such, in which none stands twice. */
-export const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
-  const several = listOf(item, 1);
-  return {
-    expected: `${item.expected}, or a list of such`,
-    summary: '',
-    schema: { anyOf: [item.schema, { ...several.schema, uniqueItems: true }] },
-    parse(value, path) {
-      if (!Array.isArray(value)) {
-        const one = item.parse(value, path);
-        return one.ok ? parsed([one.value]) : one;
-      }
-      const twice = value.findIndex((entry, i) => value.indexOf(entry) < i);
-      return twice < 0
-        ? several.parse(value, path)
-        : problem(`${path}[${twice}]`, `${shown(value[twice])} stands in the list before`);
-    },
-  };
-};
 
 const socketAddress: Field<StreamTarget> = scalar(
   'the absolute path of a unix socket, or host:port',

@@ -2,7 +2,7 @@ import { failure } from '../../core/errors.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, Host, WeightChange } from '../../ports.ts';
+import type { Balancer, BalancerCapabilities, Host, WeightChange } from '../../ports.ts';
 import { type CountedServer, countCommands, countsOf } from './haproxy-counts.ts';
 import { isList, type Switch, switchOf } from './haproxy-map.ts';
 import { type HaproxyOptions, haproxyOptions } from './haproxy-options.ts';
@@ -23,6 +23,16 @@ import { reasonUnreachable, settled } from './members.ts';
 import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
+const capabilities: BalancerCapabilities = {
+  drain: 'both',
+  sessions: 'exact',
+  settleMs: 0,
+  successor: { rotation: 'forgotten', requests: 'uncounted' },
+  weights: 'server',
+  flip: 'kept',
+  counters: true,
+};
+
 /**
  * HAProxy, over its runtime API (management guide, 9.3): nothing is installed, nothing is reloaded, and nothing
  * that is set here outlives a restart of HAProxy but a flip, where its map file is within reach. Requests that still run in an old worker after a reload cannot be
@@ -31,6 +41,7 @@ import { percentOf, weightAt } from './weight.ts';
 export const haproxy: BalancerKind = balancerKind<HaproxyOptions>({
   summary: "HAProxy, over its runtime API. The stats socket needs 'level admin'.",
   options: haproxyOptions,
+  capabilities,
   create({ name, options, nodes, pools = {}, transport }) {
     const { socket, host, timeout } = options;
     const flips = switchOf(name, options, transport);
@@ -101,13 +112,8 @@ function driver(
     name,
     hosts: host ? [host] : [],
     capabilities: {
-      drain: 'both',
-      sessions: 'exact',
-      settleMs: 0,
-      successor: { rotation: 'forgotten', requests: 'uncounted' },
-      weights: 'server',
+      ...capabilities,
       flip: flips === null ? 'none' : flips.isKept ? 'kept' : 'forgotten',
-      counters: true,
     },
     async observe(signal) {
       return viewsOf(

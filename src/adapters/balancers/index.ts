@@ -1,10 +1,14 @@
+import { aws } from './aws.ts';
+import { awsClassic } from './aws-classic.ts';
 import { embedded } from './embedded.ts';
 import { external } from './external.ts';
 import { haproxy } from './haproxy.ts';
 import { ipvs } from './ipvs.ts';
 import type { BalancerKind } from './kind.ts';
 import { ldirectord } from './ldirectord.ts';
+import { linode } from './linode.ts';
 import { nginx } from './nginx.ts';
+import { rackspace } from './rackspace.ts';
 import { varnish } from './varnish.ts';
 
 /** All kinds of balancers, by the name that `kind` has in a config. */
@@ -14,6 +18,10 @@ export const balancerKinds = {
   ipvs,
   ldirectord,
   varnish,
+  aws,
+  'aws-classic': awsClassic,
+  linode,
+  rackspace,
   external,
   embedded,
 } as const satisfies Record<string, BalancerKind>;

@@ -7,6 +7,7 @@ import {
   integer,
   mapOf,
   oneOf,
+  oneOrMore,
   optional,
   port,
   scalar,
@@ -14,7 +15,6 @@ import {
 } from '../../core/field.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { Host } from '../../ports.ts';
-import { oneOrMore } from './haproxy-options.ts';
 import { sshHost } from './ssh-host.ts';
 
 /** What every kind has that is made of directors. */

@@ -21,12 +21,27 @@ import { type Change, mustBeKnown, type Ordered, ordersOf } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
 /**
+ * With the settings as they are by default; `drain: 'soft'` and `save` change `drain` and `successor.rotation`. A
+ * connection whose handshake is under way is not yet among those that are counted.
+ */
+export const ipvsCapabilities: BalancerCapabilities = {
+  drain: 'hard',
+  sessions: 'estimate',
+  settleMs: 500,
+  successor: { rotation: 'forgotten', requests: 'counted' },
+  weights: 'server',
+  flip: 'none',
+  counters: false,
+};
+
+/**
  * IPVS, the balancer of Linux's own kernel, through ipvsadm(8). It balances connections: requests on one that is kept
  * alive keep coming to a server of weight 0 until the client or the node closes it. It asks no node how it is.
  */
 export const ipvs: BalancerKind = balancerKind<IpvsOptions>({
   summary: "IPVS (LVS), through ipvsadm on the director. sluice needs root's rights there.",
   options: ipvsOptions,
+  capabilities: ipvsCapabilities,
   create({ name, options, nodes, addresses = {}, transport }) {
     const members = (options.hosts ?? [null]).map(
       (host): Member => ({
@@ -41,20 +56,6 @@ export const ipvs: BalancerKind = balancerKind<IpvsOptions>({
     return driver(name, members, options);
   },
 });
-
-/**
- * With the settings as they are by default; `drain: 'soft'` and `save` change `drain` and `successor.rotation`. A
- * connection whose handshake is under way is not yet among those that are counted.
- */
-export const ipvsCapabilities: BalancerCapabilities = {
-  drain: 'hard',
-  sessions: 'estimate',
-  settleMs: 500,
-  successor: { rotation: 'forgotten', requests: 'counted' },
-  weights: 'server',
-  flip: 'none',
-  counters: false,
-};
 
 interface Member {
   readonly balancer: BalancerName;

@@ -1,12 +1,14 @@
 import type { Fields } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, Transport } from '../../ports.ts';
+import type { Balancer, BalancerCapabilities, Transport } from '../../ports.ts';
 
 /** A kind of balancer as the registry holds it: its options are read by the fields, like every setting. */
 export interface BalancerKind<Options = Record<string, unknown>> {
   readonly summary: string;
   readonly options: Fields<Options>;
+  /** What its drivers can do, with the settings that allow most; each says itself what is so. */
+  readonly capabilities: BalancerCapabilities;
   /** Makes the driver; connects to nothing yet. */
   create(input: {
     readonly name: BalancerName;

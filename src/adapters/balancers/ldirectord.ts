@@ -28,12 +28,27 @@ import { settled, unreadable, viewsOf } from './members.ts';
 import { mustBeKnown, ordersOf } from './target.ts';
 
 /**
+ * With the settings as they are by default; `drain: 'soft'` changes `drain`. Without `readdquiescent = yes`, ldirectord 4.12
+ * gives each server of weight 0 its weight back for a moment when it starts or reloads, the ones in maintenance too.
+ */
+export const ldirectordCapabilities: BalancerCapabilities = {
+  drain: 'hard',
+  sessions: 'estimate',
+  settleMs: 500,
+  successor: { rotation: 'forgotten', requests: 'counted' },
+  weights: 'none',
+  flip: 'none',
+  counters: false,
+};
+
+/**
  * IPVS as ldirectord(8) tends it: a file in its `maintenancedir` takes a server out, for as long as it is there, and
  * ldirectord's own checks say how servers are. Whoever edited the table itself would be overruled by its next check.
  */
 export const ldirectord: BalancerKind = balancerKind<LdirectordOptions>({
   summary: "IPVS (LVS) with ldirectord, by files in its maintenancedir. sluice needs root's rights there.",
   options: ldirectordOptions(),
+  capabilities: ldirectordCapabilities,
   create({ name, options, nodes, addresses = {}, transport }) {
     const members = (options.hosts ?? [null]).map(
       (host): Member => ({
@@ -47,20 +62,6 @@ export const ldirectord: BalancerKind = balancerKind<LdirectordOptions>({
     return driver(name, members, options);
   },
 });
-
-/**
- * With the settings as they are by default; `drain: 'soft'` changes `drain`. Without `readdquiescent = yes`, ldirectord 4.12
- * gives each server of weight 0 its weight back for a moment when it starts or reloads, the ones in maintenance too.
- */
-export const ldirectordCapabilities: BalancerCapabilities = {
-  drain: 'hard',
-  sessions: 'estimate',
-  settleMs: 500,
-  successor: { rotation: 'forgotten', requests: 'counted' },
-  weights: 'none',
-  flip: 'none',
-  counters: false,
-};
 
 interface LdirectordOptions extends DirectorOptions {
   readonly config: string;

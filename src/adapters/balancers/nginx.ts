@@ -20,21 +20,6 @@ import { type NginxOptions, nginxOptions } from './nginx-options.ts';
 import { type Change, mustBeKnown, ordersOf, type Target } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
-/**
- * nginx open source, by its configuration: server lines of one file are changed, nginx tests and loads them, and what
- * was changed is so once new workers have taken the place of all others. The file outlives restarts.
- */
-export const nginx: BalancerKind = balancerKind<NginxOptions>({
-  summary: 'nginx open source, by the server lines of an upstream, which it then loads without a restart.',
-  options: nginxOptions,
-  create: ({ name, options, nodes, pools = {}, transport }) => {
-    const machine = options.host
-      ? { host: options.host, transport }
-      : { host: here, transport: localTransport({ become: null }) };
-    return driver({ name, options, targets: targetsOf(name, options, nodes, pools), ...machine });
-  },
-});
-
 /** What the driver can do where no pools are; with them it flips. */
 export const nginxCapabilities: BalancerCapabilities = {
   drain: 'hard',
@@ -46,6 +31,22 @@ export const nginxCapabilities: BalancerCapabilities = {
   flip: 'none',
   counters: false,
 };
+
+/**
+ * nginx open source, by its configuration: server lines of one file are changed, nginx tests and loads them, and what
+ * was changed is so once new workers have taken the place of all others. The file outlives restarts.
+ */
+export const nginx: BalancerKind = balancerKind<NginxOptions>({
+  summary: 'nginx open source, by the server lines of an upstream, which it then loads without a restart.',
+  options: nginxOptions,
+  capabilities: nginxCapabilities,
+  create: ({ name, options, nodes, pools = {}, transport }) => {
+    const machine = options.host
+      ? { host: options.host, transport }
+      : { host: here, transport: localTransport({ become: null }) };
+    return driver({ name, options, targets: targetsOf(name, options, nodes, pools), ...machine });
+  },
+});
 
 const here: Host = { name: 'this machine', address: 'localhost', port: null, user: null };
 

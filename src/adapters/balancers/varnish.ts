@@ -15,6 +15,19 @@ import { type AskCli, askThrough, type CliAnswer, cliStatus } from './varnish-cl
 import { type VarnishMember, type VarnishOptions, varnishOptions } from './varnish-options.ts';
 import { type BackendReading, type Reading, readCommands, readingOf, shownAnswer } from './varnish-wire.ts';
 
+/** What the driver can do, whatever its settings; `sessions` only where varnishstat is within reach, `flip` only for pools. */
+export const varnishCapabilities: BalancerCapabilities = {
+  drain: 'hard',
+  sessions: 'exact',
+  // A request that has chosen its backend is counted once the connection to it stands, and not before.
+  settleMs: 200,
+  // A child that ends cuts its requests off; those that run in a VCL that is no longer in use are counted.
+  successor: { rotation: 'forgotten', requests: 'counted' },
+  weights: 'none',
+  flip: 'forgotten',
+  counters: false,
+};
+
 /**
  * Varnish, over its CLI (varnish-cli(7)). A node leaves by `backend.set_health sick`: nothing new comes, not even from
  * sticky sessions, and what is in flight ends. That is forgotten when the child restarts, and by a VCL that is loaded later.
@@ -22,6 +35,7 @@ import { type BackendReading, type Reading, readCommands, readingOf, shownAnswer
 export const varnish: BalancerKind = balancerKind<VarnishOptions>({
   summary: 'Varnish, over its CLI and varnishstat.',
   options: varnishOptions,
+  capabilities: varnishCapabilities,
   create({ name, options, nodes, pools = {}, transport }) {
     const { members } = options;
     return driver(
@@ -56,19 +70,6 @@ export const varnish: BalancerKind = balancerKind<VarnishOptions>({
     );
   },
 });
-
-/** What the driver can do, whatever its settings; `sessions` only where varnishstat is within reach, `flip` only for pools. */
-export const varnishCapabilities: BalancerCapabilities = {
-  drain: 'hard',
-  sessions: 'exact',
-  // A request that has chosen its backend is counted once the connection to it stands, and not before.
-  settleMs: 200,
-  // A child that ends cuts its requests off; those that run in a VCL that is no longer in use are counted.
-  successor: { rotation: 'forgotten', requests: 'counted' },
-  weights: 'none',
-  flip: 'forgotten',
-  counters: false,
-};
 
 /** One varnishd. */
 interface Member {

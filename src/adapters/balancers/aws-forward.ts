@@ -1,0 +1,81 @@
+import type { Action, TargetGroupTuple } from '@aws-sdk/client-elastic-load-balancing-v2';
+import type { PoolName } from '../../core/node.ts';
+
+/** The target groups of each pool, by ARN. Those at one place in their lists take turns: the one for port 80, say. */
+export type PoolGroups = ReadonlyMap<PoolName, readonly string[]>;
+
+/** Where a list of actions sends new requests: to nothing of these pools, to several of them, or to one. */
+export type Aim =
+  | { readonly at: 'none' }
+  | { readonly at: 'several' }
+  | { readonly at: 'pool'; readonly pool: PoolName };
+
+export function aimOf(actions: readonly Action[], pools: PoolGroups): Aim {
+  const groups = actions.flatMap(groupsIn).filter(({ TargetGroupArn }) => poolWith(pools, TargetGroupArn));
+  if (groups.length === 0) return { at: 'none' };
+  const live = new Set(
+    groups
+      .filter(({ Weight }) => weightOf(Weight) > 0)
+      .map(({ TargetGroupArn }) => poolWith(pools, TargetGroupArn)!),
+  );
+  const [pool, ...others] = live;
+  return pool !== undefined && others.length === 0 ? { at: 'pool', pool } : { at: 'several' };
+}
+
+/**
+ * The same actions, with the weight of all pools on one of them. The API takes the whole list and nothing less
+ * (API Reference, ModifyListener and ModifyRule), so what else stands in it is sent as it was read.
+ */
+export const aimedAt = (actions: readonly Action[], pools: PoolGroups, to: PoolName): Action[] =>
+  actions.map((action) => {
+    if (!isForward(action, pools)) return resent(action);
+    const { TargetGroupArn: _, ...rest } = action;
+    return {
+      ...rest,
+      ForwardConfig: { ...action.ForwardConfig, TargetGroups: turned(groupsIn(action), pools, to) },
+    };
+  });
+
+/** Clients stay for a time with the target group that they were sent to first, whatever the weights say. */
+export const isSticky = (actions: readonly Action[], pools: PoolGroups): boolean =>
+  actions.some(
+    (action) =>
+      isForward(action, pools) && action.ForwardConfig?.TargetGroupStickinessConfig?.Enabled === true,
+  );
+
+const groupsIn = ({ Type, TargetGroupArn, ForwardConfig }: Action): readonly TargetGroupTuple[] => {
+  if (Type !== 'forward') return [];
+  return ForwardConfig?.TargetGroups ?? (TargetGroupArn === undefined ? [] : [{ TargetGroupArn, Weight: 1 }]);
+};
+
+const isForward = (action: Action, pools: PoolGroups): boolean =>
+  groupsIn(action).some(({ TargetGroupArn }) => poolWith(pools, TargetGroupArn) !== undefined);
+
+const poolWith = (pools: PoolGroups, arn: string | undefined): PoolName | undefined =>
+  [...pools].find(([, arns]) => arn !== undefined && arns.includes(arn))?.[0];
+
+const weightOf = (weight: number | undefined): number => weight ?? 1;
+
+/** Groups that are no pool's keep their weight, and so does the sum of those that take turns. */
+function turned(groups: readonly TargetGroupTuple[], pools: PoolGroups, to: PoolName): TargetGroupTuple[] {
+  const weights = new Map(groups.map(({ TargetGroupArn, Weight }) => [TargetGroupArn!, weightOf(Weight)]));
+  for (const [place, target] of (pools.get(to) ?? []).entries()) {
+    const turns = [...pools.values()].map((arns) => arns[place]!).filter((arn) => weights.has(arn));
+    if (turns.length === 0) continue;
+    const sum = turns.reduce((total, arn) => total + weights.get(arn)!, 0);
+    for (const arn of turns) weights.set(arn, 0);
+    weights.set(target, Math.min(Math.max(sum, 1), weightMax));
+  }
+  return [...weights].map(([TargetGroupArn, Weight]) => ({ TargetGroupArn, Weight }));
+}
+
+const weightMax = 999;
+
+/** The secret of an OIDC client is never shown: the API is asked to keep it. */
+const resent = (action: Action): Action =>
+  action.AuthenticateOidcConfig === undefined
+    ? action
+    : {
+        ...action,
+        AuthenticateOidcConfig: { ...action.AuthenticateOidcConfig, UseExistingClientSecret: true },
+      };
