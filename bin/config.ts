@@ -22,6 +22,12 @@ export const filesConfig = (options: FilesConfigOptions): Config => ({
     assert(kind, `the config was parsed, so strategy ${name} is registered`);
     return kind.create(chosen);
   },
+  async balancers() {
+    const { balancerKinds } = await import('../src/adapters/balancers/index.ts');
+    return Object.fromEntries(
+      Object.entries(balancerKinds).map(([kind, { capabilities }]) => [kind, capabilities]),
+    );
+  },
   async schema() {
     const [{ siteSchema }, registries] = await Promise.all([
       import('../src/config/schema.ts'),

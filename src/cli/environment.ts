@@ -24,7 +24,7 @@ import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
-import type { Ports } from '../ports.ts';
+import type { BalancerCapabilities, Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
 import type { simulate } from '../simulator/simulate.ts';
 
@@ -57,6 +57,8 @@ export interface Config {
   /** `wanted` and the failures are those of `loadSite`. */
   load(wanted: string, overrides: Overrides): Promise<Site>;
   strategy(settings: StrategySettings): Promise<Strategy>;
+  /** What balancers of each kind can do. */
+  balancers(): Promise<Readonly<Record<string, BalancerCapabilities>>>;
   schema(): Promise<JsonSchema>;
   /** Writes a config that suits `wanted`, or the application it finds; says what it wrote. Never replaces a file. */
   init(wanted: string | null): Promise<{ readonly file: string; readonly application: string | null }>;

@@ -244,9 +244,17 @@ export function drawHolder(random: SeededRandom, site: Site, nodes: Iterable<Sim
   disk.cronSince = '20260101000000-0000';
 }
 
-export function drawBalancers(random: SeededRandom, site: Site): readonly SimulatedBalancer[] {
+/** How a kind of balancer behaves; whether it has weights, flips and counters is the simulator's own choice. */
+export type Behaviour = Pick<BalancerCapabilities, 'drain' | 'sessions' | 'settleMs' | 'successor'>;
+
+/** A balancer of a kind behaves as that does; of those of no kind some behave as one of the kinds, drawn by the seed. */
+export function drawBalancers(
+  random: SeededRandom,
+  site: Site,
+  kinds: Readonly<Record<string, Behaviour>>,
+): readonly SimulatedBalancer[] {
   const hasPools = site.nodes.some(({ pool }) => pool !== null);
-  return site.balancers.map(({ name }) => {
+  return site.balancers.map(({ name, kind }) => {
     const members = random.chance(0.2) ? [`${name}a`, `${name}b`] : [name];
     const lagMs = random.chance(0.3) ? random.integer({ min: 1, max: 300 }) : 0;
     return {
@@ -255,6 +263,7 @@ export function drawBalancers(random: SeededRandom, site: Site): readonly Simula
         drain: random.pick(['both', 'both', 'hard', 'soft']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
         ...drawMemory(random.fork(`memory of ${name}`)),
+        ...behaviourOf(kinds[kind] ?? drawKind(random.fork(`kind of ${name}`), kinds)),
         weights: 'server',
         flip: hasPools ? (random.fork('flip').chance(0.7) ? 'kept' : 'forgotten') : 'none',
         counters: true,
@@ -263,6 +272,20 @@ export function drawBalancers(random: SeededRandom, site: Site): readonly Simula
     };
   });
 }
+
+const drawKind = (
+  random: SeededRandom,
+  kinds: Readonly<Record<string, Behaviour>>,
+): Behaviour | undefined => {
+  const all = Object.values(kinds);
+  return all.length > 0 && random.chance(0.4) ? random.pick(all) : undefined;
+};
+
+const behaviourOf = (kind: Behaviour | undefined): Partial<Behaviour> => {
+  if (kind === undefined) return {};
+  const { drain, sessions, settleMs, successor } = kind;
+  return { drain, sessions, settleMs, successor };
+};
 
 const drawMemory = (random: SeededRandom): Pick<BalancerCapabilities, 'settleMs' | 'successor'> => ({
   settleMs: random.chance(0.15) ? random.integer({ min: 100, max: 2000 }) : 0,

@@ -25,6 +25,7 @@ import type { SimulatedNode } from './node.ts';
 import { portsOf } from './ports.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
 import {
+  type Behaviour,
   drawBalancers,
   drawHolder,
   drawNode,
@@ -42,6 +43,8 @@ export interface Simulation {
   readonly nextTurn: NextTurn;
   /** The strategy of the seed, and the most nodes that it takes out at once. */
   readonly strategy: (random: SeededRandom, nodes: number) => DrawnStrategy;
+  /** How balancers behave, by their kind; default: all are drawn. */
+  readonly kinds?: Readonly<Record<string, Behaviour>>;
   /** The number of nodes; default: 1 to 8, by the seed. */
   readonly nodes?: number;
   /** Over what the seed draws. */
@@ -143,7 +146,7 @@ function setStage(simulation: Simulation): Stage {
       random: random.fork('world'),
       faults: faultsOf(mix, random.fork('faults')),
       nodes: new Map(site.nodes.map((node) => [node.name, drawNode(disks, node, past)])),
-      balancers: drawBalancers(random.fork('balancers'), site),
+      balancers: drawBalancers(random.fork('balancers'), site, simulation.kinds ?? {}),
       batchMax,
       isTraced: simulation.isTraced ?? true,
       repository: { head: revisionOf(100), brokenOn: new Map(), errsAt: new Map() },

@@ -71,6 +71,7 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
         calls.push(['load', { wanted, ...overrides }]);
         return options.load ? options.load(wanted, overrides) : site;
       },
+      balancers: async () => ({}),
       strategy: async ({ name }) => ({ name, summary: '', steps: () => [] }),
       schema: async () => ({ type: 'object' }),
       init: async () => ({ file: 'sluice.config.ts', application: 'WordPress' }),

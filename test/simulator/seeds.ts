@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { balancerKinds } from '../../src/adapters/balancers/index.ts';
 import { assert } from '../../src/core/assert.ts';
 import { type Fields, parseFields } from '../../src/core/field.ts';
 import { type VerdictOptions, verdictOptions } from '../../src/core/verdict.ts';
@@ -53,7 +54,10 @@ const draws: {
   },
   /** A person who holds out a whole pool keeps every flip from it: none is held once all is healed. */
   'blue-green': (random, nodes) => ({
-    strategy: strategies['blue-green'].create({ bake: random.pick([0, 3000, 30_000, 'promote']) }),
+    strategy: strategies['blue-green'].create({
+      ...defaultsOf(strategies['blue-green'].options),
+      bake: random.pick([0, 3000, 30_000, 'promote']),
+    }),
     batchMax: nodes,
   }),
 };
@@ -95,9 +99,14 @@ function defaultsOf<T>(fields: Fields<T>): T {
   return result.value;
 }
 
+/** Those that sluice has a driver for. */
+const kinds = Object.fromEntries(
+  Object.entries(balancerKinds).map(([kind, { capabilities }]) => [kind, capabilities]),
+);
+
 /** Without a trace, which is faster; a seed that breaks a promise is run again for its trace. */
 export async function run(settings: Pick<Simulation, 'seed'> & Partial<Simulation>): Promise<Simulated> {
-  const simulation = { nextTurn, strategy: drawStrategy, isTraced: false, ...settings };
+  const simulation = { nextTurn, strategy: drawStrategy, kinds, isTraced: false, ...settings };
   const simulated = await simulate(simulation);
   return simulated.broken.length === 0 ? simulated : simulate({ ...simulation, isTraced: true });
 }

@@ -14,6 +14,7 @@ export const simulateCommand: Command = async (call) => {
   const site = await siteOf(call);
   const { simulate } = await environment.simulator();
   const strategy = await environment.config.strategy(site.strategy);
+  const kinds = await environment.config.balancers();
   for (let seed = first; seed < first + runs; seed++) {
     if (environment.signal.aborted)
       throw failure('INTERRUPTED', { signal: String(environment.signal.reason) });
@@ -21,6 +22,7 @@ export const simulateCommand: Command = async (call) => {
       seed,
       nextTurn: environment.nextTurn,
       strategy: () => ({ strategy, batchMax: Math.max(1, site.nodes.length - site.servingMin) }),
+      kinds,
       nodes: site.nodes.length,
       site: simulatedPart(site),
     });

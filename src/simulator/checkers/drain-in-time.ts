@@ -24,7 +24,7 @@ export const drainInTime: Checker = {
       const servers = step.nodes.flatMap((node) => world.members.map(({ servers }) => servers.get(node)!));
       const idleSinceMs = Math.max(atMs, ...servers.map(quietSinceMs));
       const idleMs = world.clock.passedMs() - Math.min(idleSinceMs, atMs + world.site.drain.timeoutMs);
-      if (idleMs <= slackMs) return null;
+      if (idleMs <= slackMs + settleMs(world)) return null;
       return `${session.name} drained ${step.nodes.join(', ')} for ${idleMs} ms longer than it had to`;
     };
   },
@@ -40,6 +40,10 @@ interface Begun {
 
 /** Round trips to nodes and balancers, a balancer's own delay, the last pause between two looks, and notes. */
 const slackMs = 4000;
+
+/** Nothing says sooner that what a balancer was told is so everywhere. */
+const settleMs = ({ balancers }: World): number =>
+  Math.max(0, ...balancers.map(({ capabilities }) => capabilities.settleMs));
 
 const strikes = ({ faults }: World): number => [...faults.struck.values()].reduce((sum, n) => sum + n, 0);
 
