@@ -2,7 +2,7 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log, cron] = await Promise.all([
+  const [run, observing, checking, storage, manual, locking, log, cron, weak] = await Promise.all([
     import('../engine/deploy.ts'),
     import('../engine/observe.ts'),
     import('../engine/preflight.ts'),
@@ -11,6 +11,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/unlock.ts'),
     import('../engine/history.ts'),
     import('../engine/cron.ts'),
+    import('../engine/weak-spots.ts'),
   ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup } = checking;
@@ -28,6 +29,7 @@ export async function loadEngine(): Promise<Engine> {
     observe: observing.observe,
     preflight,
     preflightPools,
+    weakSpots: weak.weakSpots,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

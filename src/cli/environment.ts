@@ -23,6 +23,7 @@ import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
+import type { weakSpots } from '../engine/weak-spots.ts';
 import type { Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
 import type { simulate } from '../simulator/simulate.ts';
@@ -75,6 +76,7 @@ export interface Engine {
   readonly observe: typeof observe;
   readonly preflight: typeof preflight;
   readonly preflightPools: typeof preflightPools;
+  readonly weakSpots: typeof weakSpots;
   readonly setup: typeof setup;
   readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;

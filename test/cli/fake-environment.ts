@@ -164,6 +164,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     observe: async () => observation(),
     preflight: () => ({ problems: [], warnings: [] }),
     preflightPools: () => ({ problems: [], warnings: [] }),
+    weakSpots: () => [],
     setup: async () => note('setup', null),
     proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),

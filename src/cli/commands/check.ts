@@ -29,10 +29,16 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
     return engine.preflight(site, observed);
   const storage = await engine.proveStorage(site, ports, signal);
   if (storage.answers) await engine.setup(site, ports);
-  const { problems, warnings } = engine.preflight(site, await engine.observe(site, ports, signal));
+  const ready = await engine.observe(site, ports, signal);
+  const { problems, warnings } = engine.preflight(site, ready);
   const pools = engine.preflightPools(site, ports.balancers);
   return {
     problems: [...problems, ...pools.problems, ...storage.problems],
-    warnings: [...warnings, ...pools.warnings, ...storage.warnings],
+    warnings: [
+      ...warnings,
+      ...pools.warnings,
+      ...storage.warnings,
+      ...engine.weakSpots(ports.balancers, ready),
+    ],
   };
 }
