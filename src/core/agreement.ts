@@ -1,11 +1,18 @@
 import { list } from './errors.ts';
 import type { NodeName } from './node.ts';
-import { type BalancerState, livePool, type Observation, type ServerState } from './observation.ts';
+import {
+  type AddressState,
+  type BalancerState,
+  livePool,
+  type Observation,
+  type ServerState,
+} from './observation.ts';
 import { aimsOf } from './target.ts';
 
 /** Whether all members of all balancers were read and see the same: each sentence says where they do not. Pure. */
 export const disagreements = (observed: Observation): readonly string[] => [
   ...observed.balancers.flatMap(({ unreachable }) => (unreachable === null ? [] : [unreachable])),
+  ...observed.addresses.flatMap(strayAddress),
   ...poolDisagreement(observed),
   ...Object.keys(observed.nodes).flatMap((node) => nodeDisagreements(observed, node)),
 ];
@@ -16,6 +23,17 @@ export const memberName = (
   { balancer, member }: Pick<BalancerState, 'balancer' | 'member'>,
 ): string =>
   balancers.filter((one) => one.balancer === balancer).length > 1 ? `${balancer} ${member}` : balancer;
+
+function strayAddress({ address, ip, holders, unasked }: AddressState): readonly string[] {
+  const name = `Address ${address} (${ip})`;
+  return [
+    ...(holders.length > 1
+      ? [`${name} is held by ${list(holders)} at once: they have lost sight of each other.`]
+      : []),
+    ...(holders.length === 0 ? [`${name} is seen to be held by nobody.`] : []),
+    ...unasked.map(({ machine, reason }) => `${name}: whether ${machine} holds it cannot be seen: ${reason}`),
+  ];
+}
 
 function poolDisagreement(observed: Observation): readonly string[] {
   const hasPools = Object.values(observed.nodes).some(({ pool }) => pool !== null);

@@ -9,7 +9,7 @@ import type { Ports } from '../ports.ts';
 import { comeBack, copingWith, observePatiently } from './cope.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
 import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
-import { assemble, observeBalancers } from './observe.ts';
+import { assemble, observeFront } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import {
   type Aim,
@@ -120,7 +120,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const nodeStates = site.nodes.map(
     ({ name }) => states.find((state) => state.name === name) ?? nodeState(proposal.observed, name),
   );
-  const observed = assemble(nodeStates, await observeBalancers(ports));
+  const observed = assemble(nodeStates, await observeFront(ports));
   const signal = AbortSignal.any([request.signal, lost.signal]);
   const run = newRun({
     id,

@@ -1,4 +1,5 @@
 import { memberName } from '../core/agreement.ts';
+import { list } from '../core/errors.ts';
 import type { BalancerState, NodeState, Observation } from '../core/observation.ts';
 import type { Paint } from './paint.ts';
 import { serversText } from './servers-text.ts';
@@ -19,6 +20,9 @@ export const balancersText = (view: BalancersView): string => {
     paint.strong(`${wanted}: as its balancers see it`),
     '',
     memberTable(view),
+    ...view.observed.addresses.map(
+      ({ address, ip, holders }) => `${address} (${ip}) is held by ${list(holders)}.`,
+    ),
     '',
     ...(remarks.length === 0
       ? [paint.good('All agree.')]

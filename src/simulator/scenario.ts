@@ -51,6 +51,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
       kind: 'simulated',
       options: {},
     })),
+    addresses: [],
     strategy: { name: 'simulated', options: {} },
     servingMin: balancers === 0 ? 0 : random.integer({ min: 0, max: Math.max(0, count - batchMax) }),
     drain: {

@@ -64,6 +64,7 @@ describe('defaults', () => {
       onFailure: 'rollback',
       failuresMax: 0,
       witnesses: [],
+      addresses: [],
     });
   });
 

@@ -41,6 +41,29 @@ test('who does not check a node does not say that it is ill', () => {
   expect(disagreements(pair({ rotation: 'out', health: 'down' }, { rotation: 'out' }))).toEqual([]);
 });
 
+test('an address that is not held by one is said', () => {
+  const held = (holders: readonly string[], unasked: readonly string[] = []) =>
+    disagreements({
+      ...pair({}, {}),
+      addresses: [
+        {
+          address: 'front',
+          ip: '192.0.2.10',
+          holders,
+          unasked: unasked.map((machine) => ({ machine, reason: 'it is off.' })),
+        },
+      ],
+    });
+  expect(held(['lb1'])).toEqual([]);
+  expect(held(['lb1', 'lb2'])).toEqual([
+    'Address front (192.0.2.10) is held by lb1 and lb2 at once: they have lost sight of each other.',
+  ]);
+  expect(held([], ['lb1'])).toEqual([
+    'Address front (192.0.2.10) is seen to be held by nobody.',
+    'Address front (192.0.2.10): whether lb1 holds it cannot be seen: it is off.',
+  ]);
+});
+
 test('weights within a point are the same', () => {
   expect(disagreements(pair({ weight: 33.3 }, { weight: 33 }))).toEqual([]);
 });

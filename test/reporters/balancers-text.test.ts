@@ -52,6 +52,13 @@ web1  out, unchecked, 0 in flight  in, up, weight 50 %, 3 in flight  ?
 `);
 });
 
+test('who holds an address stands below', () => {
+  const front = { address: 'front', ip: '192.0.2.10', holders: ['lb2'], unasked: [] };
+  expect(text({ ...observation(nodes), addresses: [front] })).toContain(
+    '\nfront (192.0.2.10) is held by lb2.\n',
+  );
+});
+
 test('the live pool of each stands below', () => {
   const observed = observation(
     nodes.map((one) => ({ ...one, pool: 'blue' })),

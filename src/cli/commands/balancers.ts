@@ -10,7 +10,7 @@ export const balancersCommand: Command = async (call) =>
     const { stdout, signal } = environment;
     const observed = await engine.observe(site, ports, signal);
     const remarks = disagreements(observed);
-    const { balancers, servers } = observed;
+    const { balancers, servers, addresses } = observed;
     stdout.write(
       flags.json
         ? json({
@@ -19,6 +19,7 @@ export const balancersCommand: Command = async (call) =>
             pool: livePool(observed),
             members: balancers,
             servers,
+            addresses,
           })
         : balancersText({ wanted, observed, remarks, paint: paintOf(environment, stdout) }),
     );
