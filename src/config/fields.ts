@@ -97,7 +97,7 @@ export const siteFields = ({ strategies, balancers, addresses, hooks }: Registri
   ),
   balancers: describe(
     'The load balancers in front of the nodes, by name; all are told, and all must agree.',
-    defaultsTo(mapOf(variantOf('kind', balancers), word), {}),
+    defaultsTo(mapOf(variantOf('kind', balancersOfSite(balancers)), word), {}),
   ),
   addresses: describe(
     'IP addresses that float among balancers, by name: the balancer that has one is the active one, and is told last.',
@@ -183,14 +183,27 @@ const anObject: Field<Readonly<Record<string, unknown>>> = scalar('an object', {
   isPlainObject(value) ? value : undefined,
 );
 
+/** Every kind of balancer, with what all of them have. */
+export const balancersOfSite = (kinds: Registries['balancers']): Registries['balancers'] =>
+  withOptions(kinds, { onUnreachable });
+
 /** Every kind of address, with the balancers among which it floats. */
 export const addressesOfSite = (kinds: Registries['addresses']): Registries['addresses'] =>
+  withOptions(kinds, { balancers: amongBalancers });
+
+const withOptions = (
+  kinds: Readonly<Record<string, Kind>>,
+  more: Kind['options'],
+): Readonly<Record<string, Kind>> =>
   Object.fromEntries(
-    Object.entries(kinds).map(([name, kind]) => [
-      name,
-      { ...kind, options: { balancers: amongBalancers, ...kind.options } },
-    ]),
+    Object.entries(kinds).map(([name, kind]) => [name, { ...kind, options: { ...kind.options, ...more } }]),
   );
+
+const onUnreachable = describe(
+  "What a run does while it cannot be reached: 'stop' before the next node leaves, or 'go on' without it, as long as the addresses that it " +
+    'could have are seen at another balancer. Once it is back it is told what it missed.',
+  defaultsTo(oneOf(['stop', 'go on']), 'stop'),
+);
 
 const amongBalancers = describe(
   'The balancers among which it floats, by name.',

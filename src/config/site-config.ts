@@ -215,6 +215,11 @@ export interface NodeConfig {
 /** Its kind, and the options of that kind. */
 export interface BalancerConfig {
   readonly kind: string;
+  /**
+   * What a run does while it cannot be reached: 'stop' before the next node leaves, or 'go on' without it, as long as the
+   * addresses that it could have are seen at another balancer. Once it is back it is told what it missed.
+   */
+  readonly onUnreachable?: 'stop' | 'go on';
   readonly [option: string]: unknown;
 }
 

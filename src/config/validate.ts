@@ -223,7 +223,7 @@ function serversOfNobody(nodes: NodeList, balancers: Settings['balancers']): rea
 }
 
 /**
- * Balancers among which an address floats are balancers of the site. By convention `droplets` and `names`, in the options of
+ * Balancers among which an address floats are balancers of the site, and only one that has such an address can be gone on without. By convention `droplets` and `names`, in the options of
  * any kind of address, map them.
  */
 function addressesOfNobody({
@@ -231,7 +231,15 @@ function addressesOfNobody({
   addresses,
 }: Pick<Settings, 'balancers' | 'addresses'>): readonly string[] {
   const known = Object.keys(balancers);
-  return Object.entries(addresses).flatMap(([address, { options }]) => {
+  const unseen = Object.entries(balancers).flatMap(([name, { options }]) =>
+    options.onUnreachable === 'go on' &&
+    !Object.values(addresses).some((one) => (one.options.balancers as readonly string[]).includes(name))
+      ? [
+          `${join('balancers', name)}.onUnreachable: 'go on' needs an address in addresses that floats to ${name}, which shows that another balancer gets the traffic`,
+        ]
+      : [],
+  );
+  const stray = Object.entries(addresses).flatMap(([address, { options }]) => {
     const path = join('addresses', address);
     const among = options.balancers as readonly string[];
     const mapped = ['droplets', 'names'].flatMap((option) =>
@@ -253,6 +261,7 @@ function addressesOfNobody({
             .map((name) => `${path}.droplets: expected the droplet of ${name} as well`)),
     ];
   });
+  return [...unseen, ...stray];
 }
 
 const rolesOfNobody = (nodes: NodeList, hooks: Settings['hooks']): readonly string[] =>

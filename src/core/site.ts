@@ -121,6 +121,8 @@ export interface GitSource {
 export interface BalancerSettings {
   readonly name: BalancerName;
   readonly kind: string;
+  /** What a run does while it cannot be reached; `go on` only where an address shows that another gets the traffic. */
+  readonly onUnreachable: 'stop' | 'go on';
   readonly options: Readonly<Record<string, unknown>>;
 }
 

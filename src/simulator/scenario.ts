@@ -49,6 +49,7 @@ export function drawSite(random: SeededRandom, { nodes: count, batchMax }: SiteS
     balancers: Array.from({ length: balancers }, (_, i) => ({
       name: `lb${i + 1}`,
       kind: 'simulated',
+      onUnreachable: 'stop' as const,
       options: {},
     })),
     addresses: [],

@@ -144,6 +144,15 @@ test('an address that floats among balancers that are not there is refused', () 
   ]);
 });
 
+test('a balancer is gone on without only where an address shows who gets the traffic', () => {
+  const balancers = { lb1: { ...haproxy, onUnreachable: 'go on' }, lb2: haproxy };
+  const front = { kind: 'keepalived', ip: '192.0.2.10', balancers: ['lb1', 'lb2'] };
+  expect(problemsWith({ balancers, addresses: { front } })).toEqual([]);
+  expect(problemsWith({ balancers })).toEqual([
+    "balancers.lb1.onUnreachable: 'go on' needs an address in addresses that floats to lb1, which shows that another balancer gets the traffic",
+  ]);
+});
+
 test('a hook for a role that no node has is refused', () => {
   const hooks = { 'after:activate': [{ run: 'x', role: 'bd' }], failed: [{ run: 'x', role: 'app' }] };
   expect(problemsWith({ hooks, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual([

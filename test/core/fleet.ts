@@ -139,7 +139,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   cron: null,
   keepReleases: 5,
   nodes: names(count).map((name) => node(name)),
-  balancers: [{ name: 'lb', kind: 'haproxy', options: {} }],
+  balancers: [{ name: 'lb', kind: 'haproxy', onUnreachable: 'stop', options: {} }],
   addresses: [],
   strategy: { name: 'rolling', options: {} },
   servingMin: Math.ceil(count / 2),

@@ -12,7 +12,7 @@ const kinds = {
 } as const;
 
 const site: Partial<Site> = {
-  balancers: [{ name: 'lb1', kind: 'simulated', options: {} }],
+  balancers: [{ name: 'lb1', kind: 'simulated', onUnreachable: 'stop' as const, options: {} }],
   cron: {
     node: null,
     role: 'cron',

@@ -19,7 +19,7 @@ function live(seed: number, mutant: Mutant = {}): Promise<Simulated> {
     })),
     balancers: ['lb1', 'lb2']
       .slice(0, random.integer({ min: 1, max: 2 }))
-      .map((name) => ({ name, kind: 'simulated', options: {} })),
+      .map((name) => ({ name, kind: 'simulated', onUnreachable: 'stop' as const, options: {} })),
     servingMin: random.integer({ min: 0, max: size }),
   };
   const bake = random.pick<number | 'promote'>([3000, 30_000, 'promote']);
