@@ -5,7 +5,7 @@ set -eu
 
 # Server programs are run by the tests themselves, with settings of their own.
 # A kernel of its own, as a program, mounts NFS for real where the machine's kernel cannot.
-packages="openssh-server openssh-client haproxy git sudo cron systemd user-mode-linux kmod nfs-kernel-server postgresql $*"
+packages="openssh-server openssh-client haproxy keepalived iproute2 git sudo cron systemd user-mode-linux kmod nfs-kernel-server postgresql $*"
 
 missing=
 for package in $packages; do

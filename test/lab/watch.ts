@@ -8,16 +8,20 @@ import type { LabBalancer } from './balancer.ts';
 export const clients = (
   balancer: Pick<LabBalancer, 'url'>,
   { workers = 8, slow = 4, slowMs = 3000, pauseMs = 0 } = {},
+  through: readonly string[] = [],
 ): Promise<Traffic> =>
-  startTrafficProcess({
-    url: balancer.url,
-    workers,
-    pauseMs,
-    paths: ['/', '/health'],
-    lateMs: 5000,
-    slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },
-    bodyEnd: answerEnd,
-  });
+  startTrafficProcess(
+    {
+      url: balancer.url,
+      workers,
+      pauseMs,
+      paths: ['/', '/health'],
+      lateMs: 5000,
+      slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },
+      bodyEnd: answerEnd,
+    },
+    through,
+  );
 
 export interface RotationWatch {
   stop(): Promise<{ readonly fewestUp: number; readonly left: readonly string[] }>;

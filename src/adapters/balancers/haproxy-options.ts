@@ -129,7 +129,7 @@ const login = objectOf({
   port: describe('The port of its SSH server.', optional(port, 'as for nodes')),
 });
 
-const sshHost: Field<Host> = {
+export const sshHost: Field<Host> = {
   expected: 'a host name or address, or an object with address, user and port',
   summary: '',
   schema: { anyOf: [address.schema, login.schema] },
