@@ -73,7 +73,7 @@ function balancerOf(site: Site, { name, kind, options }: BalancerSettings, trans
   return found.create({ name, options, nodes, pools, transport });
 }
 
-/** Each of its machines is that of a balancer: the host over which that is reached, or this one. */
+/** Each of its machines is that of a balancer: the host through which that is reached. */
 function addressOf(
   { name, kind, options, balancers: among }: AddressSettings,
   balancers: readonly Balancer[],

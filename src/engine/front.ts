@@ -22,6 +22,7 @@ export async function lookInFront(run: Run): Promise<void> {
     readAddresses(run.ports, run.signal),
     readBalancers(run.ports, run.signal),
   ]);
+  if (run.signal.aborted) throw interruption(run.signal);
   const changes = [...addressChanges(run, await heldInSight(run, addresses)), ...restarts(run, view)];
   for (const text of changes) say(run, `${text} What this run changed is read, and told again.`);
   if (changes.length > 0) await tellForgotten(run, [...run.drained.keys()]).catch(mustBeUnreachable);

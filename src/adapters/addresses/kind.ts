@@ -13,7 +13,7 @@ export interface AddressKind<Options = Record<string, unknown>> {
 export interface AddressInput<Options> {
   readonly name: AddressName;
   readonly options: Options;
-  /** The machines among which it floats, by what they are called; null: this one. */
+  /** The machines among which it floats, by what they are called; null: nobody says how one is reached. */
   readonly machines: Readonly<Record<string, Host | null>>;
   readonly transport: Transport;
 }

@@ -2,8 +2,8 @@ import { showAddress } from '../../commands/address.ts';
 import type { NodeCommand } from '../../core/command.ts';
 import { failure, isDeployError, messageOf } from '../../core/errors.ts';
 import type { AddressState } from '../../core/observation.ts';
-import type { FloatingAddress, Host } from '../../ports.ts';
-import { localTransport } from '../transports/local.ts';
+import type { FloatingAddress } from '../../ports.ts';
+import { bounded } from '../transports/bounded.ts';
 import type { AddressInput } from './kind.ts';
 
 /** The machines among which an address floats, reached over the transport. */
@@ -21,8 +21,13 @@ export function machinesOf(
 ): Machines {
   const run = async <R>(machine: string, command: NodeCommand<R>, signal?: AbortSignal): Promise<R> => {
     const host = machines[machine] ?? null;
-    const through = host === null ? localTransport({ become: null }) : transport;
-    const { status, stdout, stderr } = await through.run(host ?? here, command, signal ? { signal } : {});
+    if (host === null)
+      throw failure('NODE_UNREACHABLE', {
+        node: machine,
+        address: machine,
+        reason: 'its balancer has no host',
+      });
+    const { status, stdout, stderr } = await transport.run(host, command, signal ? { signal } : {});
     if (status === 0) return command.parse(stdout);
     throw failure('COMMAND_FAILED', { node: machine, command: command.summary, status, output: stderr });
   };
@@ -33,7 +38,10 @@ export function machinesOf(
     async holders(signal) {
       const looks = await Promise.all(
         names.map(async (machine) => {
-          const look = await run(machine, showAddress(ip), signal).catch(reasonUnasked);
+          const asked = run(machine, showAddress(ip), signal);
+          const look = await bounded(asked, { timeoutMs: lookMs, signal }, late(machine)).catch(
+            reasonUnasked,
+          );
           return { machine, look };
         }),
       );
@@ -49,7 +57,15 @@ export function machinesOf(
   };
 }
 
-const here: Host = { name: 'this machine', address: 'localhost', port: null, user: null };
+/** Of a pair that failed over one machine is dead, and the look is at the other one: it must not wait for long. */
+const lookMs = 3000;
+
+const late = (machine: string) => (): Error =>
+  failure('NODE_UNREACHABLE', {
+    node: machine,
+    address: machine,
+    reason: `it did not answer within ${lookMs} ms`,
+  });
 
 function reasonUnasked(error: unknown): string {
   if (isDeployError(error)) return messageOf(error);

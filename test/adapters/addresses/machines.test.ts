@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { addressKinds } from '../../../src/adapters/addresses/index.ts';
 import { showAddress } from '../../../src/commands/address.ts';
 import { failure } from '../../../src/core/errors.ts';
-import type { Host } from '../../../src/ports.ts';
+import type { Host, Transport } from '../../../src/ports.ts';
 import { addressOf, ip } from './kinds.ts';
 
 const held = `2: eth0    inet ${ip}/32 scope global secondary eth0\\       valid_lft forever preferred_lft forever\n`;
@@ -33,6 +34,33 @@ test('a machine that cannot be asked says why, and the other is asked all the sa
   expect(await holders({ lb1: null, lb2: held })).toMatchObject({
     holders: ['lb2'],
     unasked: [{ machine: 'lb1', reason: 'lb1 (lb1) could not be reached: no route to host.' }],
+  });
+});
+
+test('a machine that nobody says how to reach is not taken for this one', async () => {
+  const address = addressKinds.keepalived.create({
+    name: 'front',
+    options: { ip, trackFile: null },
+    machines: { lb1: null, lb2: null },
+    transport: asking({}) as unknown as Transport,
+  });
+  const { holders: seen, unasked } = await address.holders();
+  expect([seen, unasked[0]?.reason]).toEqual([[], expect.stringContaining('its balancer has no host')]);
+});
+
+test('a machine that falls silent does not keep the look at the other one', async () => {
+  const { run } = asking({ lb2: held });
+  const silent = {
+    run: (host: Host) =>
+      host.name === 'lb1' ? new Promise<Awaited<ReturnType<typeof run>>>(() => {}) : run(host),
+  };
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const look = addressOf('keepalived', {}, silent).holders();
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(await look).toMatchObject({
+    holders: ['lb2'],
+    unasked: [{ machine: 'lb1', reason: expect.stringContaining('did not answer within 3000 ms') }],
   });
 });
 
