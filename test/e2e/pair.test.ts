@@ -149,6 +149,7 @@ test('an address that moves from one pool to the other is a flip, by a deploy an
         },
       },
       strategy: { name: 'blue-green', bake: '1s' },
+      drain: { timeout: '3s' },
       servingMin: 1,
     });
     for (const [ref, live, idle] of [
