@@ -42,10 +42,11 @@ export const filesConfig = (options: FilesConfigOptions): Config => ({
 });
 
 async function loadRegistries(): Promise<Registries> {
-  const [{ strategies }, { balancerKinds }, { hookKinds }] = await Promise.all([
+  const [{ strategies }, { balancerKinds }, { addressKinds }, { hookKinds }] = await Promise.all([
     import('../strategies/index.ts'),
     import('../src/adapters/balancers/index.ts'),
+    import('../src/adapters/addresses/index.ts'),
     import('../hooks/index.ts'),
   ]);
-  return { strategies, balancers: balancerKinds, hooks: hookKinds };
+  return { strategies, balancers: balancerKinds, addresses: addressKinds, hooks: hookKinds };
 }

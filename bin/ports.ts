@@ -1,5 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { addressKinds } from '../src/adapters/addresses/index.ts';
+import type { AddressKind } from '../src/adapters/addresses/kind.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
 import type { BalancerKind } from '../src/adapters/balancers/kind.ts';
 import { systemClock } from '../src/adapters/clock.ts';
@@ -14,8 +16,8 @@ import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
 import { Secret } from '../src/core/secret.ts';
-import type { BalancerSettings, Site } from '../src/core/site.ts';
-import type { Balancer, Operator, Ports, Transport } from '../src/ports.ts';
+import type { AddressSettings, BalancerSettings, Site } from '../src/core/site.ts';
+import type { Balancer, FloatingAddress, Operator, Ports, Transport } from '../src/ports.ts';
 
 export interface PortsOptions {
   readonly emit: Ports['emit'];
@@ -32,6 +34,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     random: systemRandom,
     transport,
     balancers,
+    addresses: site.addresses.map((settings) => addressOf(settings, balancers, transport)),
     spool: fileSpool,
     source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
     http: gotHttp(transport),
@@ -69,6 +72,20 @@ function balancerOf(site: Site, { name, kind, options }: BalancerSettings, trans
   const pools = Object.fromEntries(site.nodes.flatMap((node) => (node.pool ? [[node.name, node.pool]] : [])));
   const addresses = Object.fromEntries(site.nodes.map((node) => [node.name, node.address]));
   return found.create({ name, options, nodes, pools, addresses, transport });
+}
+
+/** Each of its machines is that of a balancer: the host through which that is reached. */
+function addressOf(
+  { name, kind, options, balancers: among }: AddressSettings,
+  balancers: readonly Balancer[],
+  transport: Transport,
+): FloatingAddress {
+  const kinds: Readonly<Record<string, AddressKind>> = addressKinds;
+  const found = kinds[kind];
+  assert(found, `the config was parsed, so addresses of kind ${kind} are registered`);
+  const hostOf = (balancer: string) => balancers.find((one) => one.name === balancer)?.hosts[0] ?? null;
+  const machines = Object.fromEntries(among.map((balancer) => [balancer, hostOf(balancer)]));
+  return found.create({ name, options, machines, transport });
 }
 
 /** Where caches belong: https://specifications.freedesktop.org/basedir-spec. */

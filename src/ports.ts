@@ -3,10 +3,10 @@ import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts'
 import type { Counted } from './core/counts.ts';
 import type { Event } from './core/event.ts';
 import type { Node, NodeName, PoolName } from './core/node.ts';
-import type { BalancerState, ServerState } from './core/observation.ts';
+import type { AddressState, BalancerState, ServerState } from './core/observation.ts';
 import type { Release, Revision } from './core/release.ts';
 import type { Secret } from './core/secret.ts';
-import type { BalancerName } from './core/site.ts';
+import type { AddressName, BalancerName } from './core/site.ts';
 
 /** Every effect that the engine has. Built by `bin` from adapters, and by the simulator. */
 export interface Ports {
@@ -14,6 +14,7 @@ export interface Ports {
   readonly random: Random;
   readonly transport: Transport;
   readonly balancers: readonly Balancer[];
+  readonly addresses: readonly FloatingAddress[];
   readonly source: Source;
   readonly spool: Spool;
   readonly http: Http;
@@ -158,6 +159,21 @@ export interface RotationChange {
 export interface WeightChange extends Pick<RotationChange, 'node' | 'server'> {
   /** In percent of the weight in the balancer's configuration, whole, from 0 (no new requests) to 100. */
   readonly to: number;
+}
+
+/** An IP address that one of several machines has at a time: where balancers come in pairs, the active one. */
+export interface FloatingAddress {
+  readonly name: AddressName;
+  readonly ip: string;
+  /** The names of the machines among which it floats: those of balancers, for an address of the site. */
+  readonly machines: readonly string[];
+  /** Who holds it now. A machine that cannot be asked is an entry in `unasked`, not a rejection. */
+  holders(signal?: AbortSignal): Promise<AddressState>;
+  /**
+   * Moves it, and reads back that `to` alone holds it; null: this kind cannot, or its settings do not say how. Rejects
+   * with `ADDRESS_REFUSED`, `ADDRESS_NOT_MOVED`, `ADDRESS_BOUND` or `COMMAND_FAILED`, or as the transport does.
+   */
+  readonly move: ((to: string, signal?: AbortSignal) => Promise<void>) | null;
 }
 
 /** Where revisions come from. */

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { hookKinds } from '../hooks/index.ts';
+import { addressKinds } from '../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
 import { commandEntries, operands } from '../src/cli/commands/index.ts';
 import { settingsReference } from '../src/config/reference.ts';
@@ -21,7 +22,12 @@ const blocks: Readonly<Record<string, string>> = {
   ),
   exit: table(['status', ''], Object.entries(exitStatuses)),
   verdict: powerTable(),
-  settings: settingsReference({ strategies, balancers: balancerKinds, hooks: hookKinds }),
+  settings: settingsReference({
+    strategies,
+    balancers: balancerKinds,
+    addresses: addressKinds,
+    hooks: hookKinds,
+  }),
 };
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -2,17 +2,19 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log, cron, maintenance] = await Promise.all([
-    import('../engine/deploy.ts'),
-    import('../engine/observe.ts'),
-    import('../engine/preflight.ts'),
-    import('../engine/storage.ts'),
-    import('../engine/manual.ts'),
-    import('../engine/unlock.ts'),
-    import('../engine/history.ts'),
-    import('../engine/cron.ts'),
-    import('../engine/maintenance.ts'),
-  ]);
+  const [run, observing, checking, storage, manual, locking, log, cron, maintenance, weak] =
+    await Promise.all([
+      import('../engine/deploy.ts'),
+      import('../engine/observe.ts'),
+      import('../engine/preflight.ts'),
+      import('../engine/storage.ts'),
+      import('../engine/manual.ts'),
+      import('../engine/unlock.ts'),
+      import('../engine/history.ts'),
+      import('../engine/cron.ts'),
+      import('../engine/maintenance.ts'),
+      import('../engine/weak-spots.ts'),
+    ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
@@ -30,6 +32,7 @@ export async function loadEngine(): Promise<Engine> {
     preflight,
     preflightPools,
     webSocketProblems,
+    weakSpots: weak.weakSpots,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

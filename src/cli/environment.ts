@@ -24,6 +24,7 @@ import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { unlock } from '../engine/unlock.ts';
+import type { weakSpots } from '../engine/weak-spots.ts';
 import type { BalancerCapabilities, Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
 import type { simulate } from '../simulator/simulate.ts';
@@ -79,6 +80,7 @@ export interface Engine {
   readonly preflight: typeof preflight;
   readonly preflightPools: typeof preflightPools;
   readonly webSocketProblems: typeof webSocketProblems;
+  readonly weakSpots: typeof weakSpots;
   readonly setup: typeof setup;
   readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;

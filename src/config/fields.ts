@@ -44,6 +44,7 @@ import { absolutePath, directoryInSource, localPath, pathInRelease } from './pat
 export interface Registries {
   readonly strategies: Readonly<Record<string, StrategyKind>>;
   readonly balancers: Readonly<Record<string, Kind>>;
+  readonly addresses: Readonly<Record<string, Kind>>;
   readonly hooks: Readonly<Record<string, HookKind>>;
 }
 
@@ -52,7 +53,7 @@ export interface Registries {
  * the JSON Schema and the reference follow from this page. What several settings must be together stands in
  * `validate.ts`; what they become, in `site.ts`.
  */
-export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
+export const siteFields = ({ strategies, balancers, addresses, hooks }: Registries) => ({
   name: describe('The name of the site, on the screen, in logs and in the lock.', word),
   source: describe('Where releases come from, and how they are built.', objectOf(sourceFields)),
   deployTo: describe(
@@ -96,7 +97,11 @@ export const siteFields = ({ strategies, balancers, hooks }: Registries) => ({
   ),
   balancers: describe(
     'The load balancers in front of the nodes, by name; all are told, and all must agree.',
-    defaultsTo(mapOf(variantOf('kind', balancers), word), {}),
+    defaultsTo(mapOf(variantOf('kind', balancersOfSite(balancers)), word), {}),
+  ),
+  addresses: describe(
+    'IP addresses that float among balancers, by name: the balancer that has one is the active one, and is told last.',
+    defaultsTo(mapOf(variantOf('kind', addressesOfSite(addresses)), word), {}),
   ),
   strategy: describe(
     'The order in which nodes change: the name of a strategy, an object of its name and options, or a strategy of your own.',
@@ -180,6 +185,33 @@ const word = textLike('a name of letters, digits, dots and dashes', /^[A-Za-z0-9
 
 const anObject: Field<Readonly<Record<string, unknown>>> = scalar('an object', { type: 'object' }, (value) =>
   isPlainObject(value) ? value : undefined,
+);
+
+/** Every kind of balancer, with what all of them have. */
+export const balancersOfSite = (kinds: Registries['balancers']): Registries['balancers'] =>
+  withOptions(kinds, { onUnreachable });
+
+/** Every kind of address, with the balancers among which it floats. */
+export const addressesOfSite = (kinds: Registries['addresses']): Registries['addresses'] =>
+  withOptions(kinds, { balancers: amongBalancers });
+
+const withOptions = (
+  kinds: Readonly<Record<string, Kind>>,
+  more: Kind['options'],
+): Readonly<Record<string, Kind>> =>
+  Object.fromEntries(
+    Object.entries(kinds).map(([name, kind]) => [name, { ...kind, options: { ...kind.options, ...more } }]),
+  );
+
+const onUnreachable = describe(
+  "What a run does while it cannot be reached: 'stop' before the next node leaves, or 'go on' without it, as long as the addresses that it " +
+    'could have are seen at another balancer. Once it is back it is told what it missed.',
+  defaultsTo(oneOf(['stop', 'go on']), 'stop'),
+);
+
+const amongBalancers = describe(
+  'The balancers among which it floats, by name.',
+  refine(listOf(text), 'a list of two balancers or more', (names) => new Set(names).size > 1),
 );
 
 /** What is released, and how it is built. */

@@ -1,6 +1,6 @@
 import type { Field, Fields } from '../core/field.ts';
 import { backupKinds } from './backup.ts';
-import { type Registries, siteFields } from './fields.ts';
+import { addressesOfSite, balancersOfSite, type Registries, siteFields } from './fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
 
 /** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
@@ -14,7 +14,8 @@ export function settingsReference(registries: Registries): string {
     ...inner,
     section('Each ready-made hook', readyMadeHookFields),
     ...kinds('backup', 'kind', backupKinds),
-    ...kinds('balancers', 'kind', registries.balancers),
+    ...kinds('balancers', 'kind', balancersOfSite(registries.balancers)),
+    ...kinds('addresses', 'kind', addressesOfSite(registries.addresses)),
     ...kinds('strategy', 'name', registries.strategies),
     ...kinds('hooks', 'use', registries.hooks),
   ].join('\n\n');

@@ -47,6 +47,8 @@ export interface StageConfig {
   readonly witnesses?: readonly (string | NodeConfig)[];
   /** The load balancers in front of the nodes, by name; all are told, and all must agree. */
   readonly balancers?: Readonly<Record<string, BalancerConfig>>;
+  /** IP addresses that float among balancers, by name: the balancer that has one is the active one, and is told last. */
+  readonly addresses?: Readonly<Record<string, AddressConfig>>;
   /** The order in which nodes change: the name of a strategy, an object of its name and options, or a strategy of your own. */
   readonly strategy?: string | StrategyConfig | Strategy;
   /** The capacity floor: the fewest nodes that serve at every moment, as a count or a part (rounded up) of all, or of the smaller of two pools. */
@@ -215,6 +217,18 @@ export interface NodeConfig {
 /** Its kind, and the options of that kind. */
 export interface BalancerConfig {
   readonly kind: string;
+  /**
+   * What a run does while it cannot be reached: 'stop' before the next node leaves, or 'go on' without it, as long as the
+   * addresses that it could have are seen at another balancer. Once it is back it is told what it missed.
+   */
+  readonly onUnreachable?: 'stop' | 'go on';
+  readonly [option: string]: unknown;
+}
+
+/** Its kind, the balancers among which it floats, and the options of that kind. */
+export interface AddressConfig {
+  readonly kind: string;
+  readonly balancers: readonly string[];
   readonly [option: string]: unknown;
 }
 

@@ -101,7 +101,16 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
   witnesses: settings.witnesses.flat(),
-  balancers: Object.entries(settings.balancers).map(([name, balancer]) => ({ name, ...balancer })),
+  balancers: Object.entries(settings.balancers).map(([name, { kind, options }]) => {
+    const { onUnreachable, ...own } = options;
+    // Read by its field, as every setting of a kind.
+    return { name, kind, onUnreachable: onUnreachable as 'stop' | 'go on', options: own };
+  }),
+  addresses: Object.entries(settings.addresses).map(([name, { kind, options }]) => {
+    const { balancers, ...own } = options;
+    // Read by its field, as every setting of a kind.
+    return { name, kind, balancers: balancers as readonly string[], options: own };
+  }),
   strategy: settings.strategy,
   servingMin: countOf(settings.servingMin, fewestTogether(settings.nodes.flat()), 'up'),
   drain: drainOf(settings.drain),

@@ -47,6 +47,7 @@ const rules = [
   ),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => backendsOfNobody(nodes, balancers)),
   rule(['nodes', 'balancers'], ({ nodes, balancers }) => serversOfNobody(nodes, balancers)),
+  rule(['balancers', 'addresses'], (settings) => addressesOfNobody(settings)),
   rule(['nodes', 'hooks'], ({ nodes, hooks }) => rolesOfNobody(nodes, hooks)),
   rule(['nodes', 'cron'], ({ nodes, cron }) => cronOfNobody(nodes, cron)),
   rule(['cron'], ({ cron }) => jobsOfNobody(cron)),
@@ -228,6 +229,48 @@ function serversOfNobody(nodes: NodeList, balancers: Settings['balancers']): rea
           `${join(`${join('balancers', balancer)}.servers`, node)}: no node has this name${suggestion(node, names)}`,
       );
   });
+}
+
+/**
+ * Balancers among which an address floats are balancers of the site, and only one that has such an address can be gone on without. By convention `droplets` and `names`, in the options of
+ * any kind of address, map them.
+ */
+function addressesOfNobody({
+  balancers,
+  addresses,
+}: Pick<Settings, 'balancers' | 'addresses'>): readonly string[] {
+  const known = Object.keys(balancers);
+  const unseen = Object.entries(balancers).flatMap(([name, { options }]) =>
+    options.onUnreachable === 'go on' &&
+    !Object.values(addresses).some((one) => (one.options.balancers as readonly string[]).includes(name))
+      ? [
+          `${join('balancers', name)}.onUnreachable: 'go on' needs an address in addresses that floats to ${name}, which shows that another balancer gets the traffic`,
+        ]
+      : [],
+  );
+  const stray = Object.entries(addresses).flatMap(([address, { options }]) => {
+    const path = join('addresses', address);
+    const among = options.balancers as readonly string[];
+    const mapped = ['droplets', 'names'].flatMap((option) =>
+      Object.keys(options[option] ?? {}).map((name) => ({ path: join(`${path}.${option}`, name), name })),
+    );
+    return [
+      ...among.flatMap((name, i) =>
+        known.includes(name)
+          ? []
+          : [`${path}.balancers[${i}]: no balancer has the name ${name}${suggestion(name, known)}`],
+      ),
+      ...mapped.flatMap(({ path: at, name }) =>
+        among.includes(name) ? [] : [`${at}: it does not float to ${name}${suggestion(name, among)}`],
+      ),
+      ...(options.droplets === undefined
+        ? []
+        : among
+            .filter((name) => !Object.keys(options.droplets ?? {}).includes(name))
+            .map((name) => `${path}.droplets: expected the droplet of ${name} as well`)),
+    ];
+  });
+  return [...unseen, ...stray];
 }
 
 const rolesOfNobody = (nodes: NodeList, hooks: Settings['hooks']): readonly string[] =>

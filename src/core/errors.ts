@@ -141,6 +141,21 @@ const catalogue = {
     hint: () =>
       "give the servers a weight of 100 in the balancer's own configuration: it allows each percent.",
   },
+  ADDRESS_NOT_MOVED: {
+    message: (d: { address: string; ip: string; to: string; withinMs: number; holders: readonly string[] }) =>
+      `Address ${d.address} (${d.ip}) was told to move to ${d.to}, and ${d.withinMs} ms later it is seen at ${list(d.holders)}.`,
+    hint: () => 'sluice balancers shows who holds it.',
+  },
+  ADDRESS_REFUSED: {
+    message: (d: { address: string; ip: string; to: string; reason: string }) =>
+      `Address ${d.address} (${d.ip}) cannot be moved to ${d.to}: ${d.reason}.`,
+    hint: () => null,
+  },
+  ADDRESS_BOUND: {
+    message: (d: { address: string; constraints: readonly string[] }) =>
+      `The move of address ${d.address} left ${list(d.constraints)} behind, which stands in the way of the next failover.`,
+    hint: () => 'pcs constraint remove takes it away.',
+  },
   DRAIN_TIMEOUT: {
     message: (d: { node: string; withinMs: number; sessions: string }) =>
       `${d.node} still had ${d.sessions} ${d.withinMs} ms after it was drained.`,

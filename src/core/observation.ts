@@ -1,7 +1,7 @@
 import type { RunIntent } from './intent.ts';
 import type { NodeName, PoolName } from './node.ts';
 import type { ReleaseId, Revision } from './release.ts';
-import type { BalancerName } from './site.ts';
+import type { AddressName, BalancerName } from './site.ts';
 
 /** What was read of a site at one moment: from each node, and from each balancer. Plain data. */
 export interface Observation {
@@ -10,6 +10,7 @@ export interface Observation {
   readonly balancers: readonly BalancerState[];
   /** One entry for each server that a balancer has for a node: a node may have several, or none. */
   readonly servers: readonly ServerState[];
+  readonly addresses: readonly AddressState[];
 }
 
 /** A machine that only votes on who holds the lock. */
@@ -135,6 +136,16 @@ export interface BalancerState {
   readonly incarnation: string;
   /** The pool that it sends new requests to; null: it knows no pools, or none of this site, or could not be read. */
   readonly pool: PoolName | null;
+}
+
+/** A floating address, and which of the machines among which it floats hold it. */
+export interface AddressState {
+  readonly address: AddressName;
+  readonly ip: string;
+  /** One; none while it moves, or where it is held cannot be seen; several where they lost sight of each other. */
+  readonly holders: readonly string[];
+  /** Machines that could not be asked, each with why. */
+  readonly unasked: readonly { readonly machine: string; readonly reason: string }[];
 }
 
 export interface ServerState {

@@ -31,6 +31,7 @@ export interface Site {
   /** Machines that only vote on who holds the lock. */
   readonly witnesses: readonly Node[];
   readonly balancers: readonly BalancerSettings[];
+  readonly addresses: readonly AddressSettings[];
   readonly strategy: StrategySettings;
   /** The capacity floor, resolved to a count of nodes. */
   readonly servingMin: number;
@@ -52,6 +53,7 @@ export interface Site {
 }
 
 export type BalancerName = string;
+export type AddressName = string;
 
 export interface SharedStorage {
   /** Absolute path on every node: of the mount, of a directory on it, or of one that holds mounts. */
@@ -120,6 +122,17 @@ export interface GitSource {
 /** Parsed by the balancer's own driver; `kind` is a key of the registry in `src/adapters/balancers`. */
 export interface BalancerSettings {
   readonly name: BalancerName;
+  readonly kind: string;
+  /** What a run does while it cannot be reached; `go on` only where an address shows that another gets the traffic. */
+  readonly onUnreachable: 'stop' | 'go on';
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+/** An IP address that one of several balancers has. `kind` is a key of the registry in `src/adapters/addresses`. */
+export interface AddressSettings {
+  readonly name: AddressName;
+  /** Among which it floats. */
+  readonly balancers: readonly BalancerName[];
   readonly kind: string;
   readonly options: Readonly<Record<string, unknown>>;
 }

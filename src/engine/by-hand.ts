@@ -5,7 +5,7 @@ import type { Release } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
 import { finishRun, keepLock, takeLock } from './lock.ts';
-import { assemble, observeBalancers } from './observe.ts';
+import { assemble, observeFront } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import { emit, newRun, newRunId, type Run } from './run.ts';
 
@@ -49,7 +49,7 @@ export async function byHand(
     warn,
   });
   if (minority) warn(`The lock was held by ${minority} of those that vote, by the operator's word.`);
-  const read = assemble(states, await observeBalancers(ports));
+  const read = assemble(states, await observeFront(ports));
   const lost = new AbortController();
   const run = newRun({
     id,

@@ -17,6 +17,7 @@ import {
   type Target,
 } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
+import { lookingPast, noMoreQuestions } from './absence.ts';
 import { perform } from './perform.ts';
 import {
   type Aim,
@@ -98,14 +99,23 @@ export const abort = (request: TakeOverRequest, ports: Ports): Promise<Report> =
   perform({ ...request, ...aborting(request) }, ports);
 
 /** The plan of a deploy, without touching anything. Rejects if the site is not ready or the plan is not safe. */
-export const propose = async (request: DeployRequest, ports: Ports): Promise<Proposal> =>
-  (await proposeFrom({ ...request, ...deploying(request, ports) }, ports)).proposal;
+export const propose = (request: DeployRequest, ports: Ports): Promise<Proposal> =>
+  proposalOf({ ...request, ...deploying(request, ports) }, ports);
 
-export const proposeRollback = async (request: RollbackRequest, ports: Ports): Promise<Proposal> =>
-  (await proposeFrom({ ...request, ...rollingBack(request, ports) }, ports)).proposal;
+export const proposeRollback = (request: RollbackRequest, ports: Ports): Promise<Proposal> =>
+  proposalOf({ ...request, ...rollingBack(request, ports) }, ports);
 
-export const proposeFlip = async (request: FlipRequest, ports: Ports): Promise<Proposal> =>
-  (await proposeFrom({ ...request, ...flipping(request, ports) }, ports)).proposal;
+export const proposeFlip = (request: FlipRequest, ports: Ports): Promise<Proposal> =>
+  proposalOf({ ...request, ...flipping(request, ports) }, ports);
+
+async function proposalOf(request: RunRequest & Intent, ports: Ports): Promise<Proposal> {
+  const seen = lookingPast(request.site, ports);
+  try {
+    return (await proposeFrom(request, seen.ports)).proposal;
+  } finally {
+    await noMoreQuestions(seen.absences);
+  }
+}
 
 const deploying = (request: DeployRequest, ports: Ports): Intent => ({
   command: 'deploy',

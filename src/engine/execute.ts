@@ -4,9 +4,19 @@ import { hookNodes, type Plan } from '../core/plan.ts';
 import { predict } from '../core/predict.ts';
 import type { OnFailure } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
+import { lookInFront } from './front.ts';
 import { keepingOut } from './keep-out.ts';
 import { lossAfterSleep } from './lock.ts';
-import { emit, interruption, type NodeFailure, presentNodes, type Run, textOf, together } from './run.ts';
+import {
+  emit,
+  interruption,
+  type NodeFailure,
+  presentNodes,
+  type Run,
+  stepFailed,
+  textOf,
+  together,
+} from './run.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Why a plan ended before its last step. */
@@ -136,14 +146,29 @@ export async function executeRecovery(plan: Plan, run: Run): Promise<readonly No
   return all;
 }
 
+/** The work of a step, between two looks at what stands in front of the nodes where that matters. */
+async function inSight(run: Run, step: Step): Promise<readonly NodeFailure[]> {
+  const work = (): Promise<readonly NodeFailure[]> => keepingOut(run, step, () => executeStep(step, run));
+  if (!looksInFront.has(step.kind)) return work();
+  try {
+    await lookInFront(run);
+    const failures = await work();
+    if (failures.length === 0) await lookInFront(run);
+    return failures;
+  } catch (error) {
+    return stepFailed(run, error);
+  }
+}
+
+/** What changes nodes, or where traffic goes. */
+const looksInFront: ReadonlySet<Step['kind']> = new Set(['drain', 'activate', 'enable', 'flip', 'shift']);
+
 async function executeOne(step: Step, run: Run, place: Place): Promise<readonly NodeFailure[]> {
   const { ports } = run;
   const startMs = ports.clock.nowMs();
   emit(ports, { type: 'step-started', step, ...place });
   const lost = await lossAfterSleep(run);
-  const failures = lost
-    ? [{ node: null, error: lost }]
-    : await keepingOut(run, step, () => executeStep(step, run));
+  const failures = lost ? [{ node: null, error: lost }] : await inSight(run, step);
   const failed = failures.map(({ node }) => node);
   if (!failed.includes(null)) {
     const done = step.nodes.filter((node) => !failed.includes(node));

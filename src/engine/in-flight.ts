@@ -28,20 +28,30 @@ export async function inFlight(
 
 /** Its process was replaced while this run looked on, and the one before may still serve what nobody counts. */
 function isBlind(run: Run, member: BalancerState): boolean {
-  const { balancer, incarnation, unreachable } = member;
+  const { balancer, unreachable } = member;
   if (unreachable !== null) return false;
+  isReplaced(run, member);
   const nowMs = run.ports.clock.nowMs();
-  const before = run.processes.find((process) => isSameMember(process, member));
-  if (before === undefined)
-    run.processes.push({ balancer, member: member.member, incarnation, replacedAtMs: null });
-  else if (before.incarnation !== incarnation) Object.assign(before, { incarnation, replacedAtMs: nowMs });
+  const replacedAtMs = run.processes.find((process) => isSameMember(process, member))?.replacedAtMs ?? null;
   const { successor } = capabilitiesOf(run.ports, balancer);
-  const replacedAtMs = before?.replacedAtMs ?? null;
   return (
     successor.requests === 'uncounted' &&
     replacedAtMs !== null &&
     nowMs - replacedAtMs < run.site.drain.timeoutMs
   );
+}
+
+/** Notes the process of a member that was read, and says whether it took the place of the one that was seen last. */
+export function isReplaced(run: Run, member: BalancerState): boolean {
+  const { balancer, incarnation } = member;
+  const before = run.processes.find((process) => isSameMember(process, member));
+  if (before === undefined) {
+    run.processes.push({ balancer, member: member.member, incarnation, replacedAtMs: null });
+    return false;
+  }
+  if (before.incarnation === incarnation) return false;
+  Object.assign(before, { incarnation, replacedAtMs: run.ports.clock.nowMs() });
+  return true;
 }
 
 type MemberName = Pick<BalancerState, 'balancer' | 'member'>;

@@ -1,7 +1,7 @@
 import { inspect, unreadable } from '../commands/inspect.ts';
 import { type DeployError, failure, isDeployError } from '../core/errors.ts';
 import type { Node } from '../core/node.ts';
-import type { BalancerState, NodeState, Observation } from '../core/observation.ts';
+import type { AddressState, BalancerState, NodeState, Observation } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Balancer, BalancerView, Ports } from '../ports.ts';
 import { onNode } from './run.ts';
@@ -14,7 +14,7 @@ export async function observe(site: Site, ports: Ports, signal?: AbortSignal): P
   const [nodes, witnesses, view] = await Promise.all([
     read(site.nodes),
     read(witnessesOf(site, ports)),
-    observeBalancers(ports, signal),
+    observeFront(ports, signal),
   ]);
   return { ...assemble(nodes, view), witnesses };
 }
@@ -22,11 +22,17 @@ export async function observe(site: Site, ports: Ports, signal?: AbortSignal): P
 /** What happened and what to do next, where only one sentence is kept. */
 const inFull = ({ message, hint }: DeployError): string => (hint === null ? message : `${message} (${hint})`);
 
-export const assemble = (nodes: readonly NodeState[], view: BalancerView): Observation => ({
+/** What stands in front of the nodes, at one moment. */
+export interface FrontView extends BalancerView {
+  readonly addresses: readonly AddressState[];
+}
+
+export const assemble = (nodes: readonly NodeState[], view: FrontView): Observation => ({
   nodes: Object.fromEntries(nodes.map((node) => [node.name, { ...node, drained: stillOut(node, view) }])),
   witnesses: [],
   balancers: view.members,
   servers: view.servers,
+  addresses: view.addresses,
 });
 
 /** What stands in a node's record and was put back since, by an operator or by a restart, is no longer a run's. */
@@ -47,9 +53,17 @@ export async function readBalancers(ports: Ports, signal?: AbortSignal): Promise
   return together(await Promise.all(ports.balancers.map((balancer) => balancer.observe(signal))));
 }
 
+/** Who holds each address, all asked at the same time. What cannot be asked is data. */
+export const readAddresses = (ports: Ports, signal?: AbortSignal): Promise<readonly AddressState[]> =>
+  Promise.all(ports.addresses.map((address) => address.holders(signal)));
+
 /** As a whole observation has it: whatever is wrong with a member is a sentence beside it. */
-export async function observeBalancers(ports: Ports, signal?: AbortSignal): Promise<BalancerView> {
-  return together(await Promise.all(ports.balancers.map((balancer) => describeBalancer(balancer, signal))));
+export async function observeFront(ports: Ports, signal?: AbortSignal): Promise<FrontView> {
+  const [views, addresses] = await Promise.all([
+    Promise.all(ports.balancers.map((balancer) => describeBalancer(balancer, signal))),
+    readAddresses(ports, signal),
+  ]);
+  return { ...together(views), addresses };
 }
 
 async function describeBalancer(balancer: Balancer, signal?: AbortSignal): Promise<BalancerView> {

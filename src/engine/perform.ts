@@ -6,10 +6,12 @@ import type { PoolName } from '../core/node.ts';
 import { backupOf, type Held, livePool, nodeState } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Ports } from '../ports.ts';
+import { type LookingPast, lookingPast, noMoreQuestions } from './absence.ts';
 import { comeBack, copingWith, observePatiently } from './cope.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
+import { lookAtEnd } from './front.ts';
 import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
-import { assemble, observeBalancers } from './observe.ts';
+import { assemble, observeFront } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import {
   type Aim,
@@ -22,6 +24,7 @@ import {
 } from './propose.ts';
 import { behindOf, type Ended, historyLine, judge, nothingDone, reportNodes } from './report.ts';
 import {
+  type Absences,
   emit,
   expected,
   newRun,
@@ -47,13 +50,17 @@ export async function perform(request: RunRequest & Intent, ports: Ports): Promi
     operator: ports.operator.name,
     nodes: request.nodes ?? request.site.nodes.map(({ name }) => name),
   });
-  const ended = await settled(request, ports, id);
+  const ended = await settled(request, lookingPast(request.site, ports), id);
   const report = { ...ended, tookMs: ports.clock.nowMs() - startMs };
   emit(ports, { type: 'run-ended', run: id, report });
   return report;
 }
 
-async function settled(request: RunRequest & Intent, ports: Ports, id: string): Promise<Ended> {
+async function settled(
+  request: RunRequest & Intent,
+  { ports, absences }: LookingPast,
+  id: string,
+): Promise<Ended> {
   const { site } = request;
   const warnings: string[] = [];
   try {
@@ -62,10 +69,12 @@ async function settled(request: RunRequest & Intent, ports: Ports, id: string): 
     const { plan, observed } = agreed.proposal;
     const idle = plan.steps.length === 0 && !agreed.aim.takesOver;
     if (idle) return nothingDone('nothing to do', null, reportNodes(site, observed, null));
-    return await underLock(request, ports, { id, warnings, ...agreed });
+    return await underLock(request, ports, { id, absences, warnings, ...agreed });
   } catch (error) {
     if (!isDeployError(error)) throw error;
     return { ...refusal(request, error), warnings };
+  } finally {
+    await noMoreQuestions(absences);
   }
 }
 
@@ -98,13 +107,14 @@ function refusal({ signal }: RunRequest, error: DeployError): Ended {
 
 interface Agreed extends Proposed {
   readonly id: string;
+  readonly absences: Absences;
   /** What must be said of a run that ends before it began. */
   readonly warnings: string[];
 }
 
 async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agreed): Promise<Ended> {
   const { site } = request;
-  const { id, proposal, aim, skipped, warnings } = agreed;
+  const { id, absences, proposal, aim, skipped, warnings } = agreed;
   const { release } = aim.target;
   const before = aim.before ?? releasesOn(proposal.observed);
   const reason = `${request.command} ${aim.wanted} as ${release.id}`;
@@ -121,7 +131,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const nodeStates = site.nodes.map(
     ({ name }) => states.find((state) => state.name === name) ?? nodeState(proposal.observed, name),
   );
-  const observed = assemble(nodeStates, await observeBalancers(ports));
+  const observed = assemble(nodeStates, await observeFront(ports));
   const signal = AbortSignal.any([request.signal, lost.signal]);
   const run = newRun({
     id,
@@ -134,6 +144,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
     observed,
     signal,
     promotes: aim.promotes,
+    absences,
     processes: processesOf(proposal.observed),
   });
   run.warnings.push(...warnings.splice(0));
@@ -208,6 +219,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const { recovered, held } = stop
     ? await comeBack(request, run, { journey, stop })
     : { recovered: true, held: false };
+  await lookAtEnd(run);
   const last = await observePatiently(run);
   const verdict = judge(run, {
     aim,

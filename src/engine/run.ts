@@ -9,9 +9,9 @@ import { compactTime } from '../core/instant.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import type { BalancerState, Observation } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
-import type { BalancerName, Site } from '../core/site.ts';
+import type { AddressName, BalancerName, Site } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
-import type { Artifact, BalancerCapabilities, Ports, RunOptions } from '../ports.ts';
+import type { Artifact, Balancer, BalancerCapabilities, Ports, RunOptions } from '../ports.ts';
 
 /** One run under way: what its steps share. The maps and `artifact` change while it goes on. */
 export interface Run {
@@ -51,6 +51,10 @@ export interface Run {
   readonly heldAtMs: Map<NodeName, number>;
   /** The process of each member of a balancer, as it was seen last. */
   readonly processes: Process[];
+  /** Balancers that it goes on without. */
+  readonly absences: Absences;
+  /** Who was seen to hold each floating address at the last look. */
+  readonly holders: Map<AddressName, readonly string[]>;
   /** Nodes whose time is over: requests there that nobody can count are no longer waited for, or no requests at all. */
   readonly forced: Map<NodeName, 'uncounted' | 'all'>;
   /** When a node left rotation, and how long it was out in all. */
@@ -61,12 +65,13 @@ export interface Run {
 
 export const newRun = (
   fixed: Pick<Run, 'id' | 'site' | 'ports' | 'voters' | 'release' | 'signal' | 'observed'> &
-    Partial<Pick<Run, 'promotes' | 'skipped' | 'minority' | 'processes'>>,
+    Partial<Pick<Run, 'promotes' | 'skipped' | 'minority' | 'processes' | 'absences'>>,
 ): Run => ({
   promotes: null,
   minority: null,
   skipped: [],
   processes: processesOf(fixed.observed),
+  absences: new Map(),
   ...fixed,
   observed: withoutLocks(fixed.observed),
   artifact: null,
@@ -78,6 +83,7 @@ export const newRun = (
   renewedAtMs: fixed.ports.clock.nowMs(),
   heldAtMs: new Map(),
   leftOut: new Map(),
+  holders: new Map(fixed.observed.addresses.map(({ address, holders }) => [address, holders])),
   forced: new Map(),
   rotation: new Map(),
   unwritten: new Map(),
@@ -88,10 +94,30 @@ export interface Process extends Pick<BalancerState, 'balancer' | 'member' | 'in
   readonly replacedAtMs: number | null;
 }
 
+/**
+ * A balancer that a run goes on without: a member could not be reached, its `onUnreachable` allows it, and every address
+ * that it could hold was seen at a balancer that can be reached. It is asked again now and then, and counts anew once it was
+ * told what it missed.
+ */
+export interface Absence {
+  /** As the site has it: what the run works with shows nothing of it. */
+  readonly balancer: Balancer;
+  readonly why: string;
+  /** It answered again. */
+  isBack: boolean;
+  /** The question under way. */
+  probe: Promise<void> | null;
+}
+
+export type Absences = Map<BalancerName, Absence>;
+
 export const processesOf = ({ balancers }: Observation): Process[] =>
   balancers
     .filter(({ unreachable }) => unreachable === null)
     .map(({ balancer, member, incarnation }) => ({ balancer, member, incarnation, replacedAtMs: null }));
+
+/** The balancers that hold an address, as was seen last. */
+export const activeBalancers = ({ holders }: Run): readonly BalancerName[] => [...holders.values()].flat();
 
 export const capabilitiesOf = ({ balancers }: Ports, name: BalancerName): BalancerCapabilities => {
   const balancer = balancers.find((candidate) => candidate.name === name);

@@ -15,10 +15,19 @@ import type { Balancer, BalancerCapabilities, BalancerView, Ports, RotationChang
 import { guardFloor } from './floor.ts';
 import { inFlight } from './in-flight.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
-import { capabilitiesOf, emit, fenceFor, interruption, type NodeFailure, onHeld, type Run } from './run.ts';
+import {
+  activeBalancers,
+  capabilitiesOf,
+  emit,
+  fenceFor,
+  interruption,
+  type NodeFailure,
+  onHeld,
+  type Run,
+} from './run.ts';
 
 /**
- * Tells each balancer its part of the changes, all at the same time. Balancers know no fence, and a process may have
+ * Tells each balancer its part of the changes, those that hold no floating address first. Balancers know no fence, and a process may have
  * stood still: unless it was just seen, it is asked first whether this run still holds the nodes. Rejects with
  * `LOCK_LOST`, or with the first refusal, after all ended.
  */
@@ -38,14 +47,25 @@ async function tell(
   order: (balancer: Balancer, own: readonly ServerState[]) => Promise<void>,
 ): Promise<void> {
   await stillHeld(run, nodesOf(servers));
-  const results = await Promise.allSettled(
-    run.ports.balancers.map(async (balancer) => {
-      const own = servers.filter((server) => server.balancer === balancer.name);
-      if (own.length > 0) await order(balancer, own);
-    }),
-  );
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
+  await inTurn(run, async (balancer) => {
+    const own = servers.filter((server) => server.balancer === balancer.name);
+    if (own.length > 0) await order(balancer, own);
+  });
+}
+
+/**
+ * Does `work` at the passive balancers, all at the same time, and only then at the active ones: who dies in between leaves
+ * visitors with what was before. Rejects with the first refusal, after all of its turn ended.
+ */
+async function inTurn(run: Run, work: (balancer: Balancer) => Promise<void>): Promise<void> {
+  const active = activeBalancers(run);
+  const isActive = ({ name }: Balancer): boolean => active.includes(name);
+  const { balancers } = run.ports;
+  for (const turn of [balancers.filter((one) => !isActive(one)), balancers.filter(isActive)]) {
+    const results = await Promise.allSettled(turn.map(work));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
 }
 
 /** Throws `LOCK_LOST` unless this run holds the nodes, as each of them was seen to say a moment ago. */
@@ -298,6 +318,8 @@ export interface Served {
   readonly late: readonly NodeFailure[];
   /** When every server was first read back to be in rotation. */
   readonly backAtMs: number;
+  /** All servers that were seen last. */
+  readonly shown: readonly ServerState[];
 }
 
 /** Puts back the servers of `nodes` that this run drained, and waits until every one of them takes traffic again. */
@@ -306,10 +328,10 @@ export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promis
   const withinMs = run.site.drain.enableTimeoutMs;
   let backAtMs: number | null = null;
   let readyAtMs: number | null = null;
+  let shown: readonly ServerState[] = [];
   const late = await until(run, withinMs, null, async (passedMs) => {
-    const servers = (await readWhole(run.ports)).servers.filter(
-      (server) => nodes.includes(server.node) && isOurs(run, server),
-    );
+    shown = (await readWhole(run.ports)).servers;
+    const servers = shown.filter((server) => nodes.includes(server.node) && isOurs(run, server));
     const out = servers.filter(({ rotation }) => rotation !== 'in');
     if (out.length > 0) await changeRotation(run, out, 'in');
     else backAtMs ??= clock.nowMs();
@@ -323,7 +345,7 @@ export async function awaitServing(run: Run, nodes: readonly NodeName[]): Promis
     readyAtMs ??= clock.nowMs();
     return clock.nowMs() - readyAtMs >= settleMsOf(run, servers) ? [] : null;
   });
-  return { late, backAtMs: backAtMs ?? clock.nowMs() };
+  return { late, backAtMs: backAtMs ?? clock.nowMs(), shown };
 }
 
 const stillIdle = (
@@ -423,19 +445,17 @@ export interface Flipped {
 }
 
 /**
- * Sends all new requests to the pool once every balancer finds its nodes healthy: one change at each balancer, all at the
- * same time, and read back. If one refuses, those that took it are flipped back. Throws `POOL_NOT_READY`, `POOL_IDLE`, the
+ * Sends all new requests to the pool once every balancer finds its nodes healthy: one change at each balancer, those that hold
+ * no floating address first, and read back. If one refuses, those that took it are flipped back. Throws `POOL_NOT_READY`, `POOL_IDLE`, the
  * first refusal, or `FLIP_NOT_APPLIED`.
  */
 export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
-  const { balancers, clock } = run.ports;
+  const { clock } = run.ports;
   const before = await awaitPool(run, to);
   const startMs = clock.nowMs();
   try {
-    const results = await Promise.allSettled(balancers.map((balancer) => balancer.flip(to)));
+    await inTurn(run, (balancer) => balancer.flip(to));
     const withinMs = clock.nowMs() - startMs;
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
     const { members } = await until(run, patienceMs, null, () => readWhole(run.ports));
     const stray = members.filter(({ pool }) => pool !== to);
     if (stray.length > 0)
@@ -507,6 +527,12 @@ const seenBy = ({ observed }: Run, { members, servers }: BalancerView): Observat
 export const readAll = (run: Run): Promise<BalancerView> =>
   until(run, patienceMs, run.signal, () => readWhole(run.ports));
 
+/**
+ * How long an address may take from one balancer to another: VRRP takes seconds, a cluster that must be sure that a machine is off
+ * takes longer.
+ */
+export const failoverMs = 30_000;
+
 /** How long something that cannot be read may take to come back, where no other deadline says so. */
 export const patienceMs = 5000;
 
@@ -515,19 +541,21 @@ export const patienceMs = 5000;
  * is over: it may just restart. Throws the interruption if `signal` is aborted.
  */
 async function until<T>(
-  { ports: { clock } }: Run,
+  { ports: { clock }, site }: Run,
   withinMs: number,
   signal: AbortSignal | null,
   look: (passedMs: number) => Promise<T | null>,
 ): Promise<T> {
   const startMs = clock.nowMs();
+  const mayFailOver = site.balancers.some(({ onUnreachable }) => onUnreachable === 'go on');
   for (;;) {
     const passedMs = clock.nowMs() - startMs;
     try {
       const answer = await look(passedMs);
       if (answer !== null) return answer;
     } catch (error) {
-      if (!isDeployError(error, 'BALANCER_UNREACHABLE') || passedMs >= withinMs) throw error;
+      const isOver = passedMs >= (mayFailOver ? Math.max(withinMs, failoverMs) : withinMs);
+      if (!isDeployError(error, 'BALANCER_UNREACHABLE') || isOver) throw error;
     }
     await clock.sleep(pauseAfter(passedMs), signal ?? undefined);
     if (signal?.aborted) throw interruption(signal);

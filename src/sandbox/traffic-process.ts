@@ -5,10 +5,16 @@ import { startTraffic, type Traffic, type TrafficOptions, type TrafficReport } f
 
 /**
  * The same as `startTraffic`, in a process of its own: neither disturbs the other's clock. The process ends with
- * `stop()`, or with its parent. `stop` rejects if it ended before.
+ * `stop()`, or with its parent. `stop` rejects if it ended before. `through` are words that the program is run by, such as
+ * those that have it run in another network.
  */
-export async function startTrafficProcess(options: TrafficOptions): Promise<Traffic> {
-  const child = fork(program, { execArgv: loader, serialization: 'json' });
+export async function startTrafficProcess(
+  options: TrafficOptions,
+  through: readonly string[] = [],
+): Promise<Traffic> {
+  const [execPath, ...words] = [...through, process.execPath];
+  const execArgv = [...words, ...loader];
+  const child = fork(program, { ...(execPath ? { execPath } : {}), execArgv, serialization: 'json' });
   const ended = once(child, 'exit');
   await answerOf(child, ended, options);
   return {

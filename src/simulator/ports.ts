@@ -27,6 +27,7 @@ export function portsOf(world: World, session: Session, random: SeededRandom): P
     random: { hex: random.hex },
     transport: transportTwin(wire),
     balancers: world.balancers.map((balancer) => balancerTwin(wire, balancer)),
+    addresses: [],
     source: sourceTwin(wire),
     spool: spoolTwin,
     http: httpTwin(wire),

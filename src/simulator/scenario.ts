@@ -52,6 +52,7 @@ export function drawSite(
     nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
     witnesses: [],
     balancers: Array.from({ length: balancers }, (_, i) => newBalancer(`lb${i + 1}`)),
+    addresses: [],
     strategy: { name: 'simulated', options: {} },
     servingMin: balancers === 0 ? 0 : random.integer({ min: 0, max: Math.max(0, count - batchMax) }),
     drain: {
@@ -99,7 +100,12 @@ function inPools(random: SeededRandom, site: Site): Site {
   };
 }
 
-const newBalancer = (name: string): BalancerSettings => ({ name, kind: 'simulated', options: {} });
+const newBalancer = (name: string): BalancerSettings => ({
+  name,
+  kind: 'simulated',
+  onUnreachable: 'stop',
+  options: {},
+});
 
 /** Its jobs are not the shell's to run: the simulator draws how long each takes. */
 const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSettings | null => {

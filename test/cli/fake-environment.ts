@@ -166,6 +166,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     preflight: () => ({ problems: [], warnings: [] }),
     preflightPools: () => ({ problems: [], warnings: [] }),
     webSocketProblems: () => [],
+    weakSpots: () => [],
     setup: async () => note('setup', null),
     proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),

@@ -261,6 +261,25 @@ describe('status', () => {
   });
 });
 
+describe('balancers', () => {
+  test('shows what each of them sees', async () => {
+    const { status, stdout } = await sluice('balancers production');
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^production: as its balancers see it[\s\S]*All agree\.\n$/);
+  });
+
+  test('ends with 3 where one cannot be read, and says so in JSON too', async () => {
+    const observed = observation();
+    const [lb1, lb2] = observed.balancers;
+    const engine = {
+      observe: async () => ({ ...observed, balancers: [lb1!, { ...lb2!, unreachable: 'lb2 is gone.' }] }),
+    };
+    const { status, stdout } = await sluice('balancers production --json', { engine });
+    expect(status).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({ agree: false, remarks: ['lb2 is gone.'] });
+  });
+});
+
 test('releases lists them, newest first', async () => {
   const { status, stdout } = await sluice('releases production');
   expect(status).toBe(0);

@@ -70,6 +70,7 @@ describe('defaults', () => {
       onFailure: 'rollback',
       failuresMax: 0,
       witnesses: [],
+      addresses: [],
     });
   });
 

@@ -139,6 +139,31 @@ test('a balancer that maps a node which is not there is refused', () => {
   ]);
 });
 
+test('an address that floats among balancers that are not there is refused', () => {
+  const balancers = { lb1: haproxy, lb2: haproxy };
+  const address = { kind: 'digitalocean', ip: '192.0.2.10', token: { env: 'T' } };
+  const problems = (addresses: object) => problemsWith({ balancers, addresses }, { env: { T: 't' } });
+  const good = { ...address, balancers: ['lb1', 'lb2'], droplets: { lb1: 1, lb2: 2 } };
+  expect(problems({ front: good })).toEqual([]);
+  expect(problems({ front: { ...good, balancers: ['lb1'] } })).toEqual([
+    'addresses.front.balancers: expected a list of two balancers or more, got a list',
+  ]);
+  expect(problems({ front: { ...good, balancers: ['lb1', 'lb3'], droplets: { lb1: 1, lb4: 4 } } })).toEqual([
+    'addresses.front.balancers[1]: no balancer has the name lb3; did you mean lb1?',
+    'addresses.front.droplets.lb4: it does not float to lb4; did you mean lb1?',
+    'addresses.front.droplets: expected the droplet of lb3 as well',
+  ]);
+});
+
+test('a balancer is gone on without only where an address shows who gets the traffic', () => {
+  const balancers = { lb1: { ...haproxy, onUnreachable: 'go on' }, lb2: haproxy };
+  const front = { kind: 'keepalived', ip: '192.0.2.10', balancers: ['lb1', 'lb2'] };
+  expect(problemsWith({ balancers, addresses: { front } })).toEqual([]);
+  expect(problemsWith({ balancers })).toEqual([
+    "balancers.lb1.onUnreachable: 'go on' needs an address in addresses that floats to lb1, which shows that another balancer gets the traffic",
+  ]);
+});
+
 test('a hook for a role that no node has is refused', () => {
   const hooks = { 'after:activate': [{ run: 'x', role: 'bd' }], failed: [{ run: 'x', role: 'app' }] };
   expect(problemsWith({ hooks, nodes: [{ name: 'a', roles: ['app', 'db'] }] })).toEqual([

@@ -71,6 +71,7 @@ export const fleet = (count: number, live: number | null = 1): Observation => ({
   witnesses: [],
   nodes: Object.fromEntries(names(count).map((name) => [name, nodeState(name, live)])),
   balancers: [{ balancer: 'lb', member: 'lb', unreachable: null, incarnation: '1', pool: null }],
+  addresses: [],
   servers: names(count).map((name) => server(name, live === null ? { health: 'down' } : {})),
 });
 
@@ -138,7 +139,8 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   cron: null,
   keepReleases: 5,
   nodes: names(count).map((name) => node(name)),
-  balancers: [{ name: 'lb', kind: 'haproxy', options: {} }],
+  balancers: [{ name: 'lb', kind: 'haproxy', onUnreachable: 'stop', options: {} }],
+  addresses: [],
   strategy: { name: 'rolling', options: {} },
   servingMin: Math.ceil(count / 2),
   drain: { timeoutMs: 10_000, onTimeout: 'put-back', enableTimeoutMs: 10_000, port: null },

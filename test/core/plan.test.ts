@@ -6,6 +6,7 @@ import type { Site } from '../../src/core/site.ts';
 import { drain } from '../../src/core/step.ts';
 import type { Strategy } from '../../src/core/strategy.ts';
 import { strategies } from '../../strategies/index.ts';
+import { parsedDefaults } from '../strategies/defaults.ts';
 import {
   fleet,
   good,
@@ -268,7 +269,10 @@ test('a plan is the same after JSON', () => {
 });
 
 describe('with assets and two pools', () => {
-  const strategy = strategies['blue-green'].create({ bake: 0 });
+  const strategy = strategies['blue-green'].create({
+    ...parsedDefaults(strategies['blue-green'].options),
+    bake: 0,
+  });
   const pooled = (observed: Observation, assets: readonly string[]): readonly string[] =>
     shape(
       makePlan({

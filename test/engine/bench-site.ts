@@ -174,6 +174,7 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     random: { hex: () => String(nowMs++) },
     transport,
     balancers: site.balancers.length > 0 ? [balancer] : [],
+    addresses: [],
     spool: fileSpool,
     source: {
       resolve: async (ref) => revisionOf(Number(ref)),

@@ -8,19 +8,23 @@ import type { LabBalancer } from './balancer.ts';
 export const clients = (
   balancer: Pick<LabBalancer, 'url'>,
   { workers = 8, slow = 4, slowMs = 3000, pauseMs = 0, rapid = 0, uploads = 0, webSockets = 0 } = {},
+  through: readonly string[] = [],
 ): Promise<Traffic> =>
-  startTrafficProcess({
-    url: balancer.url,
-    workers,
-    pauseMs,
-    paths: ['/', '/health'],
-    lateMs: 5000,
-    slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },
-    rapid: { path: '/', workers: rapid },
-    uploads: { path: '/upload', workers: uploads, bytes: 200_000, overMs: slowMs },
-    webSockets: { path: '/echo', workers: webSockets },
-    bodyEnd: answerEnd,
-  });
+  startTrafficProcess(
+    {
+      url: balancer.url,
+      workers,
+      pauseMs,
+      paths: ['/', '/health'],
+      lateMs: 5000,
+      slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },
+      rapid: { path: '/', workers: rapid },
+      uploads: { path: '/upload', workers: uploads, bytes: 200_000, overMs: slowMs },
+      webSockets: { path: '/echo', workers: webSockets },
+      bodyEnd: answerEnd,
+    },
+    through,
+  );
 
 export interface RotationWatch {
   stop(): Promise<{ readonly fewestUp: number; readonly left: readonly string[] }>;

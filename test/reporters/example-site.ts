@@ -67,4 +67,5 @@ export const observation = (
     pool: null,
   })),
   servers,
+  addresses: [],
 });

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { addressKinds } from '../../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
 import { createTransport } from '../../src/adapters/transports/index.ts';
 import { loadSite } from '../../src/config/load.ts';
@@ -104,7 +105,7 @@ test('watching the rotation counts how long each server was out, and the fewest 
 });
 
 const siteOf = async (made: Sandbox): Promise<Site> => {
-  const registries = { strategies, balancers: balancerKinds, hooks: {} };
+  const registries = { strategies, balancers: balancerKinds, addresses: addressKinds, hooks: {} };
   return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
 };
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CronSettings, Site } from '../../src/core/site.ts';
 import { strategies } from '../../strategies/index.ts';
+import { parsedDefaults } from '../strategies/defaults.ts';
 import { canaryOf, run, story } from './seeds.ts';
 
 const kinds = {
@@ -24,7 +25,7 @@ const cron: CronSettings = {
 };
 
 const site: Partial<Site> = {
-  balancers: [{ name: 'lb1', kind: 'simulated', options: {} }],
+  balancers: [{ name: 'lb1', kind: 'simulated', onUnreachable: 'stop' as const, options: {} }],
   cron,
   hooks: [
     {
@@ -81,11 +82,20 @@ describe.each(['deploy', 'rollback'] as const)('a %s that dies at any call of a 
 describe.each(['deploy', 'flip'] as const)('a %s of two pools that dies at any call of a port', (command) => {
   describe.each(['resume', 'abort'] as const)('is mended by %s', (goesOn) => {
     test.each([2, 4])('on %d nodes', { timeout: 120_000 }, async (nodes) => {
-      const strategy = () => ({ strategy: strategies['blue-green'].create({ bake: 3000 }), batchMax: nodes });
+      const strategy = () => ({
+        strategy: strategies['blue-green'].create({
+          ...parsedDefaults(strategies['blue-green'].options),
+          bake: 3000,
+        }),
+        batchMax: nodes,
+      });
       const ofPools = {
         ...site,
         cron: { ...cron, hold: 'never' as const },
-        balancers: [...(site.balancers ?? []), { name: 'lb2', kind: 'simulated', options: {} }],
+        balancers: [
+          ...(site.balancers ?? []),
+          { name: 'lb2', kind: 'simulated', onUnreachable: 'stop' as const, options: {} },
+        ],
       };
       const settings = { nodes, strategy, goesOn, faults: {}, command, site: ofPools };
       await survivesKills({ ...settings, ...(await fitting(settings)) });

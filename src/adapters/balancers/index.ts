@@ -1,3 +1,4 @@
+import { address } from './address.ts';
 import { aws } from './aws.ts';
 import { awsClassic } from './aws-classic.ts';
 import { embedded } from './embedded.ts';
@@ -22,6 +23,7 @@ export const balancerKinds = {
   'aws-classic': awsClassic,
   linode,
   rackspace,
+  address,
   external,
   embedded,
 } as const satisfies Record<string, BalancerKind>;

@@ -29,7 +29,8 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
     return engine.preflight(site, observed);
   const storage = await engine.proveStorage(site, ports, signal);
   if (storage.answers) await engine.setup(site, ports);
-  const { problems, warnings } = engine.preflight(site, await engine.observe(site, ports, signal));
+  const ready = await engine.observe(site, ports, signal);
+  const { problems, warnings } = engine.preflight(site, ready);
   const pools = engine.preflightPools(site, ports.balancers);
   return {
     problems: [
@@ -38,6 +39,11 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
       ...engine.webSocketProblems(site, ports.balancers),
       ...storage.problems,
     ],
-    warnings: [...warnings, ...pools.warnings, ...storage.warnings],
+    warnings: [
+      ...warnings,
+      ...pools.warnings,
+      ...storage.warnings,
+      ...engine.weakSpots(ports.balancers, ready),
+    ],
   };
 }

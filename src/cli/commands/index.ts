@@ -147,6 +147,14 @@ export const commandEntries: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).statusCommand,
   },
   {
+    name: 'balancers',
+    operands: ['stageIfSeveral'],
+    summary: 'Show what each balancer thinks of each node.',
+    flags: ['json'],
+    examples: ['sluice balancers production', 'sluice balancers production --json'],
+    load: async () => (await import('./balancers.ts')).balancersCommand,
+  },
+  {
     name: 'releases',
     operands: ['stageIfSeveral'],
     summary: 'List the releases and who has them.',

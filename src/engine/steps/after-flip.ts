@@ -1,11 +1,11 @@
 import { answeredBy, type Counted } from '../../core/counts.ts';
-import { failure, isDeployError } from '../../core/errors.ts';
+import { failure } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
 import { isServing } from '../../core/observation.ts';
 import { judgeFlip } from '../../core/relapse.ts';
 import type { Flipped, Step, StepOf } from '../../core/step.ts';
 import type { Verdict } from '../../core/verdict.ts';
-import { emit, nodeOf, type Run } from '../run.ts';
+import { emit, expected, nodeOf, type Run } from '../run.ts';
 import { countAll } from '../settle.ts';
 import { firstWrong } from './check.ts';
 
@@ -29,7 +29,8 @@ async function countOrNull(run: Run): Promise<Counted | null> {
   try {
     return await countAll(run);
   } catch (error) {
-    if (!isDeployError(error)) throw error;
+    // An interruption is met by the next step.
+    expected(run.signal, error);
     return null;
   }
 }

@@ -78,7 +78,8 @@ async function lookFirst({ nodes }: Drain, run: Run): Promise<Observation> {
 function recordIntent(step: Drain, run: Run, observed: Observation): Promise<readonly NodeFailure[]> {
   const before = [journalLine(run, step, 'begin')];
   return onEach(run, step, (node) => {
-    const servers = drainedBy(observed, nodeState(observed, node.name));
+    const known = run.drained.get(node.name) ?? [];
+    const servers = [...new Set([...drainedBy(observed, nodeState(observed, node.name)), ...known])];
     run.drained.set(node.name, servers);
     return onHeld(run, node, note(fenceFor(run, node.name, { before }), servers));
   });

@@ -1,5 +1,6 @@
 import { note } from '../../commands/note.ts';
 import type { Node } from '../../core/node.ts';
+import type { ServerState } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
 import {
   eachNode,
@@ -36,12 +37,12 @@ export const enable: StepHandler<'enable'> = {
 
 async function putBack(step: Enable, run: Run): Promise<readonly NodeFailure[]> {
   try {
-    const { late, backAtMs } = await awaitServing(run, step.nodes);
+    const { late, backAtMs, shown } = await awaitServing(run, step.nodes);
     const errors = new Map(late.map(({ node, error }) => [node, error]));
     return await eachNode(run, step, async (node) => {
       const error = errors.get(node.name);
       if (error) throw error;
-      return backInRotation(step, run, { node, backAtMs });
+      return backInRotation(step, run, { node, backAtMs, shown });
     });
   } catch (error) {
     return stepFailed(run, error);
@@ -52,15 +53,25 @@ interface Back {
   readonly node: Node;
   /** When every balancer was read back to have it in rotation. */
   readonly backAtMs: number;
+  /** All servers that were seen last. */
+  readonly shown: readonly ServerState[];
 }
 
-/** The node is told that nothing of it is out any more. */
-async function backInRotation(step: Enable, run: Run, { node, backAtMs }: Back): Promise<string | null> {
+/** The node is told that nothing of it is out any more, but at a balancer that is absent. */
+async function backInRotation(
+  step: Enable,
+  run: Run,
+  { node, backAtMs, shown }: Back,
+): Promise<string | null> {
   const { leftAtMs, outMs } = run.rotation.get(node.name) ?? { leftAtMs: null, outMs: 0 };
   const totalMs = leftAtMs === null ? outMs : outMs + backAtMs - leftAtMs;
   if (leftAtMs !== null) run.rotation.set(node.name, { leftAtMs: null, outMs: totalMs });
   const before = [journalLine(run, step, 'done')];
-  await onHeld(run, node, note(fenceFor(run, node.name, { before }), []));
-  run.drained.delete(node.name);
+  const isAway = (name: string): boolean =>
+    run.absences.size > 0 && !shown.some(({ server }) => server === name);
+  const away = (run.drained.get(node.name) ?? []).filter(isAway);
+  await onHeld(run, node, note(fenceFor(run, node.name, { before }), away));
+  if (away.length > 0) run.drained.set(node.name, away);
+  else run.drained.delete(node.name);
   return leftAtMs === null ? null : `out of rotation for ${(totalMs / 1000).toFixed(1)} s`;
 }

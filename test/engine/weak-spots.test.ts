@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest';
+import { weakSpots } from '../../src/engine/weak-spots.ts';
+import type { Balancer } from '../../src/ports.ts';
+import { fleet } from '../core/fleet.ts';
+
+const balancer = (name: string, rotation: 'kept' | 'forgotten'): Balancer =>
+  ({ name, capabilities: { successor: { rotation, requests: 'counted' } } }) as Balancer;
+
+/** Balancers that keep what they are told, in front of two nodes. */
+const pair = (() => {
+  const observed = fleet(2);
+  const [lb] = observed.balancers;
+  return { ...observed, balancers: [lb!, { ...lb!, balancer: 'lb2', member: 'lb2' }] };
+})();
+
+test('a pair that checks its nodes and forgets nothing has no weak spot', () => {
+  expect(weakSpots([balancer('lb', 'kept'), balancer('lb2', 'kept')], pair)).toEqual([]);
+});
+
+test('without balancers there is nothing to say of them', () => {
+  expect(weakSpots([], { ...pair, balancers: [], servers: [] })).toEqual([]);
+});
+
+test('the only balancer is one', () => {
+  expect(weakSpots([], fleet(2))).toEqual([expect.stringContaining('Balancer lb is the only one')]);
+});
+
+test('nodes that get requests without being checked are one', () => {
+  const servers = pair.servers.map((server) => ({ ...server, health: 'unchecked' as const }));
+  expect(weakSpots([], { ...pair, servers })).toEqual([
+    'Balancer lb makes no health checks of web1 and web2: it does not notice one that is dead.',
+  ]);
+  const out = servers.map((server) => ({ ...server, rotation: 'out' as const }));
+  expect(weakSpots([], { ...pair, servers: out })).toEqual([]);
+});
+
+test('a balancer that forgets who is out is one', () => {
+  expect(weakSpots([balancer('lb', 'kept'), balancer('lb2', 'forgotten')], pair)).toEqual([
+    expect.stringMatching(
+      /^1 balancer \(lb2\) would forget .* a node that is out by hand would get traffic\.$/,
+    ),
+  ]);
+});
