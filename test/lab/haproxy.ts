@@ -14,6 +14,10 @@ export interface HaproxyOptions {
   readonly backends: readonly HaproxyBackend[];
   /** The path of the unix socket of the runtime API, level admin. */
   readonly socket: string;
+  /** The path of a master's socket: the process that is started is then one, and has workers. */
+  readonly master?: string;
+  /** Default: the one of Debian. */
+  readonly program?: string;
   /** Lines of their sections, as they stand in a configuration. */
   readonly global?: readonly string[];
   readonly defaults?: readonly string[];
@@ -57,7 +61,8 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
   const file = join(options.dir, 'haproxy.cfg');
   writeFileSync(file, configuration(options));
   const said: string[] = [];
-  let running = await run(file, options.socket, said);
+  const run = (before?: ChildProcess) => started(options, { file, said, before });
+  let running = await run();
   const retired: ChildProcess[] = [];
   const stop = async () => {
     await Promise.all([running, ...retired].map(end));
@@ -67,11 +72,16 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
     socket: options.socket,
     async restart() {
       await stop();
-      running = await run(file, options.socket, said);
+      running = await run();
     },
     async reload() {
+      if (options.master !== undefined) {
+        const before = await workerAt(options.socket);
+        running.kill('SIGUSR2');
+        return untilListening(running, async () => ![null, before].includes(await workerAt(options.socket)));
+      }
       retired.push(running);
-      running = await run(file, options.socket, said, running.pid);
+      running = await run(running);
     },
     log: () => said.join('').split('\n'),
     stop,
@@ -124,28 +134,47 @@ const section = (head: string, lines: readonly string[]): readonly string[] => [
   '',
 ];
 
-/** `before`: the process that hands over its sockets and then ends softly. */
-async function run(file: string, socket: string, said: string[], before?: number): Promise<ChildProcess> {
+interface Start {
+  readonly file: string;
+  readonly said: string[];
+  /** The process that hands over its sockets and then ends softly. */
+  readonly before: ChildProcess | undefined;
+}
+
+async function started(
+  { socket, master, program = 'haproxy' }: HaproxyOptions,
+  { file, said, before }: Start,
+): Promise<ChildProcess> {
   if (before === undefined) rmSync(socket, { force: true });
-  const takingOver = before === undefined ? [] : ['-x', socket, '-sf', `${before}`];
-  const words = ['--pdeathsig', 'KILL', 'haproxy', '-db', '-f', file, ...takingOver];
+  const takingOver = before === undefined ? [] : ['-x', socket, '-sf', `${before.pid}`];
+  const asMaster = master === undefined ? [] : ['-W', '-S', master];
+  const words = ['--pdeathsig', 'KILL', program, ...asMaster, '-db', '-f', file, ...takingOver];
   const child = spawn('setpriv', words, { stdio: ['ignore', 'ignore', 'pipe'] });
   child.stderr.on('data', (chunk) => said.push(String(chunk)));
   child.on('error', (error) => said.push(error.message));
+  // The process before it may have the socket still.
+  const isIt = (pid: number | null) => (master === undefined ? pid === child.pid : pid !== null);
+  await untilListening(child, async () => isIt(await workerAt(socket))).catch(async () => {
+    await end(child);
+    throw new Error(`haproxy -f ${file} does not run:\n${said.join('')}`);
+  });
+  return child;
+}
+
+async function untilListening(child: ChildProcess, listens: () => Promise<boolean>): Promise<void> {
   for (let waitedMs = 0; waitedMs < 5000; waitedMs += 20) {
-    if (await answers(socket, child)) return child;
+    if (await listens()) return;
     if (child.exitCode !== null || child.pid === undefined) break;
     await sleep(20);
   }
-  await end(child);
-  throw new Error(`haproxy -f ${file} does not run:\n${said.join('')}`);
+  throw new Error('HAProxy does not listen within 5 s');
 }
 
-/** Whether it is this process that has the socket: the one before it may have it still. */
-const answers = async (socket: string, { pid }: ChildProcess): Promise<boolean> =>
+/** The process id of the one that has the socket; null: nobody answers there. */
+export const workerAt = (socket: string): Promise<number | null> =>
   ask(socket, 'show info').then(
-    (info) => info.includes(`\nPid: ${pid}\n`),
-    () => false,
+    (info) => Number(/^Pid: (\d+)$/m.exec(info)?.[1]) || null,
+    () => null,
   );
 
 /** What the runtime API answers to one line. Rejects if nobody listens at the socket. */

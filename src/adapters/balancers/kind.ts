@@ -1,4 +1,4 @@
-import type { Fields } from '../../core/field.ts';
+import type { Conflict, Fields } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, Transport } from '../../ports.ts';
@@ -7,6 +7,7 @@ import type { Balancer, Transport } from '../../ports.ts';
 export interface BalancerKind<Options = Record<string, unknown>> {
   readonly summary: string;
   readonly options: Fields<Options>;
+  readonly conflicts?: (options: Options) => readonly Conflict[];
   /** Makes the driver; connects to nothing yet. */
   create(input: {
     readonly name: BalancerName;
