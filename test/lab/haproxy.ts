@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 export interface HaproxyOptions {
   /** An empty directory of its own: its configuration is written there. */
@@ -75,10 +76,11 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
       running = await run();
     },
     async reload() {
-      if (options.master !== undefined) {
-        const before = await workerAt(options.socket);
+      const { master, socket } = options;
+      if (master !== undefined) {
+        const before = await workerAt(socket);
         running.kill('SIGUSR2');
-        return untilListening(running, async () => ![null, before].includes(await workerAt(options.socket)));
+        return untilListening(running, async () => (await masteredBy(master, socket)) !== before);
       }
       retired.push(running);
       running = await run(running);
@@ -87,6 +89,13 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
     stop,
   };
 }
+
+/** The program of a version 3, beside Debian's own: fetched the first time, which takes up to a minute. */
+export const newerHaproxy = (): string =>
+  execFileSync('sh', [fileURLToPath(new URL('haproxy-3.sh', import.meta.url))], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  }).trim();
 
 /** A port that nothing listens on at this moment. */
 export async function freePort(): Promise<number> {
@@ -153,8 +162,11 @@ async function started(
   child.stderr.on('data', (chunk) => said.push(String(chunk)));
   child.on('error', (error) => said.push(error.message));
   // The process before it may have the socket still.
-  const isIt = (pid: number | null) => (master === undefined ? pid === child.pid : pid !== null);
-  await untilListening(child, async () => isIt(await workerAt(socket))).catch(async () => {
+  const listens = async () =>
+    master === undefined
+      ? (await workerAt(socket)) === child.pid
+      : masteredBy(master, socket).then(() => true);
+  await untilListening(child, listens).catch(async () => {
     await end(child);
     throw new Error(`haproxy -f ${file} does not run:\n${said.join('')}`);
   });
@@ -163,19 +175,23 @@ async function started(
 
 async function untilListening(child: ChildProcess, listens: () => Promise<boolean>): Promise<void> {
   for (let waitedMs = 0; waitedMs < 5000; waitedMs += 20) {
-    if (await listens()) return;
+    if (await listens().catch(() => false)) return;
     if (child.exitCode !== null || child.pid === undefined) break;
     await sleep(20);
   }
   throw new Error('HAProxy does not listen within 5 s');
 }
 
-/** The process id of the one that has the socket; null: nobody answers there. */
-export const workerAt = (socket: string): Promise<number | null> =>
-  ask(socket, 'show info').then(
-    (info) => Number(/^Pid: (\d+)$/m.exec(info)?.[1]) || null,
-    () => null,
-  );
+/** The process id of the one that has the socket. Rejects if nobody answers there. */
+const workerAt = async (socket: string): Promise<number> =>
+  Number(/^Pid: (\d+)$/m.exec(await ask(socket, 'show info'))![1]);
+
+/** The worker at the socket, once its master listens too: a signal that comes before is lost. */
+async function masteredBy(master: string, socket: string): Promise<number> {
+  const worker = await workerAt(socket);
+  if ((await ask(master, 'show proc;quit')).includes(`\n${worker} `)) return worker;
+  throw new Error(`the master does not know its worker ${worker} yet`);
+}
 
 /** What the runtime API answers to one line. Rejects if nobody listens at the socket. */
 export async function ask(socket: string, line: string): Promise<string> {

@@ -14,18 +14,38 @@ export type AskOthers = (worker: number, signal?: AbortSignal) => Promise<readon
 export const othersThrough =
   (socket: Socket): AskOthers =>
   (worker, signal) =>
-    within(socket, signal, async (ended) => {
-      const ask = (line: string) => exchange(socket, line, ended, 'nothing follows');
-      const others = workersIn(await ask('show proc')).filter((pid) => pid !== worker);
-      const found: InFlight[] = [];
-      for (const pid of others) found.push(...(await inFlightOf(pid, ask, ended)));
-      return found;
-    }).catch((error: unknown) => {
+    within(socket, signal, (ended) =>
+      patiently(ended, async () => {
+        const ask = (line: string) => exchange(socket, line, ended, 'nothing follows');
+        const others = workersIn(await ask('show proc')).filter((pid) => pid !== worker);
+        const found: InFlight[] = [];
+        for (const pid of others) found.push(...workerInFlight(await ask(`@!${pid} show stat -1 4 -1`)));
+        return found;
+      }),
+    ).catch((error: unknown) => {
       if (!isDeployError(error, 'BALANCER_UNREACHABLE')) throw error;
-      const reason = `its master at ${shownTarget(socket.to)} could not be asked: ${error.details.reason}`;
       const { balancer, to } = socket;
-      throw failure('BALANCER_UNREACHABLE', { balancer, address: shownTarget(to), reason }, error);
+      const address = shownTarget(to);
+      const reason = `its master at ${address} could not be asked: ${error.details.reason}`;
+      throw failure('BALANCER_UNREACHABLE', { balancer, address, reason }, error);
     });
+
+/**
+ * Does it again for a while: a master that reloads does not listen for a moment, and a worker may end before it has
+ * answered, and is then listed no longer.
+ */
+async function patiently<T>(ended: AbortSignal, work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (ended.aborted || attempt === attemptsMax) throw error;
+    }
+    await sleep(pauseMs, undefined, { signal: ended });
+  }
+}
+
+const [attemptsMax, pauseMs] = [20, 50];
 
 /**
  * The process ids of all workers, old ones too. Which of them are old, the master knows for sure only when a reload is
@@ -39,16 +59,8 @@ export function workersIn(processes: string): readonly number[] {
   return of.flatMap((section) => [...section.matchAll(/^(\d+)\s/gm)].map(([, pid]) => Number(pid)));
 }
 
-/** A worker may end at any time, and then it has nothing any more. */
-async function inFlightOf(
-  pid: number,
-  ask: (line: string) => Promise<string>,
-  ended: AbortSignal,
-): Promise<readonly InFlight[]> {
-  for (;;) {
-    const answer = await ask(`@!${pid} show stat -1 4 -1`);
-    if (answer.endsWith('\n\n')) return inFlightIn(answer.trimEnd());
-    if (!workersIn(await ask('show proc')).includes(pid)) return [];
-    await sleep(20, undefined, { signal: ended });
-  }
+/** An answer ends with an empty line: without it, the worker or the master is gone. */
+function workerInFlight(answer: string): readonly InFlight[] {
+  if (!answer.endsWith('\n\n')) throw new Error(`a worker broke off: ${shown(answer)}`);
+  return inFlightIn(answer.trimEnd());
 }

@@ -19,6 +19,7 @@ import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { ask, freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 import { abilitiesOf, driver, startLab } from './haproxy-lab.ts';
+import { reloadContract } from './haproxy-reload.ts';
 
 balancerContract('one HAProxy, over its unix socket', abilitiesOf(), (backends) => startLab(backends));
 balancerContract('two HAProxy, over TCP', abilitiesOf(), (backends) =>
@@ -33,6 +34,8 @@ balancerContract(
   abilitiesOf({ rotation: 'kept', requests: 'counted' }),
   (backends) => startLab(backends, { remembers: true }),
 );
+
+reloadContract('HAProxy that is reloaded', 'haproxy');
 
 describe('two HAProxy with two pools', () => {
   let lab: FlipLab;
