@@ -404,11 +404,11 @@ describe('what is wrong', () => {
     ],
     [
       { balancers: { lb: { kind: 'haproxi' } } },
-      "balancers.lb.kind: expected 'haproxy' or 'embedded', got \"haproxi\"; did you mean haproxy?",
+      "balancers.lb.kind: expected 'haproxy' or 'haproxy-dataplane' or 'embedded', got \"haproxi\"; did you mean haproxy?",
     ],
     [
       { balancers: { lb: 'haproxy' } },
-      "balancers.lb: expected an object with kind: 'haproxy' or 'embedded', got \"haproxy\"",
+      "balancers.lb: expected an object with kind: 'haproxy' or 'haproxy-dataplane' or 'embedded', got \"haproxy\"",
     ],
     [
       { balancers: { lb: { ...haproxy, sockets: 1 } } },

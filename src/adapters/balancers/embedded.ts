@@ -20,7 +20,7 @@ import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, WeightChange } from '../../ports.ts';
+import type { Balancer, BalancerCapabilities, WeightChange } from '../../ports.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
 import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
@@ -89,16 +89,7 @@ const driver = (
   return {
     name: balancer,
     hosts: [],
-    capabilities: {
-      drain: 'hard',
-      sessions: 'exact',
-      settleMs: 0,
-      // The sandbox gives its balancer a state file, and a process that ends cuts its requests off.
-      successor: { rotation: 'kept', requests: 'counted' },
-      weights: 'server',
-      flip: 'kept',
-      counters: true,
-    },
+    capabilities: embeddedCapabilities,
     async observe(signal) {
       return viewOf(balancer, options, targets, await seen(signal), stateOf);
     },
@@ -134,6 +125,17 @@ const driver = (
     describe: (change) => `PATCH ${options.url}/servers ${describePatch(targets, change)}`,
     async close() {},
   };
+};
+
+export const embeddedCapabilities: BalancerCapabilities = {
+  drain: 'hard',
+  sessions: 'exact',
+  settleMs: 0,
+  // The sandbox gives its balancer a state file, and a process that ends cuts its requests off.
+  successor: { rotation: 'kept', requests: 'counted' },
+  weights: 'server',
+  flip: 'kept',
+  counters: true,
 };
 
 /** What a server is told, and how it is seen to be so. */

@@ -35,7 +35,7 @@ export function countsOf([info = '', stats = '']: readonly string[]): Counts {
  * server that closes a connection without an answer after others on it: HAProxy takes that for the end of a keep-alive,
  * and has the client ask again. Version 3.0 has a connection that is closed without an answer twice in `eresp`.
  */
-function answersIn(cell: Cell): Answers {
+export function answersIn(cell: Cell): Answers {
   const [refused, failed] = numbers(cell, ['hrsp_4xx', 'hrsp_5xx']);
   const answered = total(cell, ['hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx', 'hrsp_other']);
   const unanswered = total(cell, ['eresp', 'econ']);

@@ -45,7 +45,7 @@ export interface HaproxyMap {
 }
 
 /** One value, or a list of such, in which none stands twice. */
-const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
+export const oneOrMore = <T>(item: Field<T>): Field<readonly T[]> => {
   const several = listOf(item, 1);
   return {
     expected: `${item.expected}, or a list of such`,
@@ -76,13 +76,13 @@ const socketAddress: Field<StreamTarget> = scalar(
   },
 );
 
-const name: Field<string> = scalar(
+export const name: Field<string> = scalar(
   'a name of letters, digits and -_.:',
   { type: 'string', pattern: '^[A-Za-z0-9_.:-]+$' },
   (value) => (typeof value === 'string' && isName(value) ? value : undefined),
 );
 
-const backends: Field<HaproxyOptions['backend']> = (() => {
+export const backends: Field<HaproxyOptions['backend']> = (() => {
   const [each, byPool] = [oneOrMore(name), mapOf(name, 'the name of a pool')];
   return {
     expected: `${each.expected}, or an object with one for each pool`,
@@ -100,7 +100,7 @@ const plainFile: Field<string> = scalar(
   (value) => (typeof value === 'string' && /^\/[\w./-]+$/.test(value) ? value : undefined),
 );
 
-const mapKey: Field<string> = scalar(
+export const mapKey: Field<string> = scalar(
   'a word of letters, digits, - and _',
   { type: 'string', pattern: '^[A-Za-z0-9_-]+$' },
   (value) => (typeof value === 'string' && /^[\w-]+$/.test(value) ? value : undefined),

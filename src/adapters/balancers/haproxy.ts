@@ -1,15 +1,16 @@
-import { type DeployError, failure, isDeployError, list } from '../../core/errors.ts';
-import type { NodeName, PoolName } from '../../core/node.ts';
+import { failure } from '../../core/errors.ts';
+import type { PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, Host, StreamTarget, WeightChange } from '../../ports.ts';
 import { type CountedServer, type Counts, countCommands, countsOf } from './haproxy-counts.ts';
-import { isList, type Switch, switchOf } from './haproxy-map.ts';
+import { type Switch, switchOf } from './haproxy-map.ts';
 import { type AskOthers, othersThrough } from './haproxy-master.ts';
 import { type HaproxyOptions, haproxyConflicts, haproxyOptions } from './haproxy-options.ts';
 import { placeOf } from './haproxy-place.ts';
 import { type Ask, askThrough, type Socket, shownTarget } from './haproxy-socket.ts';
 import { type KeepState, keepStateIn } from './haproxy-state.ts';
+import { found, type HaproxyTarget, targetsOf } from './haproxy-targets.ts';
 import {
   type InFlight,
   type Reading,
@@ -23,7 +24,8 @@ import {
   statesIn,
 } from './haproxy-wire.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { type MemberView, reasonUnreachable, settled, viewsOf } from './members.ts';
+import { type Change, mustBeKnown, type Ordered, ordersOf } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
 /**
@@ -78,36 +80,6 @@ interface Member {
   readonly askOthers: AskOthers;
   readonly keep: KeepState;
 }
-
-type HaproxyTarget = Target & ServerName;
-
-const targetsOf = (
-  balancer: BalancerName,
-  { backend: backends, servers }: HaproxyOptions,
-  {
-    nodes,
-    pools,
-    suffix,
-  }: {
-    readonly nodes: readonly NodeName[];
-    readonly pools: Readonly<Record<NodeName, PoolName>>;
-    readonly suffix: string;
-  },
-): readonly HaproxyTarget[] => {
-  const targets = (backend: string, names: readonly NodeName[]): readonly HaproxyTarget[] =>
-    names.map((node) => {
-      const server = servers[node] ?? node;
-      return { node, backend, server, id: `${balancer} ${backend}/${server}${suffix}` };
-    });
-  return isList(backends)
-    ? backends.flatMap((backend) => targets(backend, nodes))
-    : Object.entries(backends).flatMap(([pool, backend]) =>
-        targets(
-          backend,
-          nodes.filter((node) => pools[node] === pool),
-        ),
-      );
-};
 
 const capabilitiesOf = ({ master, stateFile }: HaproxyOptions, flips: Switch | null): BalancerCapabilities =>
   capable({
@@ -282,35 +254,6 @@ async function seenOf<R extends { readonly incarnation: string }, T>(
   return { incarnation: reading.incarnation, pool, servers: await show(member, reading, signal) };
 }
 
-interface MemberView<T> {
-  readonly state: BalancerState;
-  readonly servers: readonly (T & ServerId)[];
-}
-
-type ServerId = Pick<ServerState, 'balancer' | 'member' | 'node' | 'server'>;
-
-const viewsOf = <T>(views: readonly MemberView<T>[]) => ({
-  members: views.map(({ state }) => state),
-  servers: views.flatMap(({ servers }) => servers),
-});
-
-function reasonUnreachable(error: unknown): string {
-  if (isDeployError(error, 'BALANCER_UNREACHABLE')) return String(error.details.reason);
-  throw error;
-}
-
-function found<S extends ServerName>(member: Member, target: HaproxyTarget, servers: readonly S[]): S {
-  const server = servers.find((s) => s.backend === target.backend && s.server === target.server);
-  if (server) return server;
-  const near = servers.filter(({ backend }) => backend === target.backend);
-  throw failure('BALANCER_SERVER_UNKNOWN', {
-    balancer: member.balancer,
-    server: `${target.backend}/${target.server}`,
-    node: target.node,
-    known: (near.length > 0 ? near : servers).map((s) => `${s.backend}/${s.server}`),
-  });
-}
-
 /** One command for one server, and how it is seen to be obeyed. */
 interface Order {
   readonly target: HaproxyTarget;
@@ -401,29 +344,3 @@ function mustBeObeyed(
 
 const explained = (refusal: string): string =>
   refusal === 'Permission denied' ? `${refusal} (the stats socket needs 'level admin')` : refusal;
-
-/**
- * All results, once all have ended; or a failure. One that will last goes before members that could not be reached:
- * the next observation names those.
- */
-async function settled<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-  const results = await Promise.allSettled(work);
-  const errors = results.flatMap((result) =>
-    result.status === 'rejected' ? [result.reason as unknown] : [],
-  );
-  const unreachable = errors.filter((error) => isDeployError(error, 'BALANCER_UNREACHABLE'));
-  if (unreachable.length < errors.length)
-    throw errors.find((error) => !unreachable.includes(error as DeployError));
-  if (unreachable.length > 0) throw together(unreachable);
-  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-}
-
-function together(errors: readonly DeployError[]): DeployError {
-  const each = (detail: string) => errors.map(({ details }) => String(details[detail]));
-  const [balancer = ''] = each('balancer');
-  return failure(
-    'BALANCER_UNREACHABLE',
-    { balancer, address: list(each('address')), reason: each('reason').join('; ') },
-    errors[0],
-  );
-}
