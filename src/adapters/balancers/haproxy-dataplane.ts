@@ -202,6 +202,13 @@ function driver(
   capabilities: BalancerCapabilities,
 ): Balancer {
   const targets = members.flatMap((member) => member.targets);
+  const change = async (changes: readonly Change[], signal?: AbortSignal): Promise<void> => {
+    mustBeKnown(balancer, targets, changes);
+    const orders = members.map((member) => ordersAt(member, changes, signal));
+    // A member that cannot be reached does not keep the others from being told, and is reported in the end.
+    await settled(orders).catch(reasonUnreachable);
+    await settled(members.map(async (member, i) => tell(member, await orders[i]!, signal)));
+  };
   return {
     name: balancer,
     hosts: [],
@@ -209,10 +216,7 @@ function driver(
     async observe(signal) {
       return viewsOf(await settled(members.map((member) => view(member, statesOf, signal))));
     },
-    async change(changes, signal) {
-      mustBeKnown(balancer, targets, changes);
-      await settled(members.map((member) => tell(member, changes, signal)));
-    },
+    change,
     async shift(changes, signal) {
       if (capabilities.weights === 'none')
         throw failure('BALANCER_REFUSED', {
@@ -220,8 +224,7 @@ function driver(
           request: 'set weights',
           answer: 'the API cannot before version 3.4',
         });
-      mustBeKnown(balancer, targets, changes);
-      await settled(members.map((member) => tell(member, changes, signal)));
+      await change(changes, signal);
     },
     async flip(to, signal) {
       await settled(members.map((member) => turn(member, to, signal)));
@@ -343,26 +346,38 @@ const countsOf: Look<Pick<CountedServer, 'answers'>> = async (member, signal) =>
     ({ answers, ...named }) => ({ ...named, shown: { answers } }),
   );
 
-/** Tells servers one after another, and reads all of them back. */
-async function tell(member: Member, changes: readonly Change[], signal?: AbortSignal): Promise<void> {
+/** One change of one server, and how it reads once it is so. */
+interface Order {
+  readonly target: HaproxyTarget;
+  readonly body: { readonly weight: number } | { readonly admin_state: string };
+  readonly wanted: string;
+}
+
+/** Reads the configured weights first: nothing is told if one of them is too coarse. */
+async function ordersAt(
+  member: Member,
+  changes: readonly Change[],
+  signal?: AbortSignal,
+): Promise<readonly Order[]> {
   const { balancer } = member;
-  const before = await readingOf(member, signal);
-  const orders = ordersOf(member.targets, changes).map((order) => {
-    const { configured } = found(member, order, before).weight;
-    const weight =
-      typeof order.to === 'number' ? weightAt(order.to, { balancer, server: order.id, configured }) : null;
-    return {
-      order,
-      wanted: weight === null ? String(order.to) : `weight ${weight}`,
-      body: weight === null ? { admin_state: words[order.to as RotationChange['to']] } : { weight },
-    };
+  const now = await readingOf(member, signal);
+  return ordersOf(member.targets, changes).map(({ to, ...target }): Order => {
+    const { configured } = found(member, target, now).weight;
+    if (typeof to !== 'number') return { target, body: { admin_state: words[to] }, wanted: to };
+    const weight = weightAt(to, { balancer, server: target.id, configured });
+    return { target, body: { weight }, wanted: `weight ${weight}` };
   });
-  for (const { order, body } of orders) await ask(member, tellServer(member, order, body), signal);
+}
+
+/** Tells servers one after another, and reads all of them back. */
+async function tell(member: Member, orders: readonly Order[], signal?: AbortSignal): Promise<void> {
+  const { balancer } = member;
+  for (const { target, body } of orders) await ask(member, tellServer(member, target, body), signal);
   const after = await readingOf(member, signal);
-  for (const { order, wanted, body } of orders) {
-    const { rotation, weight } = found(member, order, after);
+  for (const { target, body, wanted } of orders) {
+    const { rotation, weight } = found(member, target, after);
     const seen = 'weight' in body ? `weight ${weight.now}` : rotation;
-    if (seen !== wanted) throw failure('BALANCER_NOT_APPLIED', { balancer, server: order.id, wanted, seen });
+    if (seen !== wanted) throw failure('BALANCER_NOT_APPLIED', { balancer, server: target.id, wanted, seen });
   }
 }
 

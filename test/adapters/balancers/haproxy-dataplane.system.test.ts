@@ -111,6 +111,36 @@ for (const version of ['2.9', '3.0'] as const)
     });
   });
 
+test('a weight that one member is too coarse for is set on no member', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dataplane-'));
+  const members = await Promise.all(
+    [100, 1].map(async (weight) => {
+      const dir = join(folder, String(weight));
+      mkdirSync(dir);
+      const servers = [{ name: 'web1', port: await freePort(), options: `weight ${weight}` }];
+      const haproxy = await startHaproxy({
+        dir,
+        socket: join(dir, 'api.sock'),
+        frontendPort: await freePort(),
+        backends: [{ name: 'web', servers }],
+      });
+      return {
+        haproxy,
+        api: await startDataplane({ socket: haproxy.socket, version: '3.4', password }),
+      };
+    }),
+  );
+  const url = members.map(({ api }) => api.url);
+  const both = driver({ url, version: '3.4', backend: 'web' }, ['web1']);
+  await expect(both.shift([{ node: 'web1', server: null, to: 25 }])).rejects.toMatchObject({
+    code: 'BALANCER_WEIGHT_COARSE',
+    details: { server: `lb web/web1 @${url[1]}` },
+  });
+  expect((await both.observe()).servers.map(({ weight }) => weight)).toEqual([100, 100]);
+  await Promise.all(members.flatMap(({ haproxy, api }) => [haproxy.stop(), api.close()]));
+  rmSync(folder, { recursive: true });
+});
+
 test('whatever answers but is no Data Plane API is unreachable', async () => {
   const other = createServer((request, response) => {
     response.end(request.url!.endsWith('/info') ? '{"info":{"pid":7,"uptime":1}}' : '<html>');
