@@ -20,9 +20,12 @@ beforeAll(async () => {
   site = await lab.site({ name: 'sticky', nodes: 2 });
   const dir = join(lab.folder, 'haproxy');
   await mkdir(dir);
+  const [api, master] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
   haproxy = await startHaproxy({
     dir,
     socket: join(dir, 'api.sock'),
+    master,
+    global: [`stats socket ipv4@${api} level admin`],
     frontendPort: await freePort(),
     defaults: ['retries 0', 'no option redispatch', 'option idle-close-on-response'],
     backends: [
@@ -43,7 +46,16 @@ beforeAll(async () => {
     ],
   });
   await site.configure({
-    balancers: { lb1: { kind: 'haproxy', socket: haproxy.socket, backend: 'web' } },
+    balancers: {
+      lb1: {
+        kind: 'haproxy',
+        // Through SSH, as if it ran on that machine.
+        host: site.node('web1').address,
+        socket: api,
+        master,
+        backend: 'web',
+      },
+    },
     servingMin: 1,
     drain: { timeout: '4s' },
   });

@@ -15,7 +15,7 @@ export interface HaproxyOptions {
   readonly backends: readonly HaproxyBackend[];
   /** The path of the unix socket of the runtime API, level admin. */
   readonly socket: string;
-  /** The path of a master's socket: the process that is started is then one, and has workers. */
+  /** The path of a master's socket, or `host:port`: the process that is started is then one, and has workers. */
   readonly master?: string;
   /** Default: the one of Debian. */
   readonly program?: string;
@@ -193,9 +193,10 @@ async function masteredBy(master: string, socket: string): Promise<number> {
   throw new Error(`the master does not know its worker ${worker} yet`);
 }
 
-/** What the runtime API answers to one line. Rejects if nobody listens at the socket. */
+/** What the runtime API answers to one line, at a path or at `host:port`. Rejects if nobody listens there. */
 export async function ask(socket: string, line: string): Promise<string> {
-  const stream = connect(socket);
+  const [host, port] = socket.split(':');
+  const stream = port === undefined ? connect(socket) : connect(Number(port), host);
   stream.write(`${line}\n`);
   return text(stream);
 }

@@ -22,17 +22,13 @@ import { abilitiesOf, driver, startLab } from './haproxy-lab.ts';
 import { reloadContract } from './haproxy-reload.ts';
 
 balancerContract('one HAProxy, over its unix socket', abilitiesOf(), (backends) => startLab(backends));
-balancerContract('two HAProxy, over TCP', abilitiesOf(), (backends) =>
-  startLab(backends, { count: 2, over: 'tcp' }),
+balancerContract('two HAProxy, over TCP', abilitiesOf({ requests: 'counted' }), (backends) =>
+  startLab(backends, { count: 2, over: 'tcp', remembers: true }),
 );
-balancerContract('two HAProxy on a machine that is reached through SSH', abilitiesOf(), (backends) =>
-  startLab(backends, { count: 2, over: 'ssh' }),
-);
-
 balancerContract(
-  'a HAProxy that keeps its state and shows its workers',
+  'two HAProxy on a machine that is reached through SSH',
   abilitiesOf({ rotation: 'kept', requests: 'counted' }),
-  (backends) => startLab(backends, { remembers: true }),
+  (backends) => startLab(backends, { count: 2, over: 'ssh', remembers: true }),
 );
 
 reloadContract('HAProxy that is reloaded', 'haproxy');
