@@ -288,6 +288,14 @@ export const objectOf = <T>(fields: Fields<T>, expected = 'an object'): Field<T>
 export interface Kind {
   readonly summary: string;
   readonly options: Fields<Record<string, unknown>>;
+  /** What is wrong with options that are right one by one. */
+  readonly conflicts?: (options: Readonly<Record<string, unknown>>) => readonly Conflict[];
+}
+
+export interface Conflict {
+  readonly setting: string;
+  /** Reads after the path of the setting. */
+  readonly problem: string;
 }
 
 /** An object that says its kind at `tag`; its other settings are the options of that kind. */
@@ -305,8 +313,11 @@ export const variantOf = (
     const { [tag]: name, ...options } = value;
     const kind = oneOf(Object.keys(kinds)).parse(name, join(path, tag));
     if (!kind.ok) return kind;
-    const result = parseFields(kinds[kind.value]!.options, options, path, readSecret);
-    return result.ok ? parsed({ kind: kind.value, options: result.value }) : result;
+    const { options: fields, conflicts = () => [] } = kinds[kind.value]!;
+    const result = parseFields(fields, options, path, readSecret);
+    if (!result.ok) return result;
+    const found = all(conflicts(result.value).map((one) => problem(join(path, one.setting), one.problem)));
+    return found.ok ? parsed({ kind: kind.value, options: result.value }) : found;
   },
 });
 

@@ -48,6 +48,8 @@ export interface Abilities
   readonly balances?: 'connections';
   /** Its processes are out of sight, and a restart leaves no trace. */
   readonly isHosted?: boolean;
+  /** How many errors a request is that gets no answer at all; default: 1. */
+  readonly errorsUnanswered?: number;
 }
 
 /** What every driver promises, tried on the real balancer. */
@@ -56,7 +58,14 @@ export function balancerContract(
   abilities: Abilities,
   start: (backends: readonly Backend[]) => Promise<BalancerLab>,
 ): void {
-  const { checksHealth, checksWhileOut = false, balances, isHosted = false, ...capabilities } = abilities;
+  const {
+    checksHealth,
+    checksWhileOut = false,
+    balances,
+    isHosted = false,
+    errorsUnanswered = 1,
+    ...capabilities
+  } = abilities;
   const { drain, settleMs, successor } = capabilities;
   const hasWeights = capabilities.weights === 'server';
   const ways = waysOut[drain];
@@ -309,7 +318,7 @@ export function balancerContract(
           servers.reduce((total, { answers }) => total + answers![of], 0);
         await vi.waitFor(async () => {
           const after = await lab.balancer.count();
-          expect(sum(after, 'errors') - sum(before, 'errors')).toBe(2 * lab.urls.length);
+          expect(sum(after, 'errors') - sum(before, 'errors')).toBe((errorsUnanswered + 1) * lab.urls.length);
           expect(sum(after, 'requests') - sum(before, 'requests')).toBeGreaterThanOrEqual(
             2 * lab.urls.length,
           );

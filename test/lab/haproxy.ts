@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 export interface HaproxyOptions {
   /** An empty directory of its own: its configuration is written there. */
@@ -14,6 +15,10 @@ export interface HaproxyOptions {
   readonly backends: readonly HaproxyBackend[];
   /** The path of the unix socket of the runtime API, level admin. */
   readonly socket: string;
+  /** The path of a master's socket, or `host:port`: the process that is started is then one, and has workers. */
+  readonly master?: string;
+  /** Default: the one of Debian. */
+  readonly program?: string;
   /** Lines of their sections, as they stand in a configuration. */
   readonly global?: readonly string[];
   readonly defaults?: readonly string[];
@@ -57,7 +62,8 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
   const file = join(options.dir, 'haproxy.cfg');
   writeFileSync(file, configuration(options));
   const said: string[] = [];
-  let running = await run(file, options.socket, said);
+  const run = (before?: ChildProcess) => started(options, { file, said, before });
+  let running = await run();
   const retired: ChildProcess[] = [];
   const stop = async () => {
     await Promise.all([running, ...retired].map(end));
@@ -67,16 +73,29 @@ export async function startHaproxy(options: HaproxyOptions): Promise<RunningHapr
     socket: options.socket,
     async restart() {
       await stop();
-      running = await run(file, options.socket, said);
+      running = await run();
     },
     async reload() {
+      const { master, socket } = options;
+      if (master !== undefined) {
+        const before = await workerAt(socket);
+        running.kill('SIGUSR2');
+        return untilListening(running, async () => (await masteredBy(master, socket)) !== before);
+      }
       retired.push(running);
-      running = await run(file, options.socket, said, running.pid);
+      running = await run(running);
     },
     log: () => said.join('').split('\n'),
     stop,
   };
 }
+
+/** The program of a version 3, beside Debian's own: fetched the first time, which takes up to a minute. */
+export const newerHaproxy = (): string =>
+  execFileSync('sh', [fileURLToPath(new URL('haproxy-3.sh', import.meta.url))], {
+    encoding: 'utf8',
+    timeout: 120_000,
+  }).trim();
 
 /** A port that nothing listens on at this moment. */
 export async function freePort(): Promise<number> {
@@ -124,33 +143,60 @@ const section = (head: string, lines: readonly string[]): readonly string[] => [
   '',
 ];
 
-/** `before`: the process that hands over its sockets and then ends softly. */
-async function run(file: string, socket: string, said: string[], before?: number): Promise<ChildProcess> {
+interface Start {
+  readonly file: string;
+  readonly said: string[];
+  /** The process that hands over its sockets and then ends softly. */
+  readonly before: ChildProcess | undefined;
+}
+
+async function started(
+  { socket, master, program = 'haproxy' }: HaproxyOptions,
+  { file, said, before }: Start,
+): Promise<ChildProcess> {
   if (before === undefined) rmSync(socket, { force: true });
-  const takingOver = before === undefined ? [] : ['-x', socket, '-sf', `${before}`];
-  const words = ['--pdeathsig', 'KILL', 'haproxy', '-db', '-f', file, ...takingOver];
+  const takingOver = before === undefined ? [] : ['-x', socket, '-sf', `${before.pid}`];
+  const asMaster = master === undefined ? [] : ['-W', '-S', master];
+  const words = ['--pdeathsig', 'KILL', program, ...asMaster, '-db', '-f', file, ...takingOver];
   const child = spawn('setpriv', words, { stdio: ['ignore', 'ignore', 'pipe'] });
   child.stderr.on('data', (chunk) => said.push(String(chunk)));
   child.on('error', (error) => said.push(error.message));
+  // The process before it may have the socket still.
+  const listens = async () =>
+    master === undefined
+      ? (await workerAt(socket)) === child.pid
+      : masteredBy(master, socket).then(() => true);
+  await untilListening(child, listens).catch(async () => {
+    await end(child);
+    throw new Error(`haproxy -f ${file} does not run:\n${said.join('')}`);
+  });
+  return child;
+}
+
+async function untilListening(child: ChildProcess, listens: () => Promise<boolean>): Promise<void> {
   for (let waitedMs = 0; waitedMs < 5000; waitedMs += 20) {
-    if (await answers(socket, child)) return child;
+    if (await listens().catch(() => false)) return;
     if (child.exitCode !== null || child.pid === undefined) break;
     await sleep(20);
   }
-  await end(child);
-  throw new Error(`haproxy -f ${file} does not run:\n${said.join('')}`);
+  throw new Error('HAProxy does not listen within 5 s');
 }
 
-/** Whether it is this process that has the socket: the one before it may have it still. */
-const answers = async (socket: string, { pid }: ChildProcess): Promise<boolean> =>
-  ask(socket, 'show info').then(
-    (info) => info.includes(`\nPid: ${pid}\n`),
-    () => false,
-  );
+/** The process id of the one that has the socket. Rejects if nobody answers there. */
+const workerAt = async (socket: string): Promise<number> =>
+  Number(/^Pid: (\d+)$/m.exec(await ask(socket, 'show info'))![1]);
 
-/** What the runtime API answers to one line. Rejects if nobody listens at the socket. */
+/** The worker at the socket, once its master listens too: a signal that comes before is lost. */
+async function masteredBy(master: string, socket: string): Promise<number> {
+  const worker = await workerAt(socket);
+  if ((await ask(master, 'show proc;quit')).includes(`\n${worker} `)) return worker;
+  throw new Error(`the master does not know its worker ${worker} yet`);
+}
+
+/** What the runtime API answers to one line, at a path or at `host:port`. Rejects if nobody listens there. */
 export async function ask(socket: string, line: string): Promise<string> {
-  const stream = connect(socket);
+  const [host, port] = socket.split(':');
+  const stream = port === undefined ? connect(socket) : connect(Number(port), host);
   stream.write(`${line}\n`);
   return text(stream);
 }

@@ -33,9 +33,9 @@ export function countsOf([info = '', stats = '']: readonly string[]): Counts {
  * not: `srv_abrt` does not tell them apart, for it has WebSockets that ran out of time as well. `econ`: no connection,
  * and no other server to go to. A request that went on to another server is counted there. Not counted at all is a
  * server that closes a connection without an answer after others on it: HAProxy takes that for the end of a keep-alive,
- * and has the client ask again.
+ * and has the client ask again. Versions 3.0 and 3.2 have a connection that is closed without an answer twice in `eresp`.
  */
-function answersIn(cell: Cell): Answers {
+export function answersIn(cell: Cell): Answers {
   const [refused, failed] = numbers(cell, ['hrsp_4xx', 'hrsp_5xx']);
   const answered = total(cell, ['hrsp_2xx', 'hrsp_3xx', 'hrsp_4xx', 'hrsp_5xx', 'hrsp_other']);
   const unanswered = total(cell, ['eresp', 'econ']);

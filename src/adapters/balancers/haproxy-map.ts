@@ -2,9 +2,9 @@ import { writeMapEntry } from '../../commands/map-entry.ts';
 import { failure } from '../../core/errors.ts';
 import type { PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Host, Transport } from '../../ports.ts';
-import { localTransport } from '../transports/local.ts';
-import type { HaproxyMap, HaproxyOptions } from './haproxy-options.ts';
+import type { Transport } from '../../ports.ts';
+import type { HaproxyOptions } from './haproxy-options.ts';
+import { placeOf, runAt } from './haproxy-place.ts';
 
 /**
  * The entry of a map that chooses the backend (configuration manual, 7.3.1, `map`): one change of it moves all new
@@ -39,7 +39,7 @@ export function switchOf(
       answer: 'it has no backend for it',
     });
   };
-  const place = keeperOf({ host, socket, map }, transport);
+  const place = map.keep ? placeOf({ host, socket }, transport) : null;
   return {
     read: `get map ${map.file} ${map.key}`,
     poolIn(answer) {
@@ -51,25 +51,10 @@ export function switchOf(
     async keep(pool, signal) {
       if (place === null) return;
       const command = writeMapEntry({ file: map.file, key: map.key, value: backendOf(pool) });
-      const { status, stderr } = await place.transport.run(place.host, command, signal ? { signal } : {});
-      if (status !== 0)
-        throw failure('BALANCER_REFUSED', { balancer, request: command.summary, answer: stderr.trim() });
+      await runAt(place, balancer, command, signal ? { signal } : {});
     },
   };
 }
 
 export const isList = (backends: HaproxyOptions['backend']): backends is readonly string[] =>
   Array.isArray(backends);
-
-/** Through whom the file is reached: the balancer's host, or this machine if its socket is here. */
-function keeperOf(
-  { host, socket, map }: Pick<HaproxyOptions, 'host' | 'socket'> & { readonly map: HaproxyMap },
-  transport: Transport,
-): { readonly host: Host; readonly transport: Transport } | null {
-  if (!map.keep) return null;
-  if (host !== null) return { host, transport };
-  if (socket.some(({ kind }) => kind !== 'unix')) return null;
-  return { host: here, transport: localTransport({ become: null }) };
-}
-
-const here: Host = { name: 'this machine', address: 'localhost', port: null, user: null };

@@ -1,4 +1,5 @@
 import {
+  type Conflict,
   describe,
   duration,
   type Field,
@@ -23,6 +24,10 @@ export interface HaproxyOptions {
   /** One for each process. */
   readonly socket: readonly StreamTarget[];
   readonly host: Host | null;
+  /** The socket of the master of each process, in the same order; null: its old workers are not counted. */
+  readonly master: readonly StreamTarget[] | null;
+  /** Where each process finds what it was told before it started anew; null: it forgets that. */
+  readonly stateFile: readonly string[] | null;
   /** Of all nodes; or of the nodes of each pool. */
   readonly backend: readonly string[] | Readonly<Record<PoolName, string>>;
   readonly map: HaproxyMap | null;
@@ -49,13 +54,13 @@ const socketAddress: Field<StreamTarget> = scalar(
   },
 );
 
-const name: Field<string> = scalar(
+export const name: Field<string> = scalar(
   'a name of letters, digits and -_.:',
   { type: 'string', pattern: '^[A-Za-z0-9_.:-]+$' },
   (value) => (typeof value === 'string' && isName(value) ? value : undefined),
 );
 
-const backends: Field<HaproxyOptions['backend']> = (() => {
+export const backends: Field<HaproxyOptions['backend']> = (() => {
   const [each, byPool] = [oneOrMore(name), mapOf(name, 'the name of a pool')];
   return {
     expected: `${each.expected}, or an object with one for each pool`,
@@ -66,21 +71,21 @@ const backends: Field<HaproxyOptions['backend']> = (() => {
   };
 })();
 
-/** Nothing in it parts or escapes commands of the runtime API. */
-const mapFile: Field<string> = scalar(
+/** Nothing in it parts or escapes commands of the runtime API, or means anything to sh. */
+const plainFile: Field<string> = scalar(
   'the absolute path of a file, of letters, digits and -_./',
   { type: 'string', pattern: '^/[A-Za-z0-9_./-]+$' },
   (value) => (typeof value === 'string' && /^\/[\w./-]+$/.test(value) ? value : undefined),
 );
 
-const mapKey: Field<string> = scalar(
+export const mapKey: Field<string> = scalar(
   'a word of letters, digits, - and _',
   { type: 'string', pattern: '^[A-Za-z0-9_-]+$' },
   (value) => (typeof value === 'string' && /^[\w-]+$/.test(value) ? value : undefined),
 );
 
 const haproxyMap: Field<HaproxyMap> = objectOf<HaproxyMap>({
-  file: describe('The file, as the configuration of HAProxy names it.', mapFile),
+  file: describe('The file, as the configuration of HAProxy names it.', plainFile),
   key: describe('The key of the entry.', withDefault(mapKey, 'active', 'active')),
   keep: describe(
     'Whether the file is written too, so that a flip outlives a restart of HAProxy. It must be within reach: through host, or where the socket is a path on this machine.',
@@ -97,6 +102,14 @@ export const haproxyOptions: Fields<HaproxyOptions> = {
     'The machine of the balancer, reached through SSH: the socket is then as that machine sees it.',
     optional(sshHost, 'the machine on which sluice runs'),
   ),
+  master: describe(
+    "The socket of HAProxy's master process (its option -S), as socket names one, one for each socket. Requests that old workers still answer after a reload are then counted, and waited for no longer than they last.",
+    optional(oneOrMore(socketAddress)),
+  ),
+  stateFile: describe(
+    'The file that server-state-file names, one for each socket: sluice writes there what it told servers, so that a reload keeps their rotation and weights. It must be within reach, as the file of map.',
+    optional(oneOrMore(plainFile)),
+  ),
   backend: describe(
     'The backend in which every node is a server, or a list of such; or an object with one backend for each pool.',
     backends,
@@ -111,3 +124,20 @@ export const haproxyOptions: Fields<HaproxyOptions> = {
   ),
   timeout: describe('How long HAProxy may take to answer.', withDefault(duration, 5000, '5s')),
 };
+
+/** What is wrong with settings that are right one by one. */
+export const haproxyConflicts = ({
+  socket,
+  master,
+  stateFile,
+  host,
+}: HaproxyOptions): readonly Conflict[] => [
+  ...Object.entries({ master, stateFile }).flatMap(([setting, each]) =>
+    each === null || each.length === socket.length
+      ? []
+      : [{ setting, problem: `expected one for each socket (${socket.length}), got ${each.length}` }],
+  ),
+  ...(stateFile === null || host !== null || socket.every(({ kind }) => kind === 'unix')
+    ? []
+    : [{ setting: 'stateFile', problem: 'is not within reach: name the machine that has it as host' }]),
+];

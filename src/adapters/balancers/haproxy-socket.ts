@@ -27,25 +27,36 @@ export interface Socket {
 
 export const askThrough =
   (socket: Socket): Ask =>
-  async (commands, read, signal) => {
-    const timeout = AbortSignal.timeout(socket.timeoutMs);
-    const ended = signal ? AbortSignal.any([signal, timeout]) : timeout;
-    try {
+  (commands, read, signal) =>
+    within(socket, signal, async (ended) => {
       const answers: string[] = [];
       for (const batch of batchesOf(commands)) {
-        answers.push(...answersOf(await exchange(socket, batch.line, ended), batch));
+        const output = await exchange(socket, batch.line, ended, 'server closes');
+        answers.push(...answersOf(output, batch));
       }
       return read(answers);
-    } catch (error) {
-      signal?.throwIfAborted();
-      const reason = timeout.aborted ? `no answer within ${socket.timeoutMs} ms` : reasonOf(error);
-      throw failure(
-        'BALANCER_UNREACHABLE',
-        { balancer: socket.balancer, address: addressOf(socket), reason },
-        error,
-      );
-    }
-  };
+    });
+
+/** Does work with a socket; whatever it fails with, or that it takes too long, is `BALANCER_UNREACHABLE`. */
+export async function within<T>(
+  socket: Socket,
+  signal: AbortSignal | undefined,
+  work: (ended: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const timeout = AbortSignal.timeout(socket.timeoutMs);
+  const ended = signal ? AbortSignal.any([signal, timeout]) : timeout;
+  try {
+    return await work(ended);
+  } catch (error) {
+    signal?.throwIfAborted();
+    const reason = timeout.aborted ? `no answer within ${socket.timeoutMs} ms` : reasonOf(error);
+    throw failure(
+      'BALANCER_UNREACHABLE',
+      { balancer: socket.balancer, address: addressOf(socket), reason },
+      error,
+    );
+  }
+}
 
 /** How a member is called: the path of its socket, or `host:port`. */
 export const shownTarget = (to: StreamTarget): string => {
@@ -53,12 +64,21 @@ export const shownTarget = (to: StreamTarget): string => {
   return to.host.includes(':') ? `[${to.host}]:${to.port}` : `${to.host}:${to.port}`;
 };
 
-/** One line, and all that is answered until HAProxy closes the connection. */
-async function exchange({ to, host, transport }: Socket, line: string, signal: AbortSignal): Promise<string> {
+/**
+ * One line, and all that is answered until HAProxy closes the connection. The socket of a master has no mode that does so
+ * by itself: it closes once it has answered all that there will be.
+ */
+export async function exchange(
+  { to, host, transport }: Socket,
+  line: string,
+  signal: AbortSignal,
+  end: 'server closes' | 'nothing follows',
+): Promise<string> {
   signal.throwIfAborted();
   const stream = host === null ? connected(to) : await transport.connect(host, to, signal);
   addAbortSignal(signal, stream);
-  stream.write(`${line}\n`);
+  if (end === 'nothing follows') stream.end(`${line}\n`);
+  else stream.write(`${line}\n`);
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stream) {

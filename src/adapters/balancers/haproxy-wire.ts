@@ -1,11 +1,13 @@
 import { assert } from '../../core/assert.ts';
 import type { ServerState } from '../../core/observation.ts';
 import type { RotationChange, WeightChange } from '../../ports.ts';
-import { commaSeparated, numberOf, rowsOf, shown, unreadable } from './haproxy-table.ts';
+import { type Cell, commaSeparated, numberOf, rowsOf, shown, unreadable } from './haproxy-table.ts';
 import type { Weight } from './weight.ts';
 
 /** What one HAProxy process says of itself and of all its servers. */
 export interface Reading {
+  /** Its process id, as the process sees it itself. */
+  readonly pid: number;
   /** Which process answered, and since when it runs (if its version tells). */
   readonly incarnation: string;
   readonly servers: readonly ServerReading[];
@@ -27,7 +29,7 @@ export const readCommands: readonly string[] = ['show info', 'show servers state
 /** Throws if the answers are not what HAProxy 2.4 to 3.2 says (management guide, 9.3). */
 export function readingOf(answers: readonly string[]): Reading {
   const [info = '', states = '', stats = ''] = answers;
-  const statOf = new Map(statRows(stats).map((stat) => [stat.key, stat]));
+  const statOf = new Map(statRows(stats).map((stat) => [`${stat.backend}/${stat.server}`, stat]));
   const servers = stateRows(states).map((state): ServerReading => {
     const stat = statOf.get(`${state.backend}/${state.server}`);
     if (!stat) throw new Error(`"show stat" does not have ${state.backend}/${state.server}`);
@@ -41,8 +43,20 @@ export function readingOf(answers: readonly string[]): Reading {
       because: reasonsOf(state),
     };
   });
-  return { incarnation: incarnationOf(info), servers };
+  return { pid: pidIn(info), incarnation: incarnationOf(info), servers };
 }
+
+/** The answer to `show servers state` among those to `readCommands`. */
+export const statesIn = ([, states = '']: readonly string[]): string => states;
+
+/** What one process has in flight on a server. */
+export interface InFlight extends ServerName {
+  readonly sessions: number;
+}
+
+/** Throws if this is not what `show stat -1 4 -1` answers. */
+export const inFlightIn = (stats: string): readonly InFlight[] =>
+  rowsOf(stats.split('\n'), commaSeparated).map(inFlightOf);
 
 /** A name of a backend or server as HAProxy allows it: nothing in it parts or escapes commands. */
 export const isName = (text: string): boolean => /^[A-Za-z0-9_.:-]+$/.test(text);
@@ -106,12 +120,17 @@ export function answersOf(output: string, { commands }: Batch): readonly string[
 }
 
 /** Throws unless `info` is what `show info` answers. */
-export function incarnationOf(info: string): string {
-  const value = (name: string) => new RegExp(`^${name}: (\\d+)$`, 'm').exec(info)?.[1];
-  const pid = value('Pid');
+export const incarnationOf = (info: string): string =>
+  `${pidIn(info)} since ${valueIn(info, 'Start_time_sec') ?? 'an unknown time'}`;
+
+function pidIn(info: string): number {
+  const pid = valueIn(info, 'Pid');
   if (pid === undefined) throw new Error(`"show info" has no Pid: ${shown(info)}`);
-  return `${pid} since ${value('Start_time_sec') ?? 'an unknown time'}`;
+  return Number(pid);
 }
+
+const valueIn = (info: string, name: string): string | undefined =>
+  new RegExp(`^${name}: (\\d+)$`, 'm').exec(info)?.[1];
 
 interface StateRow {
   readonly backend: string;
@@ -145,9 +164,7 @@ const operations: readonly StateRow['operation'][] = ['stopped', 'starting', 'ru
 /** Configured (2) and enabled (4), and not paused (8). */
 const isChecking = (bits: number): boolean => (bits & 14) === 6;
 
-interface StatRow {
-  readonly key: string;
-  readonly sessions: number;
+interface StatRow extends InFlight {
   readonly rise: number;
   readonly fall: number;
   /** Its health follows another server's. */
@@ -156,12 +173,17 @@ interface StatRow {
 
 const statRows = (answer: string): readonly StatRow[] =>
   rowsOf(answer.split('\n'), commaSeparated).map((cell) => ({
-    key: `${cell('pxname')}/${cell('svname')}`,
-    sessions: numberOf(cell('scur')) + numberOf(cell('qcur')),
+    ...inFlightOf(cell),
     rise: numberOf(cell('check_rise') || '0'),
     fall: numberOf(cell('check_fall') || '0'),
     tracks: cell('tracked') !== '',
   }));
+
+const inFlightOf = (cell: Cell): InFlight => ({
+  backend: cell('pxname'),
+  server: cell('svname'),
+  sessions: numberOf(cell('scur')) + numberOf(cell('qcur')),
+});
 
 /**
  * Bits of `srv_admin_state`. Bit 4 is not among them: it says that the configuration has the server `disabled`,

@@ -1,14 +1,19 @@
 import { failure } from '../../core/errors.ts';
-import type { NodeName, PoolName } from '../../core/node.ts';
+import type { PoolName } from '../../core/node.ts';
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Balancer, BalancerCapabilities, Host, WeightChange } from '../../ports.ts';
-import { type CountedServer, countCommands, countsOf } from './haproxy-counts.ts';
-import { isList, type Switch, switchOf } from './haproxy-map.ts';
-import { type HaproxyOptions, haproxyOptions } from './haproxy-options.ts';
+import type { Balancer, BalancerCapabilities, Host, StreamTarget, WeightChange } from '../../ports.ts';
+import { type CountedServer, type Counts, countCommands, countsOf } from './haproxy-counts.ts';
+import { type Switch, switchOf } from './haproxy-map.ts';
+import { type AskOthers, othersThrough } from './haproxy-master.ts';
+import { type HaproxyOptions, haproxyConflicts, haproxyOptions } from './haproxy-options.ts';
+import { placeOf } from './haproxy-place.ts';
 import { endSessions, sessionCommands, webSocketsOf } from './haproxy-sessions.ts';
-import { type Ask, askThrough, shownTarget } from './haproxy-socket.ts';
+import { type Ask, askThrough, type Socket, shownTarget } from './haproxy-socket.ts';
+import { type KeepState, keepStateIn } from './haproxy-state.ts';
+import { found, type HaproxyTarget, targetsOf } from './haproxy-targets.ts';
 import {
+  type InFlight,
   type Reading,
   readCommands,
   readingOf,
@@ -17,36 +22,38 @@ import {
   type ServerReading,
   setState,
   setWeight,
+  statesIn,
 } from './haproxy-wire.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import { reasonUnreachable, settled } from './members.ts';
-import { type Change, mustBeKnown, type Ordered, ordersOf, type Target } from './target.ts';
+import { type MemberView, reasonUnreachable, settled, viewsOf } from './members.ts';
+import { type Change, mustBeKnown, type Ordered, ordersOf } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
-const capabilities: BalancerCapabilities = {
-  drain: 'both',
-  sessions: 'exact',
-  settleMs: 0,
-  successor: { rotation: 'forgotten', requests: 'uncounted' },
-  weights: 'server',
-  flip: 'kept',
-  counters: true,
-};
-
 /**
- * HAProxy, over its runtime API (management guide, 9.3): nothing is installed, nothing is reloaded, and nothing
- * that is set here outlives a restart of HAProxy but a flip, where its map file is within reach. Requests that still run in an old worker after a reload cannot be
- * seen on the stats socket: they are not in `ServerState.sessions`.
+ * HAProxy, over its runtime API (management guide, 9.3): nothing is installed, nothing is reloaded. What is set here
+ * outlives a restart of HAProxy where its files are within reach: a flip in its map, rotation and weights in its file of
+ * states. Requests that still run in an old worker after a reload cannot be seen on the stats socket: they are in
+ * `ServerState.sessions` where the master may be asked for them.
  */
 export const haproxy: BalancerKind = balancerKind<HaproxyOptions>({
   summary: "HAProxy, over its runtime API. The stats socket needs 'level admin'.",
   options: haproxyOptions,
-  capabilities,
+  capabilities: capable({ rotation: 'forgotten', requests: 'uncounted', flip: 'kept' }),
+  conflicts: haproxyConflicts,
   create({ name, options, nodes, pools = {}, transport }) {
-    const { socket, host, timeout } = options;
+    const { socket, host, timeout, master, stateFile } = options;
     const flips = switchOf(name, options, transport);
-    const members = socket.map((to): Member => {
+    const place = placeOf(options, transport);
+    const socketTo = (to: StreamTarget): Socket => ({
+      balancer: name,
+      to,
+      host,
+      transport,
+      timeoutMs: timeout,
+    });
+    const members = socket.map((to, i): Member => {
       const address = shownTarget(to);
+      const file = stateFile?.[i];
       return {
         balancer: name,
         address,
@@ -56,10 +63,12 @@ export const haproxy: BalancerKind = balancerKind<HaproxyOptions>({
           suffix: socket.length > 1 ? ` @${address}` : '',
         }),
         flips,
-        ask: askThrough({ balancer: name, to, host, transport, timeoutMs: timeout }),
+        ask: askThrough(socketTo(to)),
+        askOthers: master?.[i] ? othersThrough(socketTo(master[i])) : async () => [],
+        keep: file !== undefined && place ? keepStateIn(file, place, name) : async () => {},
       };
     });
-    return driver(name, members, { host, flips });
+    return driver(name, members, { host, flips, capabilities: capabilitiesOf(options, flips) });
   },
 });
 
@@ -70,55 +79,52 @@ interface Member {
   readonly targets: readonly HaproxyTarget[];
   readonly flips: Switch | null;
   readonly ask: Ask;
+  readonly askOthers: AskOthers;
+  readonly keep: KeepState;
 }
 
-type HaproxyTarget = Target & ServerName;
+const capabilitiesOf = ({ master, stateFile }: HaproxyOptions, flips: Switch | null): BalancerCapabilities =>
+  capable({
+    rotation: stateFile === null ? 'forgotten' : 'kept',
+    requests: master === null ? 'uncounted' : 'counted',
+    flip: flips === null ? 'none' : flips.isKept ? 'kept' : 'forgotten',
+  });
 
-const targetsOf = (
-  balancer: BalancerName,
-  { backend: backends, servers }: HaproxyOptions,
-  {
-    nodes,
-    pools,
-    suffix,
-  }: {
-    readonly nodes: readonly NodeName[];
-    readonly pools: Readonly<Record<NodeName, PoolName>>;
-    readonly suffix: string;
-  },
-): readonly HaproxyTarget[] => {
-  const targets = (backend: string, names: readonly NodeName[]): readonly HaproxyTarget[] =>
-    names.map((node) => {
-      const server = servers[node] ?? node;
-      return { node, backend, server, id: `${balancer} ${backend}/${server}${suffix}` };
-    });
-  return isList(backends)
-    ? backends.flatMap((backend) => targets(backend, nodes))
-    : Object.entries(backends).flatMap(([pool, backend]) =>
-        targets(
-          backend,
-          nodes.filter((node) => pools[node] === pool),
-        ),
-      );
-};
+function capable({
+  flip,
+  ...successor
+}: BalancerCapabilities['successor'] & Pick<BalancerCapabilities, 'flip'>): BalancerCapabilities {
+  return {
+    drain: 'both',
+    sessions: 'exact',
+    settleMs: 0,
+    successor,
+    weights: 'server',
+    flip,
+    counters: true,
+  };
+}
 
 function driver(
   name: BalancerName,
   members: readonly Member[],
-  { host, flips }: { readonly host: Host | null; readonly flips: Switch | null },
+  {
+    host,
+    flips,
+    capabilities,
+  }: {
+    readonly host: Host | null;
+    readonly flips: Switch | null;
+    readonly capabilities: BalancerCapabilities;
+  },
 ): Balancer {
   const targets = members.flatMap((member) => member.targets);
   return {
     name,
     hosts: host ? [host] : [],
-    capabilities: {
-      ...capabilities,
-      flip: flips === null ? 'none' : flips.isKept ? 'kept' : 'forgotten',
-    },
+    capabilities,
     async observe(signal) {
-      return viewsOf(
-        await settled(members.map((member) => view(member, readCommands, readingOf, stateOf, signal))),
-      );
+      return viewsOf(await settled(members.map((member) => view(member, states, signal))));
     },
     async change(changes, signal) {
       mustBeKnown(name, targets, changes);
@@ -144,9 +150,7 @@ function driver(
       await settled(members.map((member) => turn(member, flips, to, signal)));
     },
     async count(signal) {
-      return viewsOf(
-        await settled(members.map((member) => view(member, countCommands, countsOf, answersOf, signal))),
-      );
+      return viewsOf(await settled(members.map((member) => view(member, counters, signal))));
     },
     webSockets: {
       async count(signal) {
@@ -167,28 +171,68 @@ const commandsFor = (targets: readonly HaproxyTarget[], change: Change): readonl
 
 const isWeight = (change: Change): change is WeightChange => typeof change.to === 'number';
 
-/** Reads a member with these commands, and shows each of its targets; or says why it cannot be read. */
-async function view<S extends ServerName, T>(
+/** What is looked at: how it is asked for, and what of it is shown of each server. */
+interface Look<R extends { readonly incarnation: string }, T> {
+  readonly commands: readonly string[];
+  read(answers: readonly string[]): R;
+  /** Of each server by its name; may ask more. */
+  show(member: Member, read: R, signal?: AbortSignal): Promise<readonly Shown<T>[]>;
+}
+
+interface Shown<T> extends ServerName {
+  readonly shown: T;
+}
+
+type State = Pick<ServerState, 'rotation' | 'health' | 'sessions' | 'weight'>;
+
+/**
+ * Workers are asked for after the process at the socket: if it is replaced in between, it is counted twice rather than
+ * not at all.
+ */
+const states: Look<Reading, State> = {
+  commands: readCommands,
+  read: readingOf,
+  async show({ askOthers }, { pid, servers }, signal) {
+    const elsewhere = await askOthers(pid, signal);
+    return servers.map(({ rotation, health, sessions, weight, ...name }) => ({
+      ...name,
+      shown: {
+        rotation,
+        health,
+        sessions: sessions + sessionsOn(name, elsewhere),
+        weight: percentOf(weight),
+      },
+    }));
+  },
+};
+
+const sessionsOn = ({ backend, server }: ServerName, inFlight: readonly InFlight[]): number =>
+  inFlight.reduce(
+    (sum, one) => sum + (one.backend === backend && one.server === server ? one.sessions : 0),
+    0,
+  );
+
+const counters: Look<Counts, Pick<CountedServer, 'answers'>> = {
+  commands: countCommands,
+  read: countsOf,
+  show: async (_, { servers }) => servers.map(({ answers, ...name }) => ({ ...name, shown: { answers } })),
+};
+
+/** Looks at a member, and shows each of its targets; or says why it cannot be read. */
+async function view<R extends { readonly incarnation: string }, T>(
   member: Member,
-  commands: readonly string[],
-  read: (answers: readonly string[]) => { readonly incarnation: string; readonly servers: readonly S[] },
-  show: (server: S) => T,
+  look: Look<R, T>,
   signal?: AbortSignal,
 ): Promise<MemberView<T>> {
-  const { balancer, address, flips } = member;
-  const all = [...commands, ...(flips ? [flips.read] : [])];
-  const readAll = (answers: readonly string[]) => ({
-    ...read(answers),
-    pool: flips?.poolIn(answers[commands.length]) ?? null,
-  });
-  const seen = await member.ask(all, readAll, signal).catch(reasonUnreachable);
+  const { balancer, address } = member;
+  const seen = await seenOf(member, look, signal).catch(reasonUnreachable);
   if (typeof seen === 'string') {
     return {
       state: { balancer, member: address, unreachable: seen, incarnation: '', pool: null },
       servers: [],
     };
   }
-  const { incarnation, pool } = seen;
+  const { incarnation, pool, servers } = seen;
   return {
     state: { balancer, member: address, unreachable: null, incarnation, pool },
     servers: member.targets.map((target) => ({
@@ -196,40 +240,23 @@ async function view<S extends ServerName, T>(
       member: address,
       node: target.node,
       server: target.id,
-      ...show(found(member, target, seen.servers)),
+      ...found(member, target, servers).shown,
     })),
   };
 }
 
-interface MemberView<T> {
-  readonly state: BalancerState;
-  readonly servers: readonly (T & Pick<ServerState, 'balancer' | 'member' | 'node' | 'server'>)[];
-}
-
-const viewsOf = <T>(views: readonly MemberView<T>[]) => ({
-  members: views.map(({ state }) => state),
-  servers: views.flatMap(({ servers }) => servers),
-});
-
-const stateOf = ({ rotation, health, sessions, weight }: ServerReading) => ({
-  rotation,
-  health,
-  sessions,
-  weight: percentOf(weight),
-});
-
-const answersOf = ({ answers }: CountedServer) => ({ answers });
-
-function found<S extends ServerName>(member: Member, target: HaproxyTarget, servers: readonly S[]): S {
-  const server = servers.find((s) => s.backend === target.backend && s.server === target.server);
-  if (server) return server;
-  const near = servers.filter(({ backend }) => backend === target.backend);
-  throw failure('BALANCER_SERVER_UNKNOWN', {
-    balancer: member.balancer,
-    server: `${target.backend}/${target.server}`,
-    node: target.node,
-    known: (near.length > 0 ? near : servers).map((s) => `${s.backend}/${s.server}`),
+async function seenOf<R extends { readonly incarnation: string }, T>(
+  member: Member,
+  { commands, read, show }: Look<R, T>,
+  signal?: AbortSignal,
+): Promise<Pick<BalancerState, 'incarnation' | 'pool'> & { readonly servers: readonly Shown<T>[] }> {
+  const { flips } = member;
+  const readAll = (answers: readonly string[]) => ({
+    reading: read(answers),
+    pool: flips?.poolIn(answers[commands.length]) ?? null,
   });
+  const { reading, pool } = await member.ask([...commands, ...(flips ? [flips.read] : [])], readAll, signal);
+  return { incarnation: reading.incarnation, pool, servers: await show(member, reading, signal) };
 }
 
 /** One command for one server, and how it is seen to be obeyed. */
@@ -270,15 +297,20 @@ async function weightOrders(
   });
 }
 
-/** Gives the orders and reads all servers back on one connection: HAProxy goes on after an order it refused. */
+/**
+ * Gives the orders and reads all servers back on one connection, for HAProxy goes on after an order it refused; what is so
+ * then is written down.
+ */
 async function tell(member: Member, orders: readonly Order[], signal?: AbortSignal): Promise<void> {
   if (orders.length === 0) return;
   const read = (answers: readonly string[]) => ({
     refusals: answers.slice(0, orders.length).map(refusalOf),
     reading: readingOf(answers.slice(orders.length)),
+    states: statesIn(answers.slice(orders.length)),
   });
   const commands = [...orders.map(({ command }) => command), ...readCommands];
-  const { refusals, reading } = await member.ask(commands, read, signal);
+  const { refusals, reading, states } = await member.ask(commands, read, signal);
+  await member.keep(states, signal);
   for (const [i, order] of orders.entries()) mustBeObeyed(member, order, refusals[i] ?? null, reading);
 }
 

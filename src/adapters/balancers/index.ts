@@ -4,6 +4,7 @@ import { awsClassic } from './aws-classic.ts';
 import { embedded } from './embedded.ts';
 import { external } from './external.ts';
 import { haproxy } from './haproxy.ts';
+import { haproxyDataplane } from './haproxy-dataplane.ts';
 import { ipvs } from './ipvs.ts';
 import type { BalancerKind } from './kind.ts';
 import { ldirectord } from './ldirectord.ts';
@@ -15,6 +16,7 @@ import { varnish } from './varnish.ts';
 /** All kinds of balancers, by the name that `kind` has in a config. */
 export const balancerKinds = {
   haproxy,
+  'haproxy-dataplane': haproxyDataplane,
   nginx,
   ipvs,
   ldirectord,

@@ -16,7 +16,7 @@ import {
   sessionsOf,
 } from './ipvs-servers.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import { reasonUnreachable, settled, unreadable, viewsOf } from './members.ts';
+import { reasonUnreachable, settled, together, unreadable } from './members.ts';
 import { type Change, mustBeKnown, type Ordered, ordersOf } from './target.ts';
 import { percentOf, weightAt } from './weight.ts';
 
@@ -78,7 +78,7 @@ function driver(name: BalancerName, members: readonly Member[], options: IpvsOpt
       successor: { rotation: options.save === null ? 'forgotten' : 'kept', requests },
     },
     async observe(signal) {
-      return viewsOf(await settled(members.map((member) => view(member, signal))));
+      return together(await settled(members.map((member) => view(member, signal))));
     },
     async change(changes, signal) {
       mustBeKnown(name, targets, changes);

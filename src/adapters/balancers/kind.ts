@@ -1,4 +1,4 @@
-import type { Fields } from '../../core/field.ts';
+import type { Conflict, Fields } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, Transport } from '../../ports.ts';
@@ -7,7 +7,8 @@ import type { Balancer, BalancerCapabilities, Transport } from '../../ports.ts';
 export interface BalancerKind<Options = Record<string, unknown>> {
   readonly summary: string;
   readonly options: Fields<Options>;
-  /** What its drivers can do, with the settings that allow most; each says itself what is so. */
+  readonly conflicts?: (options: Options) => readonly Conflict[];
+  /** What its drivers can do by default; each says itself what is so. */
   readonly capabilities: BalancerCapabilities;
   /** Makes the driver; connects to nothing yet. */
   create(input: {

@@ -24,7 +24,7 @@ import {
   unknownServer,
 } from './ipvs-servers.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import { settled, unreadable, viewsOf } from './members.ts';
+import { settled, together, unreadable } from './members.ts';
 import { mustBeKnown, ordersOf } from './target.ts';
 
 /**
@@ -99,7 +99,7 @@ function driver(name: BalancerName, members: readonly Member[], options: Ldirect
     hosts: options.hosts ?? [],
     capabilities: { ...ldirectordCapabilities, drain: options.drain },
     async observe(signal) {
-      return viewsOf(await settled(members.map((member) => view(member, signal))));
+      return together(await settled(members.map((member) => view(member, signal))));
     },
     async change(changes, signal) {
       mustBeKnown(name, targets, changes);

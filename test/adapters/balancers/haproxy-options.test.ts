@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { haproxyOptions } from '../../../src/adapters/balancers/haproxy-options.ts';
-import { parseFields } from '../../../src/core/field.ts';
+import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
+import { parseFields, variantOf } from '../../../src/core/field.ts';
 
 const read = (settings: Readonly<Record<string, unknown>>) =>
   parseFields(haproxyOptions, { socket: '/run/haproxy.sock', backend: 'web', ...settings });
@@ -13,6 +14,8 @@ describe('the settings of HAProxy', () => {
         socket: [{ kind: 'unix', path: '/run/haproxy.sock' }],
         map: null,
         host: null,
+        master: null,
+        stateFile: null,
         backend: ['web'],
         servers: {},
         timeout: 5000,
@@ -74,5 +77,24 @@ describe('the settings of HAProxy', () => {
     ],
   ])('host %j', (host, value) => {
     expect(read({ host })).toMatchObject({ ok: true, value: { host: value } });
+  });
+
+  test.each([
+    [{ socket: ['/a', '/b'], master: '/m' }, 'lb.master: expected one for each socket (2), got 1'],
+    [{ socket: '/a', stateFile: ['/x', '/y'] }, 'lb.stateFile: expected one for each socket (1), got 2'],
+    [
+      { socket: 'lb1:9999', stateFile: '/var/lib/haproxy/state' },
+      'lb.stateFile: is not within reach: name the machine that has it as host',
+    ],
+  ])('%j is refused, right as each setting is', (settings, problem) => {
+    const kind = variantOf('kind', balancerKinds);
+    const result = kind.parse({ kind: 'haproxy', backend: 'web', ...settings }, 'lb');
+    expect(result).toEqual({ ok: false, problems: [problem] });
+  });
+
+  test('a file of states is within reach through its host', () => {
+    const kind = variantOf('kind', balancerKinds);
+    const far = { host: 'lb1', socket: 'lb1:9999', stateFile: '/var/lib/haproxy/state' };
+    expect(kind.parse({ kind: 'haproxy', backend: 'web', ...far }, 'lb').ok).toBe(true);
   });
 });

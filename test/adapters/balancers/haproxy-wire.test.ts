@@ -99,6 +99,7 @@ describe('refusalOf', () => {
 describe('readingOf', () => {
   test('reads what HAProxy 2.6 answered', () => {
     expect(readingOf([info, states, stats])).toEqual({
+      pid: 6478,
       incarnation: '6478 since 1795252104',
       servers: [
         {

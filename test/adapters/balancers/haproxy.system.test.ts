@@ -1,18 +1,14 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
 import { createTransport } from '../../../src/adapters/transports/index.ts';
 import { answeredBetween, type Counted } from '../../../src/core/counts.ts';
-import { parseFields } from '../../../src/core/field.ts';
 import { judge } from '../../../src/core/verdict.ts';
-import type { Balancer, Host, StreamTarget, Transport } from '../../../src/ports.ts';
+import type { Balancer, Transport } from '../../../src/ports.ts';
 import {
-  type Abilities,
   type Backend,
-  type BalancerLab,
   balancerContract,
   ofNode,
   rotations,
@@ -22,25 +18,23 @@ import {
 } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
-import { freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { ask, freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 import { settingsOf } from '../transports/settings.ts';
 import { startSshd } from '../transports/sshd.ts';
+import { abilitiesOf, driver, startLab } from './haproxy-lab.ts';
+import { reloadContract } from './haproxy-reload.ts';
 
-const abilities: Abilities = {
-  drain: 'both',
-  sessions: 'exact',
-  settleMs: 0,
-  successor: { rotation: 'forgotten', requests: 'uncounted' },
-  weights: 'server',
-  counters: true,
-  checksHealth: true,
-};
-
-balancerContract('one HAProxy, over its unix socket', abilities, (backends) => startLab(backends, 1, 'unix'));
-balancerContract('two HAProxy, over TCP', abilities, (backends) => startLab(backends, 2, 'tcp'));
-balancerContract('two HAProxy on a machine that is reached through SSH', abilities, (backends) =>
-  startLab(backends, 2, 'ssh'),
+balancerContract('one HAProxy, over its unix socket', abilitiesOf(), (backends) => startLab(backends));
+balancerContract('two HAProxy, over TCP', abilitiesOf({ requests: 'counted' }), (backends) =>
+  startLab(backends, { count: 2, over: 'tcp', remembers: true }),
 );
+balancerContract(
+  'two HAProxy on a machine that is reached through SSH',
+  abilitiesOf({ rotation: 'kept', requests: 'counted' }),
+  (backends) => startLab(backends, { count: 2, over: 'ssh', remembers: true }),
+);
+
+reloadContract('HAProxy that is reloaded', 'haproxy');
 
 describe('two HAProxy with two pools', () => {
   let lab: FlipLab;
@@ -81,7 +75,7 @@ describe('two HAProxy with two pools', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const poolDriver = (more: Readonly<Record<string, unknown>> = {}, transport = localTransport): Balancer =>
+  const poolDriver = (more: Readonly<Record<string, unknown>> = {}, transport?: Transport): Balancer =>
     driver(
       {
         socket: running.map(({ socket }) => socket),
@@ -215,7 +209,7 @@ describe('HAProxy', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const send = (command: string) => answerOf(haproxy.socket, command);
+  const send = (command: string) => ask(haproxy.socket, command);
   const oneOf = async (node: string, of = balancer) => ofNode(await of.observe(), node)[0]!;
   const get = async (cookie = '') => fetch(haproxy.url, { headers: { cookie } });
 
@@ -433,81 +427,3 @@ describe('HAProxy', () => {
     other.close();
   });
 });
-
-function driver(
-  raw: Readonly<Record<string, unknown>>,
-  nodes: readonly string[] = ['web1', 'web2'],
-  pools: Readonly<Record<string, string>> = {},
-  transport: Transport = localTransport,
-): Balancer {
-  const kind = balancerKinds.haproxy;
-  const options = parseFields(kind.options, raw);
-  if (!options.ok) throw new Error(options.problems.join('\n'));
-  return kind.create({ name: 'lb', options: options.value, nodes, pools, transport });
-}
-
-/** Stands for SSH: what it is asked to reach from the machine `lb.example.org`, it reaches from here. */
-const localTransport: Transport = {
-  run: () => Promise.reject(new Error('a balancer runs no commands')),
-  async connect(host: Host, to: StreamTarget) {
-    expect(host).toEqual({ name: 'lb.example.org', address: 'lb.example.org', user: 'ops', port: null });
-    return to.kind === 'unix' ? connect(to.path) : connect(to.port, to.host);
-  },
-  close: async () => {},
-  counts: () => ({ connections: 0, commands: 0 }),
-};
-
-async function startLab(
-  backends: readonly Backend[],
-  count: 1 | 2,
-  over: 'unix' | 'tcp' | 'ssh',
-): Promise<BalancerLab> {
-  const folder = mkdtempSync(join(tmpdir(), 'haproxy-'));
-  const web: HaproxyBackend = {
-    name: 'web',
-    lines: ['option httpchk GET /health', 'default-server check inter 50 rise 2 fall 2 weight 100'],
-    servers: backends.map(({ name, port }) => ({ name, port })),
-  };
-  const members = await Promise.all(
-    Array.from({ length: count }, async (_, i) => {
-      const dir = join(folder, String(i));
-      mkdirSync(dir);
-      const [frontendPort, apiPort] = [await freePort(), await freePort()];
-      const global = [
-        `stats socket ipv4@127.0.0.1:${apiPort} level admin`,
-        `stats socket ${join(dir, 'operator.sock')} mode 600 level operator`,
-      ];
-      const socket = join(dir, 'api.sock');
-      const running = await startHaproxy({ dir, frontendPort, socket, backends: [web], global });
-      return { running, dir, address: over === 'tcp' ? `127.0.0.1:${apiPort}` : socket };
-    }),
-  );
-  const host = over === 'ssh' ? { host: { address: 'lb.example.org', user: 'ops' } } : {};
-  const make = (sockets: readonly string[], nodes?: readonly string[]) =>
-    driver({ socket: sockets.length === 1 ? sockets[0] : sockets, backend: 'web', ...host }, nodes);
-  const addresses = members.map(({ address }) => address);
-  return {
-    balancer: make(addresses),
-    urls: members.map(({ running }) => running.url),
-    serverNamed: (name) => `web/${name}`,
-    forNodes: (nodes) => make(addresses, nodes),
-    withoutRights: () => make(members.map(({ dir }) => join(dir, 'operator.sock'))),
-    async takeOutByHand(node) {
-      for (const { running } of members) await answerOf(running.socket, `disable server web/${node}`);
-    },
-    restartMember: () => members[0]!.running.restart(),
-    stopMember: () => members[0]!.running.stop(),
-    async close() {
-      await Promise.all(members.map(({ running }) => running.stop()));
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-async function answerOf(socket: string, command: string): Promise<string> {
-  const stream = connect(socket);
-  stream.write(`${command}\n`);
-  let answer = '';
-  for await (const chunk of stream) answer += String(chunk);
-  return answer.trim();
-}

@@ -1,0 +1,24 @@
+import { assert } from '../core/assert.ts';
+import type { NodeCommand } from '../core/command.ts';
+
+/**
+ * Replaces a balancer's file of states by what comes on standard input, at once: whoever reads it has the old or the new
+ * one. It is made if it is not there; its directory is not, for then it is not the one that the balancer reads.
+ */
+export const writeServerState = (file: string): NodeCommand<void> => {
+  assert(/^\/[\w./-]+$/.test(file), 'nothing in it means anything to sh');
+  return {
+    name: 'write-server-state',
+    params: { file },
+    summary: `write ${file}`,
+    script: [
+      `trap 'rm -f ${file}.new' EXIT`,
+      `[ ! -e ${file} ] || cp -p ${file} ${file}.new`,
+      `cat > ${file}.new`,
+      'sync',
+      `mv -f ${file}.new ${file}`,
+    ].join('\n'),
+    parse: () => undefined,
+    timeoutMs: 10_000,
+  };
+};
