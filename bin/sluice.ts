@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { setMaxListeners } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadEngine } from '../src/cli/engine.ts';
 import { run } from '../src/cli/program.ts';
 import { filesConfig } from './config.ts';
@@ -37,6 +37,11 @@ const status = await run({
   simulator: () => import('../src/simulator/simulate.ts'),
   nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
   config: filesConfig({ cwd: process.cwd(), env: process.env }),
+  files: {
+    read: (path) => readFileSync(path, 'utf8'),
+    write: writeFileSync,
+    append: appendFileSync,
+  },
   engine: loadEngine,
   createPorts: async (site, emit) =>
     (await import('./ports.ts')).createPorts(site, { emit, env: process.env }),

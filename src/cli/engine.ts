@@ -2,17 +2,19 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log, cron, maintenance] = await Promise.all([
-    import('../engine/deploy.ts'),
-    import('../engine/observe.ts'),
-    import('../engine/preflight.ts'),
-    import('../engine/storage.ts'),
-    import('../engine/manual.ts'),
-    import('../engine/unlock.ts'),
-    import('../engine/history.ts'),
-    import('../engine/cron.ts'),
-    import('../engine/maintenance.ts'),
-  ]);
+  const [run, taking, observing, checking, storage, manual, locking, log, cron, maintenance] =
+    await Promise.all([
+      import('../engine/deploy.ts'),
+      import('../engine/take-over.ts'),
+      import('../engine/observe.ts'),
+      import('../engine/preflight.ts'),
+      import('../engine/storage.ts'),
+      import('../engine/manual.ts'),
+      import('../engine/unlock.ts'),
+      import('../engine/history.ts'),
+      import('../engine/cron.ts'),
+      import('../engine/maintenance.ts'),
+    ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
@@ -23,6 +25,7 @@ export async function loadEngine(): Promise<Engine> {
     abort,
     promote,
     sync,
+    takeOver: taking.takeOver,
     propose,
     proposeRollback,
     proposeFlip,

@@ -17,4 +17,6 @@ export interface ReporterOptions {
   /** Every node's detail, and every line of builds and hooks. */
   readonly verbose: boolean;
   readonly colour: boolean;
+  /** Takes Markdown that is shown beside the log of a job; absent: there is no such place. */
+  readonly summary?: (markdown: string) => void;
 }
