@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { hookKinds } from '../hooks/index.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
+import { noticeKinds } from '../src/adapters/notices/index.ts';
 import { commandEntries, operands } from '../src/cli/commands/index.ts';
 import { settingsReference } from '../src/config/reference.ts';
 import { exitStatuses } from '../src/core/errors.ts';
@@ -21,7 +22,12 @@ const blocks: Readonly<Record<string, string>> = {
   ),
   exit: table(['status', ''], Object.entries(exitStatuses)),
   verdict: powerTable(),
-  settings: settingsReference({ strategies, balancers: balancerKinds, hooks: hookKinds }),
+  settings: settingsReference({
+    strategies,
+    balancers: balancerKinds,
+    hooks: hookKinds,
+    notices: noticeKinds,
+  }),
 };
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -164,8 +164,8 @@ function firstOtherStep(then: readonly PlannedStep[], now: readonly PlannedStep[
   return [`step ${index + 1} was ${was}, and is ${is === was ? 'another of that kind' : is} now`];
 }
 
-/** How nodes are reached (`ssh`) may differ between machines, and changes no plan. */
-const settingsOf = ({ ssh: _, ...site }: Site): Readonly<Record<string, string>> =>
+/** How nodes are reached may differ between machines; that, and who is told of it, changes no plan. */
+const settingsOf = ({ ssh: _ssh, notices: _notices, ...site }: Site): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(site).map(([key, value]) => [key, digestOf(value).slice(0, 'sha256:'.length + 16)]),
   );

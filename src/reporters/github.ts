@@ -1,4 +1,5 @@
 import type { Event, FailureText } from '../core/event.ts';
+import { commandData } from './github-mask.ts';
 import { plainTexts } from './plain.ts';
 import { createProgress } from './progress.ts';
 import type { Reporter, ReporterOptions } from './reporter.ts';
@@ -20,7 +21,7 @@ export function githubReporter({ output, wanted, summary }: ReporterOptions): Re
     return text;
   };
   const open = (event: Event & { readonly type: 'step-started' }): string => {
-    const text = `${close()}::group::${data(`${event.index + 1}/${event.total} ${stepText(event.step)}`)}\n`;
+    const text = `${close()}::group::${commandData(`${event.index + 1}/${event.total} ${stepText(event.step)}`)}\n`;
     isOpen = true;
     return text;
   };
@@ -65,12 +66,9 @@ const inFull = ({ message, hint }: FailureText): string =>
   hint === null ? message : `${message}\nhint: ${hint}`;
 
 const annotation = (level: 'error' | 'warning', title: string, text: string): string =>
-  `::${level} title=${property(title)}::${data(text)}\n`;
+  `::${level} title=${property(title)}::${commandData(text)}\n`;
 
-const data = (text: string): string =>
-  text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
-
-const property = (text: string): string => data(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
+const property = (text: string): string => commandData(text).replaceAll(':', '%3A').replaceAll(',', '%2C');
 
 /** The runner takes `::` at the beginning of a line for a command, and `##[` anywhere. */
 const inert = (text: string): string => text.replace(/^([^\S\n]*):(?=:)/gm, '$1: ').replaceAll('##[', '# #[');

@@ -1,11 +1,17 @@
 import { hookKinds } from '../../hooks/index.ts';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
+import { noticeKinds } from '../../src/adapters/notices/index.ts';
 import type { Registries } from '../../src/config/fields.ts';
 import { parseSite, type SiteInput } from '../../src/config/site.ts';
 import type { Site } from '../../src/core/site.ts';
 import { strategies } from '../../strategies/index.ts';
 
-export const registries: Registries = { strategies, balancers: balancerKinds, hooks: hookKinds };
+export const registries: Registries = {
+  strategies,
+  balancers: balancerKinds,
+  hooks: hookKinds,
+  notices: noticeKinds,
+};
 
 export const noFiles = (path: string): never => {
   throw new Error(`ENOENT: no such file or directory, open '${path}'`);

@@ -163,6 +163,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
     attemptsMax: 3,
   },
   onFailure: 'rollback',
+  notices: [],
   failuresMax: 0,
   witnesses: [],
   ...more,

@@ -142,6 +142,8 @@ describe('GitHub Actions', () => {
     const given = { stage: 'sandbox', ref: commit('v1') };
     const planned = await perform('Plan', given, files);
     expect(planned.status, planned.output).toBe(0);
+    // The runner takes these lines away, and hides what they name.
+    expect(planned.output).toBe(`::add-mask::${sandbox.token.reveal()}\n`);
     expect(readFileSync(files.GITHUB_STEP_SUMMARY, 'utf8')).toMatch(/^### Plan of the `deploy of sandbox`\n/);
     const deployed = await perform('Deploy', given, files);
     expect(deployed.status, deployed.output).toBe(0);
@@ -165,6 +167,7 @@ describe('GitLab CI', () => {
     const planned = await run(script('plan'), env);
     expect(planned.status, planned.output).toBe(0);
     expect(planned.output).toContain('### Plan of the `deploy of sandbox`');
+    expect(planned.output).not.toContain(sandbox.token.reveal());
     const deployed = await run(script('deploy'), env);
     expect(deployed.status, deployed.output).toBe(0);
     expect(deployed.output).toMatch(/section_start:\d+:sluice_1\[collapsed=true\]\r/);

@@ -104,7 +104,7 @@ test('watching the rotation counts how long each server was out, and the fewest 
 });
 
 const siteOf = async (made: Sandbox): Promise<Site> => {
-  const registries = { strategies, balancers: balancerKinds, hooks: {} };
+  const registries = { strategies, balancers: balancerKinds, hooks: {}, notices: {} };
   return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
 };
 
