@@ -37,6 +37,7 @@ export function githubReporter({ output, wanted, summary }: ReporterOptions): Re
       summary?.(summaryMarkdown({ report, plan, command: progress.command(), wanted }));
     },
     clear() {},
+    inert,
   };
 }
 

@@ -31,6 +31,7 @@ export function gitlabReporter({ output, wanted }: Pick<ReporterOptions, 'output
       output.write(`${before}${inert(textOf(event))}${after}`);
     },
     clear() {},
+    inert,
   };
 }
 

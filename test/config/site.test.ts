@@ -50,6 +50,7 @@ describe('defaults', () => {
       hooks: [],
       maintenance: null,
       preview: null,
+      notices: [],
       become: null,
       ssh: {
         transport: 'ssh2',

@@ -48,7 +48,11 @@ interface Ran {
 }
 
 /** As runners do: a shell without profiles, that stops at the first failure, with the job's variables alone. */
-async function run(script: string, env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+async function run(
+  script: string,
+  env: Readonly<Record<string, string>> = {},
+  cancelAt: RegExp | null = null,
+): Promise<Ran> {
   const home = join(base, 'home');
   mkdirSync(home, { recursive: true });
   // The machine of a job is thrown away; here its agent must be ended, by the shell, which has to outlive the last command.
@@ -70,6 +74,7 @@ async function run(script: string, env: Readonly<Record<string, string>> = {}): 
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (part: string) => {
       output += part;
+      if (cancelAt?.test(output) && !child.killed) child.kill('SIGTERM');
     });
   const [status] = (await once(child, 'close')) as [number | null];
   return { status, output };
@@ -193,7 +198,7 @@ describe('Jenkins', () => {
     here(command!),
   );
 
-  test('a plan that no longer fits is refused, and says why', async () => {
+  test('a plan that no longer fits is refused; a deploy that is cancelled ends safely, and the next one goes on', async () => {
     const env = { GIT_COMMIT: commit('v3'), JENKINS_URL: 'http://ci.example.org/' };
     const [install, plan, , deploy] = commands;
     expect(await run(install!, env)).toMatchObject({ status: 0 });
@@ -209,6 +214,12 @@ describe('Jenkins', () => {
       output: expect.stringContaining('is not what would be done now'),
     });
     expect(refused.output).toMatch(/web1 had \d{14} \(\w{7}\), and has \d{14} \(\w{7}\) now/);
-    expect((await run(plan!, env)).status).toBe(0);
+
+    const next = { ...env, GIT_COMMIT: commit('v2') };
+    expect((await run(plan!, next)).status).toBe(0);
+    const cancelled = await run(deploy!, next, /\d drain web1/);
+    expect(cancelled, cancelled.output).toMatchObject({ status: 143 });
+    expect((await run(plan!, next)).status).toBe(0);
+    expect(await run(deploy!, next)).toMatchObject({ status: 0 });
   });
 });
