@@ -1,11 +1,14 @@
 import type { Config } from '../src/cli/environment.ts';
 import type { Registries } from '../src/config/fields.ts';
 import { assert } from '../src/core/assert.ts';
+import type { Secret } from '../src/core/secret.ts';
 import { isOwnStrategy, type Strategy } from '../src/core/strategy.ts';
 
 export interface FilesConfigOptions {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Told of each secret that a config reads. */
+  readonly onSecret?: (secret: Secret) => void;
 }
 
 /** Config files found from `cwd`, which may name whatever the registries hold. Loaded when a command needs it. */
@@ -42,11 +45,19 @@ export const filesConfig = (options: FilesConfigOptions): Config => ({
 });
 
 async function loadRegistries(): Promise<Registries> {
-  const [{ strategies }, { balancerKinds }, { addressKinds }, { hookKinds }] = await Promise.all([
-    import('../strategies/index.ts'),
-    import('../src/adapters/balancers/index.ts'),
-    import('../src/adapters/addresses/index.ts'),
-    import('../hooks/index.ts'),
-  ]);
-  return { strategies, balancers: balancerKinds, addresses: addressKinds, hooks: hookKinds };
+  const [{ strategies }, { balancerKinds }, { addressKinds }, { hookKinds }, { noticeKinds }] =
+    await Promise.all([
+      import('../strategies/index.ts'),
+      import('../src/adapters/balancers/index.ts'),
+      import('../src/adapters/addresses/index.ts'),
+      import('../hooks/index.ts'),
+      import('../src/adapters/notices/index.ts'),
+    ]);
+  return {
+    strategies,
+    balancers: balancerKinds,
+    addresses: addressKinds,
+    hooks: hookKinds,
+    notices: noticeKinds,
+  };
 }

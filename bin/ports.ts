@@ -6,6 +6,7 @@ import { balancerKinds } from '../src/adapters/balancers/index.ts';
 import type { BalancerKind } from '../src/adapters/balancers/kind.ts';
 import { systemClock } from '../src/adapters/clock.ts';
 import { gotHttp } from '../src/adapters/http.ts';
+import { notifier, secretsIn } from '../src/adapters/notifier.ts';
 import { systemOperator } from '../src/adapters/operator.ts';
 import { systemRandom } from '../src/adapters/random.ts';
 import { redacted, redactor } from '../src/adapters/redact.ts';
@@ -15,6 +16,7 @@ import { fileSpool } from '../src/adapters/spool.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
+import type { Event } from '../src/core/event.ts';
 import { Secret } from '../src/core/secret.ts';
 import type { AddressSettings, BalancerSettings, Site } from '../src/core/site.ts';
 import type { Balancer, FloatingAddress, Operator, Ports, Transport } from '../src/ports.ts';
@@ -29,6 +31,18 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
   const transport = await createTransport(site);
   const balancers = site.balancers.map((settings) => balancerOf(site, settings, transport));
   const redact = redactor(secretsOf(site));
+  const http = gotHttp(transport);
+  // Whatever is said passes here on its way to the screen and to others.
+  const say = (event: Event): void => {
+    const safe = redacted(event, redact);
+    emit(safe);
+    notices.tell(safe);
+  };
+  const notices = notifier({
+    notices: site.notices,
+    http,
+    warn: (text) => say({ type: 'note', level: 'warning', text, atMs: systemClock.nowMs() }),
+  });
   return {
     clock: systemClock,
     random: systemRandom,
@@ -37,11 +51,11 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     addresses: site.addresses.map((settings) => addressOf(settings, balancers, transport)),
     spool: fileSpool,
     source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
-    http: gotHttp(transport),
+    http,
     operator: discreet(systemOperator(env), redact),
-    // Whatever is said passes here on its way to the screen.
-    emit: (event) => emit(redacted(event, redact)),
+    emit: say,
     async close() {
+      await notices.settled();
       await Promise.allSettled(balancers.map((balancer) => balancer.close()));
       await transport.close();
     },
@@ -57,7 +71,8 @@ const discreet = (operator: Operator, redact: (text: string) => string): Operato
   },
 });
 
-const secretsOf = ({ source: { env, url }, cron }: Site): readonly string[] => [
+const secretsOf = ({ source: { env, url }, cron, notices }: Site): readonly string[] => [
+  ...notices.flatMap(({ options }) => secretsIn(options)),
   ...remoteOf(url).secrets,
   ...[...Object.values(env), ...Object.values(cron?.fence?.env ?? {})].flatMap((value) =>
     value instanceof Secret ? [value.reveal()] : [],

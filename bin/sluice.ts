@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 import { setMaxListeners } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadEngine } from '../src/cli/engine.ts';
 import { run } from '../src/cli/program.ts';
+import { secretMask } from '../src/reporters/github-mask.ts';
 import { filesConfig } from './config.ts';
 
 // A run has as many waits as nodes, and each listens to its signal.
@@ -36,7 +37,12 @@ const status = await run({
   signal: controller.signal,
   simulator: () => import('../src/simulator/simulate.ts'),
   nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
-  config: filesConfig({ cwd: process.cwd(), env: process.env }),
+  config: filesConfig({ cwd: process.cwd(), env: process.env, onSecret: secretMask(process) }),
+  files: {
+    read: (path) => readFileSync(path, 'utf8'),
+    write: writeFileSync,
+    append: appendFileSync,
+  },
   engine: loadEngine,
   createPorts: async (site, emit) =>
     (await import('./ports.ts')).createPorts(site, { emit, env: process.env }),

@@ -1,7 +1,7 @@
-import { describe } from '../src/core/field.ts';
+import { describe, secretUrl } from '../src/core/field.ts';
 import { type HookContext, hookKind } from '../src/core/hook.ts';
 import type { Secret } from '../src/core/secret.ts';
-import { postTo, secretUrl } from './webhook.ts';
+import { postTo } from './webhook.ts';
 
 interface SlackOptions {
   readonly url: Secret;
@@ -9,7 +9,7 @@ interface SlackOptions {
 
 export const slack = hookKind<SlackOptions>({
   summary: 'Tells a channel of Slack or Mattermost what happens, through an incoming webhook.',
-  options: { url: describe('The URL of the incoming webhook; a secret.', secretUrl()) },
+  options: { url: describe('The URL of the incoming webhook; a secret.', secretUrl) },
   create:
     ({ url }) =>
     (context) =>

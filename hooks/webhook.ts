@@ -1,5 +1,5 @@
 import { failure, messageOf } from '../src/core/errors.ts';
-import { describe, type Field, type Parsed, problem, secret } from '../src/core/field.ts';
+import { describe, secretUrl } from '../src/core/field.ts';
 import { type HookContext, hookKind } from '../src/core/hook.ts';
 import type { Secret } from '../src/core/secret.ts';
 
@@ -9,7 +9,7 @@ interface WebhookOptions {
 
 export const webhook = hookKind<WebhookOptions>({
   summary: 'Posts what happens to a URL, as JSON.',
-  options: { url: describe('Where to; who knows it can write there, so it is a secret.', secretUrl()) },
+  options: { url: describe('Where to; who knows it can write there, so it is a secret.', secretUrl) },
   create:
     ({ url }) =>
     (context) =>
@@ -45,18 +45,3 @@ const withoutUrl = (message: string, url: URL): string =>
   [url.href, url.href.replace(/\/$/, ''), `${url.pathname}${url.search}`]
     .filter((part) => part !== '/')
     .reduce((text, part) => text.replaceAll(part, '[secret]'), message);
-
-/** A secret that is an http or https URL. */
-export function secretUrl(): Field<Secret> {
-  return {
-    ...secret,
-    parse(value, path, readSecret): Parsed<Secret> {
-      const read = secret.parse(value, path, readSecret);
-      if (!read.ok || isHttpUrl(read.value.reveal())) return read;
-      return problem(path, 'expected an http:// or https:// URL, got a secret that is none');
-    },
-  };
-}
-
-const isHttpUrl = (text: string): boolean =>
-  URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);

@@ -30,6 +30,12 @@ export interface Flags {
   readonly reason?: string;
   readonly runs?: string;
   readonly seed?: string;
+  readonly plan?: string;
+  readonly out?: string;
+  readonly format?: string;
+  readonly reporter?: string;
+  readonly lockWait?: string;
+  readonly takeOver?: string;
   readonly yes?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -88,7 +94,17 @@ const warningsTo =
 export const paintOf = ({ env }: Environment, output: Output): Paint =>
   paintWith(wantsColour(output.isTTY === true, env.NO_COLOR));
 
-export const isCi = ({ env }: Environment): boolean => !['', 'false', '0'].includes(env.CI ?? '');
+export const isCi = ({ env }: Environment): boolean => isSet(env.CI);
+
+const isSet = (value: string | undefined): boolean => !['', 'false', '0'].includes(value ?? '');
+
+/** Whose CI this is, as its variables say; null: none. */
+export function ciOf(environment: Environment): 'github' | 'gitlab' | 'other' | null {
+  const { GITHUB_ACTIONS, GITLAB_CI } = environment.env;
+  if (isSet(GITHUB_ACTIONS)) return 'github';
+  if (isSet(GITLAB_CI)) return 'gitlab';
+  return isCi(environment) ? 'other' : null;
+}
 
 /** One JSON document, for other programs. */
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

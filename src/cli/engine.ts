@@ -2,9 +2,10 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log, cron, maintenance, weak] =
+  const [run, taking, observing, checking, storage, manual, locking, log, cron, maintenance, weak] =
     await Promise.all([
       import('../engine/deploy.ts'),
+      import('../engine/take-over.ts'),
       import('../engine/observe.ts'),
       import('../engine/preflight.ts'),
       import('../engine/storage.ts'),
@@ -25,6 +26,7 @@ export async function loadEngine(): Promise<Engine> {
     abort,
     promote,
     sync,
+    takeOver: taking.takeOver,
     propose,
     proposeRollback,
     proposeFlip,

@@ -23,6 +23,7 @@ import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
 import type { proveStorage } from '../engine/storage.ts';
+import type { takeOver } from '../engine/take-over.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { weakSpots } from '../engine/weak-spots.ts';
 import type { BalancerCapabilities, Ports } from '../ports.ts';
@@ -46,12 +47,20 @@ export interface Environment {
   /** Loaded when a command needs it. */
   simulator(): Promise<{ readonly simulate: typeof simulate }>;
   readonly config: Config;
+  readonly files: Files;
   /** Loaded when a command needs it. */
   engine(): Promise<Engine>;
   createPorts(site: Site, emit: (event: Event) => void): Promise<OpenPorts>;
 }
 
 export type OpenPorts = Ports & { close(): Promise<void> };
+
+/** Text files, by paths from the current directory. Each throws if the file cannot be read or written. */
+export interface Files {
+  read(path: string): string;
+  write(path: string, text: string): void;
+  append(path: string, text: string): void;
+}
 
 /** What is said in config files, read from the current directory. */
 export interface Config {
@@ -73,6 +82,7 @@ export interface Engine {
   readonly abort: typeof abort;
   readonly promote: typeof promote;
   readonly sync: typeof sync;
+  readonly takeOver: typeof takeOver;
   readonly propose: typeof propose;
   readonly proposeRollback: typeof proposeRollback;
   readonly proposeFlip: typeof proposeFlip;

@@ -62,7 +62,8 @@ async function confirmPlan(call: Call, { title, reporter, proposal }: Question):
   const { environment, flags } = call;
   const output = flags.json ? environment.stderr : environment.stdout;
   reporter.clear();
-  output.write(`\n${planSummary({ title, ...proposal, paint: paintOf(environment, output) })}\n`);
+  const summary = planSummary({ title, ...proposal, paint: paintOf(environment, output) });
+  output.write(`\n${reporter.inert?.(summary) ?? summary}\n`);
   const question = `Carry out ${count(proposal.plan.steps.length, 'step')}?`;
   const agreed = await asking(environment, (ask) => confirmed(call, question, ask));
   // A question that Ctrl-C ended was not answered with no.

@@ -1,3 +1,5 @@
+import { failure } from '../core/errors.ts';
+import { period } from '../core/field.ts';
 import type { Site } from '../core/site.ts';
 import { namedNodes } from '../core/target.ts';
 import type { RunRequest } from '../engine/deploy.ts';
@@ -19,8 +21,15 @@ export const requestOf = async (
         ),
   strategy: await environment.config.strategy(site.strategy),
   ...(flags.maintenance === undefined ? {} : { maintenance: flags.maintenance }),
+  ...(flags.lockWait === undefined ? {} : { lockWaitMs: lockWaitOf(flags.lockWait) }),
   signal: environment.signal,
   skipUnreachable: flags.skipUnreachable ?? false,
   withoutQuorum: flags.withoutQuorum ?? false,
   ...questions,
 });
+
+function lockWaitOf(text: string): number {
+  const ms = period.parse(text, '--lock-wait');
+  if (!ms.ok) throw failure('USAGE', { problem: ms.problems.join('\n') });
+  return ms.value;
+}

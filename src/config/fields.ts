@@ -29,6 +29,7 @@ import {
   variantOf,
 } from '../core/field.ts';
 import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
+import { moments } from '../core/moment.ts';
 import { schedule } from '../core/schedule.ts';
 import { type CronPlace, cronPlaces, type StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
@@ -46,6 +47,7 @@ export interface Registries {
   readonly balancers: Readonly<Record<string, Kind>>;
   readonly addresses: Readonly<Record<string, Kind>>;
   readonly hooks: Readonly<Record<string, HookKind>>;
+  readonly notices: Readonly<Record<string, Kind>>;
 }
 
 /**
@@ -53,7 +55,7 @@ export interface Registries {
  * the JSON Schema and the reference follow from this page. What several settings must be together stands in
  * `validate.ts`; what they become, in `site.ts`.
  */
-export const siteFields = ({ strategies, balancers, addresses, hooks }: Registries) => ({
+export const siteFields = ({ strategies, balancers, addresses, hooks, notices }: Registries) => ({
   name: describe('The name of the site, on the screen, in logs and in the lock.', word),
   source: describe('Where releases come from, and how they are built.', objectOf(sourceFields)),
   deployTo: describe(
@@ -136,6 +138,10 @@ export const siteFields = ({ strategies, balancers, addresses, hooks }: Registri
   hooks: describe(
     `Your own steps, a list at each point: ${hookPoints.slice(0, 2).join(', ')} and so on.`,
     defaultsTo(hooksAt(listOf(hookEntry(hooks))), {}),
+  ),
+  notices: describe(
+    'Who is told when a run begins, waits for a person, fails, is rolled back, or succeeds. A notice that is not taken is a warning.',
+    defaultsTo(listOf(variantOf('to', withNoticeFields(notices))), []),
   ),
   migrate: describe(
     'What brings the database to the new release: once for the fleet, on one node.',
@@ -311,6 +317,20 @@ export const cronFields = {
     optional(objectOf(fenceFields), 'only you can say so, by --fenced'),
   ),
 };
+
+/** What each notice may say beside the options of its kind. */
+export const noticeFields = {
+  on: describe('What is told.', optional(listOf(oneOf(moments), 1), 'what suits the kind')),
+  timeout: describe('How long the receiver may take to answer.', defaultsTo(period, '10s')),
+};
+
+const withNoticeFields = (kinds: Registries['notices']): Registries['notices'] =>
+  Object.fromEntries(
+    Object.entries(kinds).map(([name, { summary, options }]) => [
+      name,
+      { summary, options: { ...options, ...noticeFields } },
+    ]),
+  );
 
 /** How a node leaves and joins the rotation. */
 export const drainFields = {

@@ -73,7 +73,7 @@ function readyMadeHook(
   const run = kinds[kind]!.create(own);
   return field.parsed({
     name: name as string | null,
-    action: { kind: 'function', run, timeoutMs: timeout as number },
+    action: { kind: 'function', run, options: own, timeoutMs: timeout as number },
   });
 }
 

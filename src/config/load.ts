@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Loader, PublicExplorer } from 'cosmiconfig';
 import { failure, list } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
+import type { Secret } from '../core/secret.ts';
 import type { Site } from '../core/site.ts';
 import type { Registries } from './fields.ts';
 import type { Overrides } from './overrides.ts';
@@ -17,6 +18,8 @@ export interface LoadInput {
   readonly registries: Registries;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly overrides?: Overrides;
+  /** Told of each secret that is read. */
+  readonly onSecret?: (secret: Secret) => void;
 }
 
 /**

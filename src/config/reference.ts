@@ -1,6 +1,6 @@
 import type { Field, Fields } from '../core/field.ts';
 import { backupKinds } from './backup.ts';
-import { addressesOfSite, balancersOfSite, type Registries, siteFields } from './fields.ts';
+import { addressesOfSite, balancersOfSite, noticeFields, type Registries, siteFields } from './fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
 
 /** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
@@ -13,11 +13,13 @@ export function settingsReference(registries: Registries): string {
     table(fields as Fields<unknown>),
     ...inner,
     section('Each ready-made hook', readyMadeHookFields),
+    section('Each notice', noticeFields),
     ...kinds('backup', 'kind', backupKinds),
     ...kinds('balancers', 'kind', balancersOfSite(registries.balancers)),
     ...kinds('addresses', 'kind', addressesOfSite(registries.addresses)),
     ...kinds('strategy', 'name', registries.strategies),
     ...kinds('hooks', 'use', registries.hooks),
+    ...kinds('notices', 'to', registries.notices),
   ].join('\n\n');
 }
 

@@ -1,6 +1,7 @@
 import type { CommandLine } from '../core/command.ts';
 import type { SecretPlace } from '../core/field.ts';
 import type { HookFunction, HookPoint } from '../core/hook.ts';
+import type { Moment } from '../core/moment.ts';
 import type { StorageKind } from '../core/storage-kind.ts';
 import type { Strategy } from '../core/strategy.ts';
 
@@ -68,6 +69,8 @@ export interface StageConfig {
   readonly workers?: WorkersConfig;
   /** Your own steps, a list at each point: before:deploy, after:deploy and so on. */
   readonly hooks?: { readonly [P in HookPoint]?: readonly HookConfig[] };
+  /** Who is told when a run begins, waits for a person, fails, is rolled back, or succeeds. A notice that is not taken is a warning. */
+  readonly notices?: readonly NoticeConfig[];
   /** What brings the database to the new release: once for the fleet, on one node. */
   readonly migrate?: MigrateConfig;
   /** A backup that is made once, before the migration; without it nothing changes. */
@@ -303,6 +306,16 @@ export interface ReadyMadeHookConfig {
   /** The name of the ready-made hook. */
   readonly use: string;
   readonly name?: string;
+  readonly timeout?: Duration;
+  readonly [option: string]: unknown;
+}
+
+export interface NoticeConfig {
+  /** The receiver, such as slack. */
+  readonly to: string;
+  /** What is told. */
+  readonly on?: readonly Moment[];
+  /** How long the receiver may take to answer. */
   readonly timeout?: Duration;
   readonly [option: string]: unknown;
 }

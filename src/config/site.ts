@@ -11,12 +11,14 @@ import {
 } from '../core/field.ts';
 import { type HookSpec, hookPoints, type Workers } from '../core/hook.ts';
 import { dutyHooks, type Migration } from '../core/migration.ts';
+import type { Secret } from '../core/secret.ts';
 import type {
   Check,
   CronSettings,
   DrainSettings,
   GitSource,
   MaintenanceSettings,
+  NoticeSettings,
   Site,
   SshSettings,
 } from '../core/site.ts';
@@ -40,6 +42,8 @@ export interface SiteInput {
   /** Reads a file as text; throws if it cannot. */
   readonly readFile: (path: string) => string;
   readonly overrides?: Overrides;
+  /** Told of each secret that is read. */
+  readonly onSecret?: (secret: Secret) => void;
 }
 
 /** A config at one stage as the rest of the program sees it, or every problem with it. `raw` may be anything. */
@@ -116,6 +120,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   drain: drainOf(settings.drain),
   checks: settings.checks.map(checkOf),
   preview: settings.preview,
+  notices: settings.notices.map(noticeOf),
   activate: settings.activate,
   hooks: [
     ...dutyHooks(
@@ -206,3 +211,12 @@ const sshOf = (ssh: Settings['ssh'], local: Local): SshSettings => ({
   keepAliveMs: ssh.keepAlive,
   attemptsMax: ssh.attempts,
 });
+
+const noticeOf = ({ kind, options }: Settings['notices'][number]): NoticeSettings => {
+  // The fields of every kind end with these two.
+  const { on, timeout, ...own } = options as typeof options & {
+    readonly on: NoticeSettings['on'];
+    readonly timeout: number;
+  };
+  return { kind, options: own, on, timeoutMs: timeout };
+};

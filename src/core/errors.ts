@@ -346,6 +346,18 @@ const catalogue = {
       'The site changed between the plan and the lock, so the plan is no longer the one that was shown.',
     hint: () => 'nothing was touched; run the command again.',
   },
+  PLAN_FILE_UNFIT: {
+    message: (d: { file: string; problem: string }) => `${d.file} cannot be carried out: ${d.problem}.`,
+    hint: () => 'sluice plan --out makes one.',
+  },
+  PLAN_OUTDATED: {
+    message: (d: { file: string; differences: readonly string[] }) =>
+      [
+        `${d.file} is not what would be done now (${count(d.differences.length, 'difference')}):`,
+        ...d.differences.map((difference) => `  ${difference}`),
+      ].join('\n'),
+    hint: () => 'nothing was touched; make a new plan, and have that approved.',
+  },
   REF_UNKNOWN: {
     message: (d: { ref: string; url: string }) => `${d.url} has no branch, tag or commit ${d.ref}.`,
     hint: () => null,

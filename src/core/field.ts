@@ -181,6 +181,25 @@ export const secret: Field<Secret> = {
   },
 };
 
+const isHttpUrl = (value: unknown): value is string =>
+  typeof value === 'string' && URL.canParse(value) && ['http:', 'https:'].includes(new URL(value).protocol);
+
+export const httpUrl: Field<string> = scalar(
+  'an http:// or https:// URL',
+  { type: 'string', pattern: '^https?://' },
+  (value) => (isHttpUrl(value) ? value : undefined),
+);
+
+/** A URL that who knows it can write to. */
+export const secretUrl: Field<Secret> = {
+  ...secret,
+  parse(value, path, readSecret) {
+    const read = secret.parse(value, path, readSecret);
+    if (!read.ok || isHttpUrl(read.value.reveal())) return read;
+    return problem(path, 'expected an http:// or https:// URL, got a secret that is none');
+  },
+};
+
 /** A text as it stands, or a secret by its place. */
 export const textOrSecret: Field<string | Secret> = {
   ...secret,

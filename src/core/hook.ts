@@ -54,7 +54,13 @@ export type HookAction =
       readonly workers?: Workers;
     }
   | { readonly kind: 'operator'; readonly command: CommandLine; readonly timeoutMs: number }
-  | { readonly kind: 'function'; readonly run: HookFunction; readonly timeoutMs: number };
+  | {
+      readonly kind: 'function';
+      readonly run: HookFunction;
+      /** What a ready-made one was made with. */
+      readonly options?: Readonly<Record<string, unknown>>;
+      readonly timeoutMs: number;
+    };
 
 /** Processes beside the web server that work on jobs of a queue, on some of the nodes or on machines of their own. */
 export interface Workers {

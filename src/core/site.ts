@@ -1,5 +1,6 @@
 import type { CommandLine } from './command.ts';
 import type { HookSpec } from './hook.ts';
+import type { Moment } from './moment.ts';
 import type { Node, NodeName } from './node.ts';
 import type { Secret } from './secret.ts';
 import type { StorageKind } from './storage-kind.ts';
@@ -42,6 +43,8 @@ export interface Site {
   /** Run on each node after `current` was switched, in order, in the release. */
   readonly activate: readonly CommandLine[];
   readonly hooks: readonly HookSpec[];
+  /** Who is told of runs. */
+  readonly notices: readonly NoticeSettings[];
   /** What is run beside the file in `deployTo` that says so; null: the file is all. */
   readonly maintenance: MaintenanceSettings | null;
   /** The user that the commands on nodes run as through sudo; null: the login user. */
@@ -54,6 +57,15 @@ export interface Site {
 
 export type BalancerName = string;
 export type AddressName = string;
+
+/** Parsed by the kind itself; `kind` is a key of the registry in `src/adapters/notices`. */
+export interface NoticeSettings {
+  readonly kind: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Null: what suits the kind. */
+  readonly on: readonly Moment[] | null;
+  readonly timeoutMs: number;
+}
 
 export interface SharedStorage {
   /** Absolute path on every node: of the mount, of a directory on it, or of one that holds mounts. */

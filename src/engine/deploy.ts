@@ -1,10 +1,11 @@
 import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
+import { timeOfCompact } from '../core/instant.ts';
 import type { RunIntent } from '../core/intent.ts';
 import type { Node, NodeName, PoolName } from '../core/node.ts';
 import { closedBy, hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
-import type { ReleaseId, Revision } from '../core/release.ts';
+import type { Release, ReleaseId, Revision } from '../core/release.ts';
 import { flipOver, type Strategy } from '../core/strategy.ts';
 import { bringingUp, syncTarget } from '../core/sync.ts';
 import {
@@ -32,7 +33,11 @@ import {
   type TakenOver,
 } from './propose.ts';
 
-type DeployRequest = RunRequest & { readonly ref: string };
+type DeployRequest = RunRequest & {
+  readonly ref: string;
+  /** What an approved plan says: its revision is deployed, wherever `ref` points by now, under the plan's own name. */
+  readonly planned?: Release;
+};
 type RollbackRequest = RunRequest & WayBack & { readonly to: ReleaseId | null };
 /** `back`: to the pool with the older release. */
 type FlipRequest = RunRequest & { readonly back: boolean };
@@ -119,7 +124,7 @@ async function proposalOf(request: RunRequest & Intent, ports: Ports): Promise<P
 
 const deploying = (request: DeployRequest, ports: Ports): Intent => ({
   command: 'deploy',
-  resolve: () => ports.source.resolve(request.ref, request.signal),
+  resolve: () => ports.source.resolve(request.planned?.revision ?? request.ref, request.signal),
   aim: ({ observed, nodes: named, revision }) => {
     // The revision is what this intent's own `resolve` gave.
     const wanted = revision as Revision;
@@ -127,7 +132,8 @@ const deploying = (request: DeployRequest, ports: Ports): Intent => ({
     const nodes = request.strategy.flips
       ? nodesToRenew(observed, wanted).filter((name) => named.includes(name))
       : named;
-    const target = deployTarget(observed, nodes, wanted, ports.clock.nowMs());
+    const madeMs = request.planned ? timeOfCompact(request.planned.id) : ports.clock.nowMs();
+    const target = deployTarget(observed, nodes, wanted, madeMs);
     return forward(request, ports, { purpose: 'deploy', wanted: request.ref, target });
   },
 });

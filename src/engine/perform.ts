@@ -36,6 +36,7 @@ import {
   together,
 } from './run.ts';
 import { beginCounting } from './steps/after-flip.ts';
+import { whenFree } from './wait-for-lock.ts';
 
 /** Observe, plan, prove, lock, do, and observe again: the one way in which a site is changed. */
 export async function perform(request: RunRequest & Intent, ports: Ports): Promise<Report> {
@@ -64,12 +65,14 @@ async function settled(
   const { site } = request;
   const warnings: string[] = [];
   try {
-    const agreed = await agree(request, ports);
-    if (agreed === 'refused') return nothingDone('refused', null);
-    const { plan, observed } = agreed.proposal;
-    const idle = plan.steps.length === 0 && !agreed.aim.takesOver;
-    if (idle) return nothingDone('nothing to do', null, reportNodes(site, observed, null));
-    return await underLock(request, ports, { id, absences, warnings, ...agreed });
+    return await whenFree(request, ports, async () => {
+      const agreed = await agree(request, ports);
+      if (agreed === 'refused') return nothingDone('refused', null);
+      const { plan, observed } = agreed.proposal;
+      const idle = plan.steps.length === 0 && !agreed.aim.takesOver;
+      if (idle) return nothingDone('nothing to do', null, reportNodes(site, observed, null));
+      return underLock(request, ports, { id, absences, warnings, ...agreed });
+    });
   } catch (error) {
     if (!isDeployError(error)) throw error;
     return { ...refusal(request, error), warnings };

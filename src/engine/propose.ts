@@ -32,6 +32,8 @@ export interface RunRequest {
   readonly skipUnreachable: boolean;
   /** Goes on although most of those that vote on the lock cannot be reached. */
   readonly withoutQuorum: boolean;
+  /** How long a run that lives is waited for that holds the lock; default: it is not. */
+  readonly lockWaitMs?: number;
   /** Aborted with the reason `SIGINT` or `SIGTERM`. */
   readonly signal: AbortSignal;
   /** Whether the site is in maintenance mode while it changes; default: what the site says. */

@@ -10,15 +10,20 @@ export const reporters = {
     return prettyReporter({ ...options, spinner: oraSpinner(options.output, options.colour) });
   },
   plain: async (options) => (await import('./plain.ts')).plainReporter(options),
+  github: async (options) => (await import('./github.ts')).githubReporter(options),
+  gitlab: async (options) => (await import('./gitlab.ts')).gitlabReporter(options),
   json: async (options) => (await import('./json.ts')).jsonReporter(options),
 } as const satisfies Readonly<Record<string, (options: ReporterOptions) => Promise<Reporter>>>;
 
-/** A person at a terminal sees what moves; CI and pipes get lines, even where CI offers a terminal. */
+export type ReporterName = keyof typeof reporters;
+
+/** A person at a terminal sees what moves; pipes get lines, and a CI those that suit its log, even where it offers a terminal. */
 export function chooseReporter(where: {
   readonly json: boolean;
   readonly isTTY: boolean;
-  readonly ci: boolean;
-}): keyof typeof reporters {
+  readonly ci: 'github' | 'gitlab' | 'other' | null;
+}): ReporterName {
   if (where.json) return 'json';
-  return where.isTTY && !where.ci ? 'pretty' : 'plain';
+  if (where.ci === null) return where.isTTY ? 'pretty' : 'plain';
+  return where.ci === 'other' || where.isTTY ? 'plain' : where.ci;
 }

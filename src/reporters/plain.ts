@@ -9,29 +9,30 @@ import { stepText } from './step-text.ts';
 import { indent } from './table.ts';
 
 /** A line an event, each with the time since the run began: for CI logs and pipes. Nothing moves. */
-export function plainReporter({ output, wanted }: ReporterOptions): Reporter {
+export function plainReporter({ output, wanted }: Pick<ReporterOptions, 'output' | 'wanted'>): Reporter {
+  const textOf = plainTexts(wanted);
+  return {
+    draw(event) {
+      output.write(textOf(event));
+    },
+    clear() {},
+  };
+}
+
+/** What is written for each event, in order: whole lines; '' for one that needs no saying. */
+export function plainTexts(wanted: string): (event: Event) => string {
   const progress = createProgress();
   const paint = paintWith(false);
   const isDue = atMostEvery(bytesEveryMs);
-  return {
-    draw(event) {
-      progress.note(event);
-      if (event.type === 'bytes' && !isDue(event)) return;
-      if (isSaidByItsStep(event)) return;
-      const text = (lines[event.type] as (event: Event, progress: Progress) => string)(event, progress);
-      output.write(`${stamp(progress.elapsedMs(event.atMs))} ${hanging(text)}\n`);
-      if (event.type !== 'run-ended') return;
-      output.write(
-        endingText({
-          report: event.report,
-          plan: progress.plan(),
-          command: progress.command(),
-          wanted,
-          paint,
-        }),
-      );
-    },
-    clear() {},
+  return (event) => {
+    progress.note(event);
+    if (event.type === 'bytes' && !isDue(event)) return '';
+    if (isSaidByItsStep(event)) return '';
+    const text = (lines[event.type] as (event: Event, progress: Progress) => string)(event, progress);
+    const line = `${stamp(progress.elapsedMs(event.atMs))} ${hanging(text)}\n`;
+    if (event.type !== 'run-ended') return line;
+    const { report } = event;
+    return `${line}${endingText({ report, plan: progress.plan(), command: progress.command(), wanted, paint })}`;
   };
 }
 

@@ -49,7 +49,7 @@ export const planSummary = (view: PlanView): string =>
 const paragraphs = (...texts: readonly string[]): string =>
   `${texts.filter((text) => text !== '').join('\n\n')}\n`;
 
-const isEmpty = ({ plan }: PlanView): boolean => plan.steps.length === 0;
+export const isEmpty = ({ plan }: PlanView): boolean => plan.steps.length === 0;
 
 function heading({ title, plan, observed, paint }: PlanView): string {
   const { release, nodes } = plan.target;
@@ -138,7 +138,7 @@ function changes({ plan, comparison, paint }: PlanView): string {
   return `${count(commits.length, 'commit')} between live and new:\n${table(shown)}${more}`;
 }
 
-function downgrades({ plan, comparison }: PlanView): readonly string[] {
+export function downgrades({ plan, comparison }: PlanView): readonly string[] {
   const behind = comparison?.behind ?? 0;
   if (behind === 0 || plan.steps.length === 0) return [];
   return [`This is a downgrade: the live release has ${count(behind, 'commit')} that the new one lacks.`];

@@ -5,6 +5,8 @@ export interface Reporter {
   draw(event: Event): void;
   /** Takes down what moves on the screen, so that others can write; the next event may bring it back. */
   clear(): void;
+  /** What others write beside the events, so that nothing in it is taken for a command; absent: nothing is. */
+  readonly inert?: (text: string) => string;
 }
 
 /** Where a reporter writes. */
@@ -17,4 +19,6 @@ export interface ReporterOptions {
   /** Every node's detail, and every line of builds and hooks. */
   readonly verbose: boolean;
   readonly colour: boolean;
+  /** Takes Markdown that is shown beside the log of a job; absent: there is no such place. */
+  readonly summary?: (markdown: string) => void;
 }

@@ -82,6 +82,7 @@ export function drawSite(
       attemptsMax: 3,
     },
     onFailure: random.pick<OnFailure>(['rollback', 'rollback', 'rollback-batch', 'halt', 'hold']),
+    notices: [],
     failuresMax: random.pick([0, 0, 1, 2]),
   };
   const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;

@@ -17,6 +17,11 @@ export interface FakeOptions {
   readonly load?: Environment['config']['load'];
   readonly signal?: AbortSignal;
   readonly columns?: number;
+  readonly version?: string;
+  /** Instead of a file system that takes all. */
+  readonly write?: Environment['files']['write'];
+  /** By path; what is written stands in the outcome's. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Events that the ports emit as soon as they are open. */
   /** What every simulated life breaks. */
   readonly broken?: readonly { readonly promise: string; readonly how: string }[];
@@ -32,6 +37,7 @@ export interface Outcome {
   readonly portsClosed: boolean;
   /** Whether anything was taken from standard input. */
   readonly inputRead: boolean;
+  readonly files: Readonly<Record<string, string>>;
 }
 
 /** Runs a command line as `bin` would, with an engine that does nothing and says so. */
@@ -43,13 +49,14 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
   const stdin = Object.assign(Readable.from([options.typed ?? '']), { isTTY });
   const calls: [string, unknown][] = [];
   let portsClosed = false;
+  const files: Record<string, string> = { ...options.files };
   const environment: Environment = {
     argv: line.split(' ').filter((word) => word !== ''),
     env: { NO_COLOR: '1', ...options.env },
     stdin,
     stdout,
     stderr,
-    version: '1.2.3',
+    version: options.version ?? '1.2.3',
     signal: options.signal ?? new AbortController().signal,
     simulator: async () => ({
       simulate: async ({ seed }) => {
@@ -76,6 +83,21 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
       schema: async () => ({ type: 'object' }),
       init: async () => ({ file: 'sluice.config.ts', application: 'WordPress' }),
     },
+    files: {
+      read(path) {
+        const text = files[path];
+        if (text === undefined) throw new Error(`ENOENT: ${path}`);
+        return text;
+      },
+      write:
+        options.write ??
+        ((path, text) => {
+          files[path] = text;
+        }),
+      append(path, text) {
+        files[path] = `${files[path] ?? ''}${text}`;
+      },
+    },
     engine: async () => ({ ...fakeEngine(calls), ...options.engine }),
     createPorts: async (_site, emit) => {
       for (const event of options.events ?? []) emit(event);
@@ -90,7 +112,7 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
   };
   const status = await run(environment);
   const inputRead = stdin.readableDidRead;
-  return { status, stdout: stdout.text(), stderr: stderr.text(), calls, portsClosed, inputRead };
+  return { status, stdout: stdout.text(), stderr: stderr.text(), calls, portsClosed, inputRead, files };
 }
 
 /** What the command line looks at; the rest of a site is the engine's business. */
@@ -149,6 +171,10 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     sync: async ({ to, nodes, confirm }) => {
       note('sync', { to, nodes });
       return carryOut(confirm);
+    },
+    takeOver: async ({ by }) => {
+      note('takeOver', { by });
+      return null;
     },
     propose: async ({ ref, nodes }) => {
       note('propose', { ref, nodes });

@@ -27,6 +27,7 @@ describe.each(commands)('the help of %s', (name) => {
 
 test('the examples are commands that are understood', async () => {
   const examples = commandEntries.flatMap((entry) => entry.examples);
+  const { files } = await sluice('plan production --out plan.json');
   for (const example of examples) {
     const line = example
       .replace(/^sluice /, '')
@@ -34,6 +35,7 @@ test('the examples are commands that are understood', async () => {
       .replace(/'.*'/, 'gone');
     const { status, stderr } = await sluice(line, {
       env: { CI: 'true' },
+      files,
       ...(line.includes('--watch') ? { signal: AbortSignal.abort('SIGINT') } : {}),
     });
     expect({ example, status, stderr }).toEqual({ example, status: 0, stderr: '' });
@@ -60,16 +62,22 @@ test('what help prints, word for word', async () => {
       --skip-unreachable      leave nodes out that cannot be reached, as many as failuresMax lets
       --maintenance           turn visitors away while database and nodes change
       --no-maintenance        let them in meanwhile, although the config says always
+      --plan <file>           carry out this plan of sluice plan --out, or nothing; asks no more
+      --take-over <how>       resume or abort what an earlier run left that died, then deploy
+      --lock-wait <time>      wait so long, such as 10m, for another run to end
       --dry-run               print the whole plan, and change nothing
       --without-quorum        although most machines cannot be locked; written to the history
       -y, --yes               do not ask; implied by CI=true
       --json                  for programs: JSON on standard output
+      --reporter <name>       pretty, plain, json, github or gitlab; default: what fits the terminal or
+                              the CI
       -v, --verbose           every detail of every node, and all output of builds and hooks
       -h, --help              print this
 
     Examples:
       sluice deploy production
       sluice deploy shop/production --ref v2.1 --batch 1,30% --yes
+      sluice deploy production --plan plan.json --lock-wait 10m
     "
   `);
 });

@@ -95,6 +95,22 @@ describe('deploy', () => {
     expect(stderr).toBe('Carry out 10 steps? [y/N] ');
   });
 
+  test.each([
+    ['github', '##[error]gone', '# #[error]gone'],
+    ['gitlab', '\u001b[0Kgone', '[0Kgone'],
+  ] as const)('shows no commit as a command to the log of %s', async (name, subject, shown) => {
+    const commits = [{ revision: 'a'.repeat(40), author: 'Eve', subject }];
+    const { stdout } = await sluice(`deploy --yes --reporter ${name}`, {
+      engine: {
+        deploy: async ({ confirm }) => {
+          await confirm({ ...proposal, comparison: { commits, behind: 0 } });
+          return report();
+        },
+      },
+    });
+    expect(stdout).toContain(`Eve  ${shown}\n`);
+  });
+
   test('keeps standard output for JSON alone', async () => {
     const event = { atMs: 1, type: 'note', level: 'info', text: 'hello' } as const;
     const { stdout, stderr } = await sluice('deploy production --json --yes', { events: [event] });

@@ -1,6 +1,7 @@
 import { hookKinds } from '../../hooks/index.ts';
 import { addressKinds } from '../../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
+import { noticeKinds } from '../../src/adapters/notices/index.ts';
 import type { Registries } from '../../src/config/fields.ts';
 import { parseSite, type SiteInput } from '../../src/config/site.ts';
 import type { Site } from '../../src/core/site.ts';
@@ -11,6 +12,7 @@ export const registries: Registries = {
   balancers: balancerKinds,
   addresses: addressKinds,
   hooks: hookKinds,
+  notices: noticeKinds,
 };
 
 export const noFiles = (path: string): never => {

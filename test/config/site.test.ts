@@ -52,6 +52,7 @@ describe('defaults', () => {
       hooks: [],
       maintenance: null,
       preview: null,
+      notices: [],
       become: null,
       ssh: {
         transport: 'ssh2',
@@ -243,7 +244,12 @@ describe('hooks', () => {
       {
         name: 'smoke',
         point: 'after:deploy',
-        action: { kind: 'function', run: expect.any(Function), timeoutMs: 30_000 },
+        action: {
+          kind: 'function',
+          run: expect.any(Function),
+          options: { path: '/up', port: null, host: null, status: 200, expect: null },
+          timeoutMs: 30_000,
+        },
       },
       {
         name: 'before:activate[0]',

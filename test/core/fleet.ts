@@ -165,6 +165,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
     attemptsMax: 3,
   },
   onFailure: 'rollback',
+  notices: [],
   failuresMax: 0,
   witnesses: [],
   ...more,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../src/core/errors.ts';
-import { abort, deploy, resume, rollback } from '../../src/engine/deploy.ts';
+import { abort, deploy, propose, resume, rollback } from '../../src/engine/deploy.ts';
 import { names, node } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
 
@@ -210,4 +210,53 @@ test('a rollback after a failed deploy goes to a release that is good everywhere
   const report = await rollback({ ...bench.request(1), to: null }, bench.ports);
   expect(report.exit).toBe(0);
   expect(bench.lives()).toEqual([first, first]);
+});
+
+describe('a plan that was approved', () => {
+  const approved = async (bench: ReturnType<typeof benchSite>, ref: string) =>
+    (await propose({ ...bench.request(1), ref }, bench.ports)).plan;
+
+  test('is carried out later with its own revision and name, wherever the branch is by then', async () => {
+    const bench = benchSite(2);
+    await bench.deployed(1);
+    const plan = await approved(bench, '2');
+    await bench.ports.clock.sleep(9000);
+    const resolved: string[] = [];
+    const source: typeof bench.ports.source = {
+      ...bench.ports.source,
+      resolve: async (ref) => {
+        resolved.push(ref);
+        return plan.target.release.revision;
+      },
+    };
+    const again: unknown[] = [];
+    const report = await deploy(
+      {
+        ...bench.request(1),
+        ref: 'main',
+        planned: plan.target.release,
+        confirm: async (proposal) => {
+          again.push(proposal.plan);
+          return true;
+        },
+      },
+      { ...bench.ports, source },
+    );
+    expect(report.exit).toBe(0);
+    expect(again).toEqual([plan]);
+    expect(resolved).toEqual([plan.target.release.revision]);
+    expect(bench.live('web1')).toBe(plan.target.release.id);
+    expect(bench.read('web1', 'revisions.log')).toContain(`Branch main (at ${plan.target.release.revision})`);
+  });
+
+  test('has another name if a newer release was made since', async () => {
+    const bench = benchSite(2);
+    const plan = await approved(bench, '2');
+    await bench.ports.clock.sleep(9000);
+    await bench.deployed(1);
+    const { target } = (
+      await propose({ ...bench.request(1), ref: '2', planned: plan.target.release }, bench.ports)
+    ).plan;
+    expect(target.release.id > plan.target.release.id).toBe(true);
+  });
 });

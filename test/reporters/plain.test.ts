@@ -6,7 +6,7 @@ import { memoryOutput } from './memory-output.ts';
 
 function drawn(events: readonly Event[]): string {
   const output = memoryOutput();
-  const reporter = plainReporter({ output, wanted: 'production', verbose: false, colour: true });
+  const reporter = plainReporter({ output, wanted: 'production' });
   for (const event of events) reporter.draw(event);
   return output.text();
 }

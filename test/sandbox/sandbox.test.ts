@@ -105,7 +105,13 @@ test('watching the rotation counts how long each server was out, and the fewest 
 });
 
 const siteOf = async (made: Sandbox): Promise<Site> => {
-  const registries = { strategies, balancers: balancerKinds, addresses: addressKinds, hooks: {} };
+  const registries = {
+    strategies,
+    balancers: balancerKinds,
+    addresses: addressKinds,
+    hooks: {},
+    notices: {},
+  };
   return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
 };
 

@@ -1,13 +1,16 @@
-import type { ExitStatus } from '../../core/errors.ts';
+import { type ExitStatus, failure, messageOf } from '../../core/errors.ts';
 import type { Proposal, RunRequest } from '../../engine/deploy.ts';
-import { planText } from '../../reporters/plan-text.ts';
+import { planMarkdown } from '../../reporters/plan-markdown.ts';
+import { type PlanView, planText } from '../../reporters/plan-text.ts';
 import { type Call, type Command, json, onSite, paintOf, siteOf, type Work } from '../call.ts';
+import type { Files } from '../environment.ts';
+import { planFileText, refOf } from '../plan-file.ts';
 import { requestOf } from '../request.ts';
 
 /** Everything that a deploy would do. Changes nothing anywhere. */
 export const planCommand: Command = (call) =>
   showPlan(call, 'deploy', (request, { site, ports, engine }) =>
-    engine.propose({ ...request, ref: call.flags.ref ?? site.source.ref }, ports),
+    engine.propose({ ...request, ref: refOf(call, site) }, ports),
   );
 
 export async function showPlan(
@@ -16,21 +19,38 @@ export async function showPlan(
   propose: (request: RunRequest, work: Work) => Promise<Proposal>,
 ): Promise<ExitStatus> {
   const { environment, flags } = call;
-  const { stdout } = environment;
+  const { stdout, files } = environment;
+  const draw = drawerOf(call);
   const site = await siteOf(call);
   const request = await requestOf(call, site, { confirm: async () => false, decide: null });
   return onSite(call, site, async (work) => {
     const proposal = await propose(request, work);
-    const { plan, comparison, commands } = proposal;
-    stdout.write(
-      flags.json
-        ? json({ plan, comparison, commands })
-        : planText({
-            title: `${command} of ${work.wanted}`,
-            ...proposal,
-            paint: paintOf(environment, stdout),
-          }),
-    );
+    if (flags.out !== undefined) write(files, flags.out, planFileText(call, site, proposal));
+    const title = `${command} of ${work.wanted}`;
+    stdout.write(draw({ title, ...proposal, paint: paintOf(environment, stdout) }));
     return 0;
   });
+}
+
+/** Throws `USAGE` for a format that there is not. */
+function drawerOf({ flags }: Call): (view: PlanView) => string {
+  const wanted = flags.json ? 'json' : (flags.format ?? 'text');
+  if (Object.hasOwn(drawers, wanted)) return drawers[wanted as keyof typeof drawers];
+  throw failure('USAGE', {
+    problem: `--format: expected text or markdown, got ${JSON.stringify(wanted)}`,
+  });
+}
+
+const drawers = {
+  text: planText,
+  markdown: planMarkdown,
+  json: ({ plan, comparison, commands }: PlanView) => json({ plan, comparison, commands }),
+};
+
+function write(files: Files, file: string, text: string): void {
+  try {
+    files.write(file, text);
+  } catch (error) {
+    throw failure('SPOOL_FAILED', { file, reason: messageOf(error) }, error);
+  }
 }
