@@ -9,13 +9,14 @@ import { systemRandom } from '../src/adapters/random.ts';
 import { redacted, redactor } from '../src/adapters/redact.ts';
 import { gitSource } from '../src/adapters/sources/git.ts';
 import { remoteOf } from '../src/adapters/sources/remote.ts';
+import { seedSource } from '../src/adapters/sources/seed.ts';
 import { fileSpool } from '../src/adapters/spool.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
 import { Secret } from '../src/core/secret.ts';
 import type { BalancerSettings, Site } from '../src/core/site.ts';
-import type { Balancer, Operator, Ports, Transport } from '../src/ports.ts';
+import type { Balancer, Operator, Ports, Source, Transport } from '../src/ports.ts';
 
 export interface PortsOptions {
   readonly emit: Ports['emit'];
@@ -33,7 +34,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     transport,
     balancers,
     spool: fileSpool,
-    source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
+    source: sourceOf(site, transport, env),
     http: gotHttp(transport),
     operator: discreet(systemOperator(env), redact),
     // Whatever is said passes here on its way to the screen.
@@ -54,11 +55,21 @@ const discreet = (operator: Operator, redact: (text: string) => string): Operato
   },
 });
 
-const secretsOf = ({ source: { env, url }, cron }: Site): readonly string[] => [
-  ...remoteOf(url).secrets,
-  ...[...Object.values(env), ...Object.values(cron?.fence?.env ?? {})].flatMap((value) =>
-    value instanceof Secret ? [value.reveal()] : [],
-  ),
+const sourceOf = (
+  { source, linkedDirs, linkedFiles }: Site,
+  transport: Transport,
+  env: PortsOptions['env'],
+): Source =>
+  source.kind === 'git'
+    ? gitSource(source, { cacheDir: cacheDirOf(env), env })
+    : seedSource(source, { transport, linked: [...linkedDirs, ...linkedFiles] });
+
+const secretsOf = ({ source, cron }: Site): readonly string[] => [
+  ...(source.kind === 'git' ? remoteOf(source.url).secrets : []),
+  ...[
+    ...(source.kind === 'git' ? Object.values(source.env) : []),
+    ...Object.values(cron?.fence?.env ?? {}),
+  ].flatMap((value) => (value instanceof Secret ? [value.reveal()] : [])),
 ];
 
 function balancerOf(site: Site, { name, kind, options }: BalancerSettings, transport: Transport): Balancer {

@@ -1,6 +1,6 @@
 import type { Field, Fields } from '../core/field.ts';
 import { backupKinds } from './backup.ts';
-import { type Registries, siteFields } from './fields.ts';
+import { type Registries, seedFields, siteFields } from './fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
 
 /** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
@@ -12,6 +12,7 @@ export function settingsReference(registries: Registries): string {
   return [
     table(fields as Fields<unknown>),
     ...inner,
+    section('`source.seed`', seedFields),
     section('Each ready-made hook', readyMadeHookFields),
     ...kinds('backup', 'kind', backupKinds),
     ...kinds('balancers', 'kind', registries.balancers),

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { assert, describe, expect, test } from 'vitest';
 import { oneOf } from '../../src/core/field.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { haproxy, least, noFiles, problemsOfAll, problemsWith, registries, siteWith } from './parsing.ts';
@@ -103,6 +103,7 @@ describe('values', () => {
       deployTo: '/srv//shop/',
       source: { git: 'x', directory: './' },
     });
+    assert(site.source.kind === 'git');
     expect([site.linkedDirs, site.deployTo, site.source.directory]).toEqual([
       ['storage/logs'],
       '/srv/shop',
@@ -115,7 +116,7 @@ describe('values', () => {
       source: { git: '../shop.git' },
       ssh: { keys: ['~/.ssh/deploy', 'keys/deploy', '/etc/keys/deploy'], config: false },
     });
-    expect(site.source.url).toBe('/home/ann/shop.git');
+    expect(site.source).toMatchObject({ url: '/home/ann/shop.git' });
     expect(site.ssh.keys).toEqual([
       '/home/ann/.ssh/deploy',
       '/home/ann/shop/keys/deploy',
@@ -299,6 +300,7 @@ describe('secrets', () => {
         readFile: (path) => (path === '/home/ann/key' ? 's2\n' : noFiles(path)),
       },
     );
+    assert(site.source.kind === 'git');
     expect(Object.entries(site.source.env).map(([key, value]) => [key, reveal(value)])).toEqual([
       ['TOKEN', 's1'],
       ['KEY', 's2'],
