@@ -2,17 +2,19 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, observing, checking, storage, manual, locking, log, cron, maintenance] = await Promise.all([
-    import('../engine/deploy.ts'),
-    import('../engine/observe.ts'),
-    import('../engine/preflight.ts'),
-    import('../engine/storage.ts'),
-    import('../engine/manual.ts'),
-    import('../engine/unlock.ts'),
-    import('../engine/history.ts'),
-    import('../engine/cron.ts'),
-    import('../engine/maintenance.ts'),
-  ]);
+  const [run, observing, checking, storage, manual, locking, log, cron, maintenance, seed] =
+    await Promise.all([
+      import('../engine/deploy.ts'),
+      import('../engine/observe.ts'),
+      import('../engine/preflight.ts'),
+      import('../engine/storage.ts'),
+      import('../engine/manual.ts'),
+      import('../engine/unlock.ts'),
+      import('../engine/history.ts'),
+      import('../engine/cron.ts'),
+      import('../engine/maintenance.ts'),
+      import('../engine/seed.ts'),
+    ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
@@ -37,5 +39,9 @@ export async function loadEngine(): Promise<Engine> {
     history: log.history,
     moveCron: cron.moveCron,
     maintain: maintenance.maintain,
+    imagesOf: seed.imagesOf,
+    buildImage: seed.buildImage,
+    compareImages: seed.compareImages,
+    pruneImages: seed.pruneImages,
   };
 }

@@ -40,14 +40,7 @@ export const packFiles = (path: string): NodeCommand => ({
   name: 'pack-files',
   params: { path },
   summary: `pack files of ${path}`,
-  script: [
-    // Not every tar reads names from standard input; another user cannot open it again by its name.
-    'names=$(mktemp)',
-    `trap 'rm -f "$names"' EXIT`,
-    'cat > "$names"',
-    `cd ${quote(path)}`,
-    'tar -czf - -T "$names"',
-  ].join('\n'),
+  script: [`cd ${quote(path)}`, 'tar -czf - -T -'].join('\n'),
   parse: () => undefined,
   timeoutMs: 30 * 60_000,
 });
