@@ -185,6 +185,13 @@ export interface Images {
   /** What is asked of the seed before an image is taken of it. */
   readonly checks: readonly Check[];
   /**
+   * Brings a revision of the seed's repository into the directory and runs the commands of the seed's build there, as far as
+   * either is set. Says which commit it is. Rejects with `BUILD_FAILED`.
+   */
+  build(ref: string, signal?: AbortSignal): Promise<Revision | null>;
+  /** Whether the seed has a repository. */
+  readonly hasGit: boolean;
+  /**
    * Takes an image of the directory on the seed; the same content gives the same name, and is stored once. Rejects with
    * `SEED_UNFIT` if something there cannot be in an image, or changed meanwhile.
    */
@@ -204,6 +211,8 @@ export interface Images {
 export interface CaptureOptions {
   /** Who does it, `user@host`. */
   readonly by: string;
+  /** What was built there; null: changes were made by hand. */
+  readonly commit: Revision | null;
   readonly signal?: AbortSignal;
 }
 

@@ -333,6 +333,21 @@ export const seedFields = {
   user: describe('The login user there.', optional(userName, 'ssh.user')),
   port: describe('The port of its SSH server.', optional(port, 'ssh.port')),
   path: describe('The directory there that images are taken of.', absolutePath),
+  git: describe(
+    'A repository that git on the seed fetches from, with its own keys: sluice seed build checks out --ref, by default HEAD, in path.',
+    optional(
+      refine(
+        gitUrl,
+        'a git URL or path without a password',
+        (url) => !/^[a-z+]+:\/\/[^/]*:[^/]*@/i.test(url),
+      ),
+      'changes are made by hand',
+    ),
+  ),
+  build: describe(
+    'Commands that sluice seed build runs in path before the checks, such as a build and a restart.',
+    defaultsTo(listOf(command), []),
+  ),
   exclude: describe(
     'Paths that are no part of an image, such as caches, besides linkedDirs and linkedFiles.',
     defaultsTo(listOf(pathInRelease), ['.git']),

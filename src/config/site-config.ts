@@ -198,6 +198,13 @@ export interface SeedConfig {
   readonly port?: number;
   /** The directory there that images are taken of. */
   readonly path: string;
+  /**
+   * A repository that git on the seed fetches from, with its own keys: sluice seed build checks out --ref, by default
+   * HEAD, in path.
+   */
+  readonly git?: string;
+  /** Commands that sluice seed build runs in path before the checks, such as a build and a restart. */
+  readonly build?: readonly CommandLine[];
   /** Paths that are no part of an image, such as caches, besides linkedDirs and linkedFiles. */
   readonly exclude?: readonly string[];
   /** The folder that holds the images: on the machine that sluice runs on, or on storage that it mounts. */

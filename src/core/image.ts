@@ -24,6 +24,8 @@ export interface ImageSummary {
   readonly from: string;
   /** Who captured it, `user@host`. */
   readonly by: string;
+  /** What was checked out there; null: changes were made by hand. */
+  readonly commit: Revision | null;
   readonly files: number;
   readonly bytes: number;
 }

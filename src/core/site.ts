@@ -122,6 +122,10 @@ export interface SeedSource extends Pick<Node, 'name' | 'address' | 'user' | 'po
   readonly kind: 'seed';
   /** `newest`, or the beginning of an image's name: what is deployed unless the command line names another. */
   readonly ref: string;
+  /** What git on the seed fetches from, before an image is taken; null: changes are made by hand. */
+  readonly git: string | null;
+  /** Run in the directory there, in order, before the checks. */
+  readonly build: readonly CommandLine[];
   /** Absolute path of the directory there. */
   readonly path: string;
   /** Left out of images, besides what is linked. */

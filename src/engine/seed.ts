@@ -9,15 +9,24 @@ import { observe } from './observe.ts';
 import { nodeOf } from './run.ts';
 import { prove } from './steps/check.ts';
 
-/** Asks the seed its checks, then takes an image of it. Rejects with the first check that failed. */
-export async function buildImage(ports: Ports, signal: AbortSignal): Promise<ImageSummary> {
+/**
+ * Builds on the seed what the config says, asks the seed its checks, then takes an image of it. `ref`: of the seed's
+ * repository; null: its HEAD. Rejects with the first check that failed.
+ */
+export async function buildImage(
+  ports: Ports,
+  { ref, signal }: { readonly ref: string | null; readonly signal: AbortSignal },
+): Promise<ImageSummary> {
   const images = imagesOf(ports);
+  if (ref !== null && !images.hasGit)
+    throw failure('USAGE', { problem: `The seed has no repository that ${ref} could be of.` });
+  const commit = await images.build(ref ?? 'HEAD', signal);
   const results = await Promise.allSettled(
     images.checks.map((one) => prove({ ports, signal }, images.seed, one, null)),
   );
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
-  return images.capture({ by: ports.operator.name, signal });
+  return images.capture({ by: ports.operator.name, commit, signal });
 }
 
 /** Rejects with `SEED_ABSENT` where releases are commits. */

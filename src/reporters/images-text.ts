@@ -15,12 +15,12 @@ export const imagesText = (images: readonly ImageSummary[]): string =>
     ? 'There is no image yet; sluice seed build makes one.\n'
     : `${table([
         ['image', 'captured', 'files', 'bytes', 'from', 'by'],
-        ...images.map(({ name, atMs, files, bytes, from, by }) => [
+        ...images.map(({ name, atMs, files, bytes, from, by, commit }) => [
           shortRevision(name),
           isoTime(atMs),
           `${files}`,
           `${bytes}`,
-          from,
+          commit === null ? from : `${from} at ${shortRevision(commit)}`,
           by,
         ]),
       ])}\n`;

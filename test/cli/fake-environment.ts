@@ -204,6 +204,7 @@ export const image: ImageSummary = {
   atMs: Date.UTC(2026, 0, 14),
   from: 'seed1:/srv/app',
   by: 'ada@laptop',
+  commit: null,
   files: 3,
   bytes: 4096,
 };

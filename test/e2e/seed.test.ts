@@ -23,6 +23,7 @@ beforeAll(async () => {
       host: seed.address,
       path: '/srv/app',
       store: './images',
+      build: ['sh build.sh', ['bin/restart']],
       checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
     },
   };
@@ -30,8 +31,8 @@ beforeAll(async () => {
 });
 afterAll(() => lab?.stop());
 
-/** An operator brings a version to the seed, builds it there, and tries it. */
-async function tryOnSeed(version: Parameters<typeof applicationFiles>[0]): Promise<void> {
+/** An operator brings a version to the seed. */
+async function changeSeed(version: Parameters<typeof applicationFiles>[0]): Promise<void> {
   for (const [path, text] of Object.entries(applicationFiles(version))) {
     await writeFile(join(seed.srv, 'app', path), text);
     await seed.asRoot(`chown ${deployUser.uid}:${deployUser.uid} '/srv/app/${path}'`);
@@ -40,7 +41,7 @@ async function tryOnSeed(version: Parameters<typeof applicationFiles>[0]): Promi
   await onNode(
     lab,
     seed,
-    `cd /srv/app; printf '${env}' > .env; echo tried > REVISION; chmod 755 bin/restart; sh build.sh; bin/restart`,
+    `cd /srv/app; printf '${env}' > .env; echo tried > REVISION; chmod 755 bin/restart`,
   );
 }
 
@@ -50,14 +51,14 @@ const imageNames = async (): Promise<readonly string[]> =>
   );
 
 test('an image of the seed rolls over the nodes and back, without a failed request', async () => {
-  await tryOnSeed({ tag: 'good-1' });
+  await changeSeed({ tag: 'good-1' });
   const built = await site.sluice('seed', 'build', 'production');
   expect(built.exit, built.output).toBe(0);
   const first = await site.sluice('deploy', 'production', '--yes');
   expect(first.exit, first.output).toBe(0);
   const release = await site.release();
 
-  await tryOnSeed({ tag: 'good-2' });
+  await changeSeed({ tag: 'good-2' });
   expect((await site.sluice('seed', 'build', 'production')).exit).toBe(0);
   const [newest, oldest, ...others] = await imageNames();
   expect(others).toEqual([]);
@@ -92,7 +93,7 @@ test('an image of the seed rolls over the nodes and back, without a failed reque
 
 test('a seed that fails its checks gives no image', async () => {
   const before = await imageNames();
-  await tryOnSeed({ tag: 'broken', errsAfter: 0 });
+  await changeSeed({ tag: 'broken', errsAfter: 0 });
   const built = await site.sluice('seed', 'build', 'production');
   expect(built.exit).toBe(3);
   expect(built.output).toMatch(/failed its check|did not answer/);
@@ -100,7 +101,7 @@ test('a seed that fails its checks gives no image', async () => {
 });
 
 test('an image with a bit flipped in the store activates nothing, and is told by verify', async () => {
-  await tryOnSeed({ tag: 'good-3' });
+  await changeSeed({ tag: 'good-3' });
   const built = await site.sluice('seed', 'build', 'production');
   expect(built.exit, built.output).toBe(0);
   const [name] = await imageNames();
@@ -130,9 +131,9 @@ test('pruning leaves what is on a node', async () => {
       ),
     ),
   );
-  await tryOnSeed({ tag: 'good-4' });
+  await changeSeed({ tag: 'good-4' });
   await site.sluice('seed', 'build', 'production');
-  await tryOnSeed({ tag: 'slowstart' });
+  await changeSeed({ tag: 'slowstart' });
   await site.sluice('seed', 'build', 'production');
   const before = await imageNames();
   const pruned = await site.sluice('seed', 'prune', 'production');

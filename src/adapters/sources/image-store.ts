@@ -35,7 +35,7 @@ export interface ImageStore {
 }
 
 export type FileEntry = Extract<ImageEntry, { readonly kind: 'file' }>;
-type About = Pick<ImageSummary, 'atMs' | 'from' | 'by'>;
+type About = Pick<ImageSummary, 'atMs' | 'from' | 'by' | 'commit'>;
 
 export function imageStore(folder: string): ImageStore {
   const images = join(folder, 'images');

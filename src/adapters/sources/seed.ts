@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
+import { buildTree } from '../../commands/build-tree.ts';
 import {
   hashFiles,
   listTree,
@@ -71,6 +72,8 @@ export function seedSource(settings: SeedSource, { transport, linked }: SeedSour
     images: {
       seed,
       checks: settings.checks,
+      hasGit: settings.git !== null,
+      build: (ref, signal) => buildThere(work, settings, ref, signal),
       capture: (options) => storeRead(folder, () => capture(work, path, options)),
       list: () => storeRead(folder, () => work.store.list()),
       read: (image) => storeRead(folder, () => work.store.read(image)),
@@ -249,12 +252,30 @@ async function verify(store: ImageStore, image: Revision): Promise<readonly stri
   return damaged;
 }
 
-async function capture(work: Work, path: string, { by, signal }: CaptureOptions): Promise<ImageSummary> {
+async function buildThere(
+  { transport, seed, timeoutMs }: Work,
+  { path, git, build }: SeedSource,
+  ref: string,
+  signal: AbortSignal | undefined,
+): Promise<Revision | null> {
+  if (git === null && build.length === 0) return null;
+  const command = buildTree(path, { git, ref, build });
+  const { status, stdout, stderr } = await transport.run(seed, { ...command, timeoutMs }, asked(signal));
+  if (status !== 0)
+    throw failure('BUILD_FAILED', { command: command.summary, status: `status ${status}`, output: stderr });
+  return command.parse(stdout);
+}
+
+async function capture(
+  work: Work,
+  path: string,
+  { by, commit, signal }: CaptureOptions,
+): Promise<ImageSummary> {
   const { store, seed, from } = work;
   const manifest = await readTree(work, seed, path, signal);
   const missing = await lacking(store, manifest);
   if (missing.length > 0) await bring(work, path, missing, signal);
-  return store.add(manifest, { atMs: Date.now(), from, by });
+  return store.add(manifest, { atMs: Date.now(), from, by, commit });
 }
 
 /** One file of each content that the store does not have. */

@@ -37,6 +37,7 @@ export const operands = {
 /** Each flag as commander reads it, and its sentence. */
 export const flags = {
   ref: ['--ref <ref>', 'a branch, tag, commit or image instead of the one in the config'],
+  seedRef: ['--ref <ref>', 'build: a branch, tag or commit of the repository of the seed'],
   to: ['--to <release>', 'this release instead of the one before the live one'],
   toNode: ['--to <node>', 'move it to this node'],
   nodes: ['--nodes <names>', 'only these nodes, separated by commas'],
@@ -222,7 +223,7 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'seed',
     operands: ['action', 'more'],
     summary: 'Take images of the seed server, and look at them.',
-    flags: ['json'],
+    flags: ['seedRef', 'json'],
     examples: [
       'sluice seed build production',
       'sluice seed list production',

@@ -32,7 +32,10 @@ const actions = {
     images: 0,
     takes: 'nothing',
     async run(call, { ports, engine }) {
-      const image = await engine.buildImage(ports, call.environment.signal);
+      const image = await engine.buildImage(ports, {
+        ref: call.flags.ref ?? null,
+        signal: call.environment.signal,
+      });
       return print(call, image, `Image ${image.name} of ${image.from}: ${image.files} files.\n`);
     },
   },

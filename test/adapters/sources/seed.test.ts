@@ -33,6 +33,8 @@ async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedS
     address: 'seed1',
     user: null,
     port: null,
+    git: null,
+    build: [],
     ref: 'newest',
     path,
     store,
@@ -57,7 +59,7 @@ async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedS
     store,
     source,
     write,
-    capture: async () => (await source.images.capture({ by: 'ada@laptop' })).name,
+    capture: async () => (await source.images.capture({ by: 'ada@laptop', commit: null })).name,
     /** Where the store keeps this content. */
     stored(text: string) {
       const digest = createHash('sha256').update(text).digest('hex');
@@ -325,6 +327,22 @@ describe('a node', () => {
     ]).toEqual([[], [], []]);
   });
 
+  test('refuses a manifest that was changed on the node after it was asked', async () => {
+    const { source, write, capture } = await seed(files);
+    const { folder, receive } = node();
+    await receive(source, await capture());
+    await write({ 'new.php': 'new' });
+    const manifest = '.sluice/images/20260101000001';
+    const spoil = (bytes: Buffer): Buffer => {
+      folder.write(manifest, folder.read(manifest).replace('644', '600'));
+      return bytes;
+    };
+    const { status, result } = await receive(source, await capture(), 2, spoil);
+    expect([status, result.differs.length]).toEqual([0, 1]);
+    expect(result.differs[0]).toMatch(/^manifest /);
+    expect(folder.list('releases')).toEqual(['20260101000001']);
+  });
+
   test('refuses what does not come out as the manifest says', async () => {
     const { source, write, capture } = await seed(files);
     const { folder, receive, held } = node();
@@ -375,6 +393,45 @@ describe('a bit that flips in the store', () => {
     await writeFile(manifest, (await readFile(manifest, 'utf8')).replace('644', '646'));
     await expect(source.images.read(image)).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
     await expect(source.build(releaseOf(image), {})).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
+  });
+});
+
+describe('a build on the seed', () => {
+  const git = (cwd: string, ...words: readonly string[]): string =>
+    execFileSync('git', ['-c', 'user.name=Ada', '-c', 'user.email=ada@example.org', ...words], {
+      cwd,
+      encoding: 'utf8',
+    }).trim();
+
+  test('checks out a revision, keeps what git does not know, and runs the commands there', async () => {
+    const repository = await mkdtemp(join(tmpdir(), 'sluice-seed-git-'));
+    onTestFinished(() => rm(repository, { recursive: true, force: true }));
+    git(repository, 'init', '--quiet', '--initial-branch=main');
+    await writeFile(join(repository, 'index.php'), 'one');
+    git(repository, 'add', '.');
+    git(repository, 'commit', '--quiet', '--message=one');
+    git(repository, 'tag', 'v1');
+    const first = git(repository, 'rev-parse', 'HEAD');
+    await writeFile(join(repository, 'index.php'), 'two');
+    git(repository, 'commit', '--quiet', '--all', '--message=two');
+
+    const { path, source } = await seed(
+      { 'kept.php': 'mine' },
+      { git: repository, build: [['cp', 'index.php', 'built.php'], 'echo said'], exclude: ['.git'] },
+    );
+    expect(await source.images.build('v1')).toBe(first);
+    expect(await readFile(join(path, 'built.php'), 'utf8')).toBe('one');
+    expect(await source.images.build('HEAD')).toBe(git(repository, 'rev-parse', 'HEAD'));
+    const { name, commit } = await source.images.capture({ by: 'ada@laptop', commit: first as Revision });
+    expect(commit).toBe(first);
+    const paths = (await source.images.read(name)).map((entry) => entry.path);
+    expect(paths.sort()).toEqual(['built.php', 'index.php', 'kept.php']);
+    await expect(source.images.build('nowhere')).rejects.toMatchObject({ code: 'BUILD_FAILED' });
+  });
+
+  test('that fails is told with what its command said', async () => {
+    const { source } = await seed(files, { build: ['echo no such module >&2; exit 3'] });
+    await expect(source.images.build('HEAD')).rejects.toThrow(/status 3:\n {2}\| no such module/);
   });
 });
 
