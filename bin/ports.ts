@@ -12,6 +12,7 @@ import { systemRandom } from '../src/adapters/random.ts';
 import { redacted, redactor } from '../src/adapters/redact.ts';
 import { gitSource } from '../src/adapters/sources/git.ts';
 import { remoteOf } from '../src/adapters/sources/remote.ts';
+import { seedSource } from '../src/adapters/sources/seed.ts';
 import { fileSpool } from '../src/adapters/spool.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenPorts } from '../src/cli/environment.ts';
@@ -19,7 +20,7 @@ import { assert } from '../src/core/assert.ts';
 import type { Event } from '../src/core/event.ts';
 import { Secret } from '../src/core/secret.ts';
 import type { AddressSettings, BalancerSettings, Site } from '../src/core/site.ts';
-import type { Balancer, FloatingAddress, Operator, Ports, Transport } from '../src/ports.ts';
+import type { Balancer, FloatingAddress, Operator, Ports, Source, Transport } from '../src/ports.ts';
 
 export interface PortsOptions {
   readonly emit: Ports['emit'];
@@ -50,7 +51,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     balancers,
     addresses: site.addresses.map((settings) => addressOf(settings, balancers, transport)),
     spool: fileSpool,
-    source: gitSource(site.source, { cacheDir: cacheDirOf(env), env }),
+    source: sourceOf(site, transport, env),
     http,
     operator: discreet(systemOperator(env), redact),
     emit: say,
@@ -71,12 +72,22 @@ const discreet = (operator: Operator, redact: (text: string) => string): Operato
   },
 });
 
-const secretsOf = ({ source: { env, url }, cron, notices }: Site): readonly string[] => [
+const sourceOf = (
+  { source, linkedDirs, linkedFiles }: Site,
+  transport: Transport,
+  env: PortsOptions['env'],
+): Source =>
+  source.kind === 'git'
+    ? gitSource(source, { cacheDir: cacheDirOf(env), env })
+    : seedSource(source, { transport, linked: [...linkedDirs, ...linkedFiles] });
+
+const secretsOf = ({ source, cron, notices }: Site): readonly string[] => [
   ...notices.flatMap(({ options }) => secretsIn(options)),
-  ...remoteOf(url).secrets,
-  ...[...Object.values(env), ...Object.values(cron?.fence?.env ?? {})].flatMap((value) =>
-    value instanceof Secret ? [value.reveal()] : [],
-  ),
+  ...(source.kind === 'git' ? remoteOf(source.url).secrets : []),
+  ...[
+    ...(source.kind === 'git' ? Object.values(source.env) : []),
+    ...Object.values(cron?.fence?.env ?? {}),
+  ].flatMap((value) => (value instanceof Secret ? [value.reveal()] : [])),
 ];
 
 function balancerOf(site: Site, { name, kind, options }: BalancerSettings, transport: Transport): Balancer {

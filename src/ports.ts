@@ -2,11 +2,12 @@ import type { Duplex } from 'node:stream';
 import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts';
 import type { Counted } from './core/counts.ts';
 import type { Event } from './core/event.ts';
+import type { HeldImage, ImageSummary, Manifest } from './core/image.ts';
 import type { Node, NodeName, PoolName } from './core/node.ts';
 import type { AddressState, BalancerState, ServerState } from './core/observation.ts';
 import type { Release, Revision } from './core/release.ts';
 import type { Secret } from './core/secret.ts';
-import type { AddressName, BalancerName } from './core/site.ts';
+import type { AddressName, BalancerName, Check } from './core/site.ts';
 
 /** Every effect that the engine has. Built by `bin` from adapters, and by the simulator. */
 export interface Ports {
@@ -183,9 +184,53 @@ export interface Source {
   /** Newest first, what `to` has and `from` has not; `behind`: what `from` has and `to` has not. */
   compare(from: Revision, to: Revision): Promise<Comparison>;
   /** Checks out, builds and packs once. Rejects with `BUILD_FAILED`. The artifact is deleted by `discard`. */
-  build(release: Release, options: BuildOptions): Promise<Artifact>;
+  build(release: Release, options: BuildOptions): Promise<Artifact | ImageArtifact>;
   /** What `build` would run, for people. */
   describe(): readonly string[];
+  /** Absent where revisions are commits. */
+  readonly images?: Images;
+}
+
+/** A source whose builds are known as a whole. */
+export interface PackingSource extends Source {
+  build(release: Release, options: BuildOptions): Promise<Artifact>;
+}
+
+/** The images of a seed server, in a store that stays. Names of images are those that `resolve` gives. */
+export interface Images {
+  readonly seed: Host;
+  /** What is asked of the seed before an image is taken of it. */
+  readonly checks: readonly Check[];
+  /**
+   * Brings a revision of the seed's repository into the directory and runs the commands of the seed's build there, as far as
+   * either is set. Says which commit it is. Rejects with `BUILD_FAILED`.
+   */
+  build(ref: string, signal?: AbortSignal): Promise<Revision | null>;
+  /** Whether the seed has a repository. */
+  readonly hasGit: boolean;
+  /**
+   * Takes an image of the directory on the seed; the same content gives the same name, and is stored once. Rejects with
+   * `SEED_UNFIT` if something there cannot be in an image, or changed meanwhile.
+   */
+  capture(options: CaptureOptions): Promise<ImageSummary>;
+  /** Newest first. */
+  list(): Promise<readonly ImageSummary[]>;
+  /** Rejects with `IMAGE_DAMAGED` if it is not what its name says. */
+  read(name: Revision): Promise<Manifest>;
+  /** The paths whose content in the store is gone or damaged. */
+  verify(name: Revision): Promise<readonly string[]>;
+  /** Deletes images, and what no other one holds. */
+  remove(names: readonly Revision[]): Promise<void>;
+  /** A directory on a host as an image of it would be. */
+  readTree(host: Host, path: string, signal?: AbortSignal): Promise<Manifest>;
+}
+
+export interface CaptureOptions {
+  /** Who does it, `user@host`. */
+  readonly by: string;
+  /** What was built there; null: changes were made by hand. */
+  readonly commit: Revision | null;
+  readonly signal?: AbortSignal;
 }
 
 export interface Comparison {
@@ -210,6 +255,20 @@ export interface Artifact {
   /** SHA-256 of the packed bytes, hexadecimal. */
   readonly digest: string;
   read(): AsyncIterable<Uint8Array>;
+  discard(): Promise<void>;
+}
+
+/** A build that is known file by file: a node is sent what it lacks. */
+export interface ImageArtifact {
+  readonly image: Revision;
+  /** When it was captured, in seconds since the epoch. */
+  readonly timeSeconds: number;
+  /**
+   * What is sent to a node that has `base` whole but for `spoilt` (null: to one that has nothing), as `receiveImage` takes it;
+   * null if nobody knows that image any more. Rejects with `IMAGE_DAMAGED`.
+   */
+  since(base: Pick<HeldImage, 'image' | 'spoilt'> | null): Promise<Artifact | null>;
+  /** Deletes all that `since` gave. */
   discard(): Promise<void>;
 }
 

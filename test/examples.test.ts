@@ -17,7 +17,7 @@ const env = { HOME: '/home/ann', SLACK_URL: 'https://hooks.example.org/x', BALAN
 const examples = readdirSync(folder).filter((name) => name !== 'ci');
 
 test('there is one for each of these applications', () => {
-  expect(examples).toEqual(['django', 'external-balancer', 'plain-php', 'rails', 'wordpress']);
+  expect(examples).toEqual(['django', 'external-balancer', 'plain-php', 'rails', 'seed', 'wordpress']);
 });
 
 describe.each(examples)('%s', (example) => {

@@ -2,7 +2,7 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, taking, observing, checking, storage, manual, locking, log, cron, maintenance, weak] =
+  const [run, taking, observing, checking, storage, manual, locking, log, cron, maintenance, weak, seed] =
     await Promise.all([
       import('../engine/deploy.ts'),
       import('../engine/take-over.ts'),
@@ -15,6 +15,7 @@ export async function loadEngine(): Promise<Engine> {
       import('../engine/cron.ts'),
       import('../engine/maintenance.ts'),
       import('../engine/weak-spots.ts'),
+      import('../engine/seed.ts'),
     ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup, webSocketProblems } = checking;
@@ -42,5 +43,9 @@ export async function loadEngine(): Promise<Engine> {
     history: log.history,
     moveCron: cron.moveCron,
     maintain: maintenance.maintain,
+    imagesOf: seed.imagesOf,
+    buildImage: seed.buildImage,
+    compareImages: seed.compareImages,
+    pruneImages: seed.pruneImages,
   };
 }

@@ -22,6 +22,7 @@ import type { maintain } from '../engine/maintenance.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
+import type { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { takeOver } from '../engine/take-over.ts';
 import type { unlock } from '../engine/unlock.ts';
@@ -98,4 +99,8 @@ export interface Engine {
   readonly history: typeof history;
   readonly moveCron: typeof moveCron;
   readonly maintain: typeof maintain;
+  readonly imagesOf: typeof imagesOf;
+  readonly buildImage: typeof buildImage;
+  readonly compareImages: typeof compareImages;
+  readonly pruneImages: typeof pruneImages;
 }

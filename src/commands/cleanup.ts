@@ -22,7 +22,7 @@ export const removeReleases = (fence: Fence, ids: readonly ReleaseId[]): NodeCom
       `for id in ${words(...ids)}; do`,
       '  case $live in (*/$id|$id) continue ;; esac',
       '  if reason=$(rm -rf "releases/$id" 2>&1)',
-      '  then rm -rf ".sluice/releases/$id" ".sluice/once/$id".* ".sluice/assets/$id".* "backups/$id" "backups/$id".*',
+      '  then rm -rf ".sluice/releases/$id" ".sluice/images/$id" ".sluice/once/$id".* ".sluice/assets/$id".* "backups/$id" "backups/$id".*',
       '  else printf "undeleted %s %s\\n" "$id" "$(echo "$reason" | head -n 1)"; fi',
       'done',
     ].join('\n'),

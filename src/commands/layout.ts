@@ -42,6 +42,8 @@ export const layout = {
   release: (id: ReleaseId): string => `releases/${id}`,
   /** One line a mark: `complete`, `live`, `checked`, `failed`, `backup`, each with its time. */
   record: (id: ReleaseId): string => `.sluice/releases/${id}`,
+  /** The manifest of the image that a release is. */
+  image: (id: ReleaseId): string => `.sluice/images/${id}`,
   incoming: (id: ReleaseId): string => `.sluice/incoming/${id}`,
   journal: (run: string): string => `.sluice/journal/${run}`,
   /** The files that a release brought in a directory of assets. */

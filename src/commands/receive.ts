@@ -1,15 +1,19 @@
 import type { NodeCommand } from '../core/command.ts';
-import type { Release, ReleaseId } from '../core/release.ts';
+import type { Release, ReleaseId, Revision } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import { linkTarget, mayHang } from '../core/storage.ts';
 import { lendAssets } from './assets.ts';
 import { type Fence, fenced, takeTurn } from './fenced.ts';
+import { expectedShape, sums } from './image.ts';
 import { layout } from './layout.ts';
 import { quote, words } from './shell.ts';
+import { treeShape } from './tree.ts';
 
 export interface Received {
   /** SHA-256 of the bytes that arrived; null: the release was there already, whole. */
   readonly digest: string | null;
+  /** How an image came out otherwise than its manifest says; empty: it did not. */
+  readonly differs: readonly string[];
   /** Assets of the release that have other content in the live one: each keeps its own. */
   readonly clashes: readonly string[];
 }
@@ -20,72 +24,170 @@ export interface Received {
  */
 export const receive = (
   fence: Fence,
-  site: Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared' | 'assets'>,
+  site: ReceivingSite,
   release: Release,
   digest: string,
-): NodeCommand<Received> => {
-  return {
+): NodeCommand<Received> =>
+  receiving(fence, site, release, {
     name: 'receive',
-    params: {
-      ...fence,
-      release,
-      digest,
-      linkedDirs: site.linkedDirs,
-      linkedFiles: site.linkedFiles,
-      shared: site.shared,
-      assets: site.assets,
-    },
-    summary: `receive release ${release.id}`,
-    script: fenced(
-      fence,
-      [
-        `if ${isWhole(release.id)}; then cat > /dev/null; else`,
-        // A folder for each attempt: one whose connection was lost may still be ending.
-        `into=${layout.incoming(release.id)}.$$`,
-        unpack(digest),
-        ...site.linkedDirs.map((path) => link(site, path, 'directory')),
-        ...site.linkedFiles.map((path) => link(site, path, 'file')),
-        `trap 'rm -rf "$into" "$into.record"' EXIT`,
-        // Before the release appears, and put there by a rename: a disk that is full must not leave it without its record.
-        `echo "complete $(date +%s) ${digest}" > "$into.record"`,
-        // It took a while: the lock may be another's by now.
-        takeTurn(fence.run),
-        // An attempt beside this one may have brought it meanwhile, and it may be live.
-        `if ! ${isWhole(release.id)}; then`,
-        words('rm', '-rf', layout.release(release.id)),
-        ...lendAssets(release.id, site.assets),
-        `mv -T "$into" ${layout.release(release.id)}`,
-        `mv -f "$into.record" ${layout.record(release.id)}`,
-        'fi; fi',
-      ].join('\n'),
-    ),
-    parse: (stdout) => ({
-      digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null,
-      clashes: [...stdout.matchAll(/^clash (.+)$/gm)].map((match) => match[1]!),
-    }),
-    timeoutMs: 30 * 60_000,
-  };
-};
+    digest,
+    unpack: unpack('"$into"', '-xzf', digest),
+    inPlace: [],
+  });
+
+/** A release that is an image, of which a node gets what it lacks. */
+export interface ImageParcel {
+  /** SHA-256 of the bytes that are sent. */
+  readonly digest: string;
+  /** SHA-256 of the manifest of the whole. */
+  readonly image: Revision;
+  /** The release whose files are taken for those that are not sent; null: all are. */
+  readonly base: ReleaseId | null;
+  /** When the image was captured, in seconds since the epoch. */
+  readonly timeSeconds: number;
+}
+
+/**
+ * The same for an image. The archive holds `tree/` with the files and links to add, and two lists of lines of a manifest: `added`,
+ * and `removed` from that of `base`. Files that stay are hard links to those of `base`. What came of it is compared with
+ * the manifest, every file by its digest, before it appears.
+ */
+export const receiveImage = (
+  fence: Fence,
+  site: ReceivingSite,
+  release: Release,
+  { digest, image, base, timeSeconds }: ImageParcel,
+): NodeCommand<Received> =>
+  receiving(fence, site, release, {
+    name: 'receive-image',
+    digest,
+    unpack: [
+      unpack('"$into.parcel"', '-xpzf', digest),
+      'LC_ALL=C; export LC_ALL',
+      'parcel=$PWD/$into.parcel',
+      'mkdir -p "$parcel/tree"',
+      base === null
+        ? ': > "$parcel/kept"'
+        : `comm -23 ${layout.image(base)} "$parcel/removed" > "$parcel/kept"`,
+      'sort "$parcel/kept" "$parcel/added" > "$parcel/manifest"',
+      'sum=$(sha256sum < "$parcel/manifest")',
+      `[ "\${sum%% *}" = ${image} ] || { echo "other manifest \${sum%% *}"; exit 0; }`,
+      makeDirectories,
+      ...(base === null ? [] : [takeFiles(base)]),
+      setDirectoryModes,
+      compareTree,
+      'mv "$parcel/tree" "$into"',
+      'mkdir -p .sluice/images',
+      `printf '%s\\n' ${image} > "$into/REVISION"`,
+      `printf '%s\\n' ${timeSeconds} > "$into/REVISION_TIME"`,
+    ].join('\n'),
+    inPlace: [`mv -f "$parcel/manifest" ${layout.image(release.id)}`],
+  });
+
+type ReceivingSite = Pick<Site, 'deployTo' | 'linkedDirs' | 'linkedFiles' | 'shared' | 'assets'>;
+
+interface Receiving {
+  readonly name: string;
+  readonly digest: string;
+  /** Fills `$into`. */
+  readonly unpack: string;
+  /** What is put in its place just before the release is. */
+  readonly inPlace: readonly string[];
+}
+
+const receiving = (
+  fence: Fence,
+  site: ReceivingSite,
+  release: Release,
+  { name, digest, unpack, inPlace }: Receiving,
+): NodeCommand<Received> => ({
+  name,
+  params: {
+    ...fence,
+    release,
+    digest,
+    linkedDirs: site.linkedDirs,
+    linkedFiles: site.linkedFiles,
+    shared: site.shared,
+    assets: site.assets,
+  },
+  summary: `receive release ${release.id}`,
+  script: fenced(
+    fence,
+    [
+      `if ${isWhole(release.id)}; then cat > /dev/null; else`,
+      // A folder for each attempt: one whose connection was lost may still be ending.
+      `into=${layout.incoming(release.id)}.$$`,
+      `trap '${removeIncoming}' EXIT`,
+      unpack,
+      ...site.linkedDirs.map((path) => link(site, path, 'directory')),
+      ...site.linkedFiles.map((path) => link(site, path, 'file')),
+      // Before the release appears, and put there by a rename: a disk that is full must not leave it without its record.
+      `echo "complete $(date +%s) ${digest}" > "$into.record"`,
+      // It took a while: the lock may be another's by now.
+      takeTurn(fence.run),
+      // An attempt beside this one may have brought it meanwhile, and it may be live.
+      `if ! ${isWhole(release.id)}; then`,
+      words('rm', '-rf', layout.release(release.id)),
+      ...lendAssets(release.id, site.assets),
+      ...inPlace,
+      `mv -T "$into" ${layout.release(release.id)}`,
+      `mv -f "$into.record" ${layout.record(release.id)}`,
+      'fi; fi',
+    ].join('\n'),
+  ),
+  parse: (stdout) => ({
+    digest: /^digest ([0-9a-f]+)$/m.exec(stdout)?.[1] ?? null,
+    differs: [...stdout.matchAll(/^other (.+)$/gm)].map((match) => match[1]!),
+    clashes: [...stdout.matchAll(/^clash (.+)$/gm)].map((match) => match[1]!),
+  }),
+  timeoutMs: 30 * 60_000,
+});
+
+const removeIncoming = 'rm -rf "$into" "$into.pipe" "$into.sum" "$into.record" "$into.parcel"';
 
 const isWhole = (id: ReleaseId): string =>
   `{ grep -qs '^complete' ${layout.record(id)} && [ -d ${layout.release(id)} ]; }`;
 
-/** One pass over the bytes: they are unpacked while they are counted. */
-const unpack = (digest: string): string => {
-  const remove = 'rm -rf "$into" "$into.pipe" "$into.sum"';
-  return [
-    remove,
-    'mkdir -p "$into"',
+/** One pass over the bytes: they are unpacked while they are counted. `place` is quoted. */
+const unpack = (place: string, how: '-xzf' | '-xpzf', digest: string): string =>
+  [
+    removeIncoming,
+    `mkdir -p ${place}`,
     'mkfifo "$into.pipe"',
     'sha256sum < "$into.pipe" > "$into.sum" &',
-    `tee "$into.pipe" | { status=0; tar -xzf - -C "$into" || status=$?; cat > /dev/null; exit $status; } || { status=$?; ${remove}; exit $status; }`,
+    `tee "$into.pipe" | { status=0; tar ${how} - -C ${place} || status=$?; cat > /dev/null; exit $status; }`,
     'wait',
     'read -r got _ < "$into.sum"',
     'rm -f "$into.pipe" "$into.sum"',
     'echo "digest $got"',
-    `[ "$got" = ${digest} ] || { ${remove}; exit 0; }`,
+    `[ "$got" = ${digest} ] || exit 0`,
   ].join('\n');
-};
+
+const makeDirectories = [
+  '(cd "$parcel/tree"; umask 022',
+  `sed -n 's/^d [0-7]* /.\\//p' "$parcel/manifest" | tr '\\n' '\\0' | xargs -0 -r mkdir -p)`,
+].join('\n');
+
+/** Links that the kernel refuses (fs.protected_hardlinks, where files are another user's) become copies. */
+const takeFiles = (base: ReleaseId): string =>
+  [
+    `(cd ${layout.release(base)}`,
+    `sed -n 's/^f [0-7]* [0-9]* [0-9a-f]* /.\\//p; s/^l \\(.*\\)\t.*$/.\\/\\1/p' "$parcel/kept" | tr '\\n' '\\0' |`,
+    `  xargs -0 -r sh -c 'tree=$0; cp -lP --parents "$@" "$tree" 2>/dev/null || for file; do [ -e "$tree/$file" ] || [ -L "$tree/$file" ] || cp -pP --parents "$file" "$tree"; done' "$parcel/tree")`,
+  ].join('\n');
+
+/** The inner ones first, and once all is there: a mode may forbid to put it in. */
+const setDirectoryModes = `sed -n 's/^d \\([0-7]*\\) /\\1 .\\//p' "$parcel/manifest" | sort -r -k 2 | while read -r mode dir; do [ "$mode" = 755 ] || chmod "$mode" "$parcel/tree/$dir"; done`;
+
+/** Kinds, modes, sizes and targets of all that is there, then the content of each file. */
+const compareTree = [
+  `${expectedShape('"$parcel/manifest"')} | sort > "$parcel/expected"`,
+  `(cd "$parcel/tree"; ${treeShape()}) | sort > "$parcel/found"`,
+  `{ comm -3 "$parcel/expected" "$parcel/found" | sed 's/^\t*/other /'`,
+  `  (cd "$parcel/tree"; ${sums('"$parcel/manifest"')} | sha256sum -c 2>/dev/null || :) | sed -n 's/^\\.\\/\\(.*\\): FAILED.*$/other content of \\1/p'; } > "$parcel/other"`,
+  '[ ! -s "$parcel/other" ] || { head -n 20 "$parcel/other"; exit 0; }',
+].join('\n');
 
 /**
  * Never through a link that the release itself brought: its parents must be real directories. What is on shared storage

@@ -34,7 +34,7 @@ import { schedule } from '../core/schedule.ts';
 import { type CronPlace, cronPlaces, type StrategySettings } from '../core/site.ts';
 import { type StorageKind, storageKinds } from '../core/storage-kind.ts';
 import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.ts';
-import { gitRef, gitUrl, hostHeader, httpOrigin, jumpHost, urlPath, userName } from './address.ts';
+import { gitRef, gitUrl, hostHeader, hostName, httpOrigin, jumpHost, urlPath, userName } from './address.ts';
 import { backupField } from './backup.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
 import { nodeCount } from './node-count.ts';
@@ -57,7 +57,7 @@ export interface Registries {
  */
 export const siteFields = ({ strategies, balancers, addresses, hooks, notices }: Registries) => ({
   name: describe('The name of the site, on the screen, in logs and in the lock.', word),
-  source: describe('Where releases come from, and how they are built.', objectOf(sourceFields)),
+  source: describe('Where releases come from, and how they are built.', sourceField()),
   deployTo: describe(
     'The directory on every node that holds the site: releases/, shared/ and the link current.',
     absolutePath,
@@ -378,6 +378,83 @@ export const checkFields = {
     defaultsTo(oneOf(['ssh', 'direct']), 'ssh'),
   ),
 };
+
+/** A machine on which changes are made and tried; an image that is taken of it is what nodes get. */
+export const seedFields = {
+  host: describe('Its host name or address.', hostName),
+  user: describe('The login user there.', optional(userName, 'ssh.user')),
+  port: describe('The port of its SSH server.', optional(port, 'ssh.port')),
+  path: describe('The directory there that images are taken of.', absolutePath),
+  git: describe(
+    'A repository that git on the seed fetches from, with its own keys: sluice seed build checks out --ref, by default HEAD, in path.',
+    optional(
+      refine(
+        gitUrl,
+        'a git URL or path without a password',
+        (url) => !/^[a-z+]+:\/\/[^/]*:[^/]*@/i.test(url),
+      ),
+      'changes are made by hand',
+    ),
+  ),
+  build: describe(
+    'Commands that sluice seed build runs in path before the checks, such as a build and a restart.',
+    defaultsTo(listOf(command), []),
+  ),
+  exclude: describe(
+    'Paths that are no part of an image, such as caches, besides linkedDirs and linkedFiles.',
+    defaultsTo(listOf(pathInRelease), ['.git']),
+  ),
+  store: describe(
+    'The folder that holds the images: on the machine that sluice runs on, or on storage that it mounts.',
+    localPath,
+  ),
+  checks: describe(
+    'What the seed must answer before an image is taken; as checks, but it has no release to name.',
+    defaultsTo(listOf(seedCheck()), []),
+  ),
+  timeout: describe('How long each look at the seed may take.', defaultsTo(period, '30m')),
+};
+
+export const seedSourceFields = {
+  seed: describe('A seed server in place of git.', objectOf(seedFields)),
+  ref: describe(
+    'The image that is deployed unless the command line names another: newest, or the beginning of its name.',
+    defaultsTo(
+      textLike("'newest', or at least 4 digits of the name of an image", /^(newest|[\da-f]{4,64})$/),
+      'newest',
+    ),
+  ),
+};
+
+type SourceSettings =
+  | { readonly [K in keyof typeof sourceFields]: ValueOf<(typeof sourceFields)[K]> }
+  | { readonly [K in keyof typeof seedSourceFields]: ValueOf<(typeof seedSourceFields)[K]> };
+
+/** Either of two kinds of source; what is in both is read as the kind's own. */
+function sourceField(): Field<SourceSettings> {
+  const [git, seed] = [objectOf(sourceFields), objectOf(seedSourceFields)];
+  return {
+    expected: 'an object with git or seed',
+    summary: '',
+    schema: { anyOf: [git.schema, seed.schema] },
+    inside: { ...sourceFields, seed: { ...seedSourceFields.seed, absent: { value: null, shown: 'git' } } },
+    parse(value, path, readSecret) {
+      const kind: Field<SourceSettings> = isPlainObject(value) && 'seed' in value ? seed : git;
+      return kind.parse(value, path, readSecret);
+    },
+  };
+}
+
+function seedCheck(): Field<CheckSettings> {
+  const check: Field<CheckSettings> = objectOf(checkFields);
+  return refine(
+    check,
+    'a check that names no {{release}} or {{revision}}',
+    ({ expect }) => expect === null || !/\{\{(release|revision)\}\}/.test(expect),
+  );
+}
+
+type CheckSettings = { readonly [K in keyof typeof checkFields]: ValueOf<(typeof checkFields)[K]> };
 
 /** Processes that work on jobs of a queue. Their commands run in the live release. */
 export const workersFields = {

@@ -1,6 +1,13 @@
 import type { Field, Fields } from '../core/field.ts';
 import { backupKinds } from './backup.ts';
-import { addressesOfSite, balancersOfSite, noticeFields, type Registries, siteFields } from './fields.ts';
+import {
+  addressesOfSite,
+  balancersOfSite,
+  noticeFields,
+  type Registries,
+  seedFields,
+  siteFields,
+} from './fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
 
 /** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
@@ -12,6 +19,7 @@ export function settingsReference(registries: Registries): string {
   return [
     table(fields as Fields<unknown>),
     ...inner,
+    section('`source.seed`', seedFields),
     section('Each ready-made hook', readyMadeHookFields),
     section('Each notice', noticeFields),
     ...kinds('backup', 'kind', backupKinds),

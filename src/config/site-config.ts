@@ -190,6 +190,34 @@ export interface SourceConfig {
   readonly exclude?: readonly string[];
   /** How long checkout and build may take together. */
   readonly timeout?: Duration;
+  /** A seed server in place of git. */
+  readonly seed?: SeedConfig;
+}
+
+export interface SeedConfig {
+  /** Its host name or address. */
+  readonly host: string;
+  /** The login user there. */
+  readonly user?: string;
+  /** The port of its SSH server. */
+  readonly port?: number;
+  /** The directory there that images are taken of. */
+  readonly path: string;
+  /**
+   * A repository that git on the seed fetches from, with its own keys: sluice seed build checks out --ref, by default
+   * HEAD, in path.
+   */
+  readonly git?: string;
+  /** Commands that sluice seed build runs in path before the checks, such as a build and a restart. */
+  readonly build?: readonly CommandLine[];
+  /** Paths that are no part of an image, such as caches, besides linkedDirs and linkedFiles. */
+  readonly exclude?: readonly string[];
+  /** The folder that holds the images: on the machine that sluice runs on, or on storage that it mounts. */
+  readonly store: string;
+  /** What the seed must answer before an image is taken; as checks, but it has no release to name. */
+  readonly checks?: readonly CheckConfig[];
+  /** How long each look at the seed may take. */
+  readonly timeout?: Duration;
 }
 
 /** `500ms`, `30s`, `5m` or `1h`. */

@@ -19,6 +19,7 @@ import type {
   GitSource,
   MaintenanceSettings,
   NoticeSettings,
+  SeedSource,
   Site,
   SshSettings,
 } from '../core/site.ts';
@@ -137,12 +138,28 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   failuresMax: countOf(settings.failuresMax, settings.nodes.flat().length, 'down'),
 });
 
-const sourceOf = ({ git, timeout, ...source }: Settings['source'], local: Local): GitSource => ({
-  ...source,
-  kind: 'git',
-  url: /^(~|\.{1,2})\//.test(git) ? local(git) : git,
-  timeoutMs: timeout,
-});
+function sourceOf(settings: Settings['source'], local: Local): GitSource | SeedSource {
+  if ('seed' in settings) {
+    const { host, store, checks, timeout, ...seed } = settings.seed;
+    return {
+      ...seed,
+      kind: 'seed',
+      ref: settings.ref,
+      name: host,
+      address: host,
+      store: local(store),
+      checks: checks.map(checkOf),
+      timeoutMs: timeout,
+    };
+  }
+  const { git, timeout, ...source } = settings;
+  return {
+    ...source,
+    kind: 'git',
+    url: /^(~|\.{1,2})\//.test(git) ? local(git) : git,
+    timeoutMs: timeout,
+  };
+}
 
 const cronOf = (settings: Settings['cron']): CronSettings | null => {
   if (settings === null) return null;

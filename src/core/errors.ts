@@ -359,12 +359,28 @@ const catalogue = {
     hint: () => 'nothing was touched; make a new plan, and have that approved.',
   },
   REF_UNKNOWN: {
-    message: (d: { ref: string; url: string }) => `${d.url} has no branch, tag or commit ${d.ref}.`,
-    hint: () => null,
+    message: (d: { ref: string; url: string; among?: string }) =>
+      `${d.url} has no ${d.among ?? 'branch, tag or commit'} ${d.ref}.`,
+    hint: (d: { among?: string }) =>
+      d.among ? 'sluice seed list shows all images, sluice seed build makes one.' : null,
   },
   SOURCE_UNREACHABLE: {
     message: (d: { url: string; reason: string }) => `${d.url} could not be read: ${d.reason}`,
     hint: () => null,
+  },
+  IMAGE_DAMAGED: {
+    message: (d: { image: string; store: string; problems: readonly string[] }) =>
+      `Image ${d.image} in ${d.store} is damaged: ${list(d.problems.slice(0, 3))}.`,
+    hint: () => 'sluice seed verify names all that is; choose another image, or build it again on the seed.',
+  },
+  SEED_UNFIT: {
+    message: (d: { seed: string; problems: readonly string[] }) =>
+      [`No image can be taken of ${d.seed}:`, ...d.problems.slice(0, 20).map((p) => `  ${p}`)].join('\n'),
+    hint: () => 'source.seed.exclude leaves out what is no part of a release.',
+  },
+  SEED_ABSENT: {
+    message: () => 'Releases of this site come from git: there are no images.',
+    hint: () => 'source: { seed: … } in the config lets them come from a seed server.',
   },
   BUILD_FAILED: {
     message: (d: { command: string; status: string; output: string }) =>
@@ -374,6 +390,11 @@ const catalogue = {
   ARTIFACT_MISMATCH: {
     message: (d: { node: string; expected: string; got: string }) =>
       `${d.node} received other bytes than were sent: digest ${d.got}, expected ${d.expected}.`,
+    hint: () => 'the half-made release was removed there.',
+  },
+  RELEASE_DIFFERS: {
+    message: (d: { node: string; differs: readonly string[] }) =>
+      `What ${d.node} made of the image is not the image: ${list(d.differs.slice(0, 3))}.`,
     hint: () => 'the half-made release was removed there.',
   },
   SPOOL_FAILED: {

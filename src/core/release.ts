@@ -4,7 +4,10 @@ import { compactTime, timeOfCompact } from './instant.ts';
 /** `YYYYMMDDHHMMSS` in UTC. Made once for the whole fleet, and the only order among releases. */
 export type ReleaseId = string & { readonly brand: 'ReleaseId' };
 
-/** A full 40-digit (SHA-1) or 64-digit (SHA-256) hexadecimal commit. */
+/**
+ * What a release is a build of, in hexadecimal: a full commit of 40 digits (SHA-1) or 64 (SHA-256), or the name of a seed
+ * image, of 64 (SHA-256 of its manifest). Only its source knows which.
+ */
 export type Revision = string & { readonly brand: 'Revision' };
 
 /** One immutable build of a revision. */

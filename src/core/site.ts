@@ -12,7 +12,7 @@ import type { StorageKind } from './storage-kind.ts';
 export interface Site {
   readonly name: string;
   readonly stage: string;
-  readonly source: GitSource;
+  readonly source: GitSource | SeedSource;
   /** Absolute path on every node. */
   readonly deployTo: string;
   /** Paths relative to the release, each linked into `shared/`, or to shared storage. */
@@ -128,6 +128,26 @@ export interface GitSource {
   readonly env: Readonly<Record<string, string | Secret>>;
   /** Paths (glob patterns of git's pathspec form are not supported) left out of the artifact. */
   readonly exclude: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** A machine on which changes are made and tried; releases are images of a directory there. */
+export interface SeedSource extends Pick<Node, 'name' | 'address' | 'user' | 'port'> {
+  readonly kind: 'seed';
+  /** `newest`, or the beginning of an image's name: what is deployed unless the command line names another. */
+  readonly ref: string;
+  /** What git on the seed fetches from, before an image is taken; null: changes are made by hand. */
+  readonly git: string | null;
+  /** Run in the directory there, in order, before the checks. */
+  readonly build: readonly CommandLine[];
+  /** Absolute path of the directory there. */
+  readonly path: string;
+  /** Left out of images, besides what is linked. */
+  readonly exclude: readonly string[];
+  /** Holds the images: an absolute path on the operator's machine. */
+  readonly store: string;
+  /** What the seed must answer before an image is taken. */
+  readonly checks: readonly Check[];
   readonly timeoutMs: number;
 }
 

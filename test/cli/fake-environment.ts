@@ -2,9 +2,11 @@ import { Readable } from 'node:stream';
 import type { Engine, Environment } from '../../src/cli/environment.ts';
 import { run } from '../../src/cli/program.ts';
 import type { Event, Report } from '../../src/core/event.ts';
+import type { ImageSummary } from '../../src/core/image.ts';
+import type { Revision } from '../../src/core/release.ts';
 import type { Site } from '../../src/core/site.ts';
 import type { Proposal } from '../../src/engine/deploy.ts';
-import type { Ports } from '../../src/ports.ts';
+import type { Images, Ports } from '../../src/ports.ts';
 import { plan, report, steps } from '../reporters/example-run.ts';
 import { nodeNames, observation } from '../reporters/example-site.ts';
 import { memoryOutput } from '../reporters/memory-output.ts';
@@ -199,6 +201,16 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     moveCron: async (_site, _ports, { to, fenced }) => note('moveCron', { to, fenced }),
     maintain: async (_site, _ports, { to, reason, withoutQuorum }) =>
       note('maintain', { to, reason, withoutQuorum }),
+    imagesOf: () => ({ list: async () => [image] }) as unknown as Images,
+    buildImage: async () => image,
+    compareImages: async (_site, _ports, { from, to }) => {
+      note('compareImages', { from, to });
+      return [
+        { path: 'index.php', from: indexPage, to: indexPage },
+        { path: 'new.php', from: null, to: { kind: 'directory', path: 'new.php', mode: '755' } },
+      ];
+    },
+    pruneImages: async () => [image],
     unlock: async (_site, _ports, { locks, reason }) => {
       note('unlock', { reason });
       return { broken: locks, failed: [] };
@@ -212,6 +224,18 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     ],
   };
 }
+
+const indexPage = { kind: 'link', path: 'index.php', target: 'web/index.php' } as const;
+
+export const image: ImageSummary = {
+  name: 'ab12'.repeat(16) as Revision,
+  atMs: Date.UTC(2026, 0, 14),
+  from: 'seed1:/srv/app',
+  by: 'ada@laptop',
+  commit: null,
+  files: 3,
+  bytes: 4096,
+};
 
 export const lock = {
   run: 'r9',

@@ -53,7 +53,7 @@ test('what help prints, word for word', async () => {
                               stage may be left out
 
     Options:
-      --ref <ref>             a branch, tag or commit instead of the one in the config
+      --ref <ref>             a branch, tag, commit or image instead of the one in the config
       --nodes <names>         only these nodes, separated by commas
       --strategy <name>       another strategy than that of the config
       --batch <sizes>         nodes at a time: a count, a part, or a list of them such as 1,30%,100%

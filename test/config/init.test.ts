@@ -63,7 +63,7 @@ test('the config is written for the application in the folder, with its remote a
     application: 'wordpress',
   });
   const site = await load('production');
-  expect(site.source.url).toBe('https://git.example.org/x.git');
+  expect(site.source).toMatchObject({ url: 'https://git.example.org/x.git' });
   expect(site.linkedDirs).toEqual(['wp-content/uploads']);
   expect(site.name).toMatch(/^sluice-init-/);
 });

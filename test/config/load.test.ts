@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, assert, beforeEach, describe, expect, test } from 'vitest';
 import { type LoadInput, loadSite } from '../../src/config/load.ts';
 import { DeployError } from '../../src/core/errors.ts';
 import { least, registries } from './parsing.ts';
@@ -74,6 +74,7 @@ describe('a config is found', () => {
         });`),
     );
     const site = await load('production', '.', { env: { HOME: home, TOKEN: 's1' } });
+    assert(site.source.kind === 'git');
     expect(String(site.source.env.A)).toBe('[secret]');
     expect(site.hooks[0]?.action.kind).toBe('function');
   });

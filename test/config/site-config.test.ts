@@ -9,6 +9,7 @@ import type {
   CommandHookConfig,
   DrainConfig,
   NodeConfig,
+  SeedConfig,
   SiteConfig,
   SourceConfig,
   SshConfig,
@@ -19,7 +20,10 @@ import { registries } from './parsing.ts';
 
 test('the type has exactly the settings of the fields', () => {
   expectTypeOf<keyof SiteConfig>().toEqualTypeOf<keyof Settings>();
-  expectTypeOf<keyof SourceConfig>().toEqualTypeOf<keyof typeof fields.sourceFields>();
+  expectTypeOf<keyof SourceConfig>().toEqualTypeOf<
+    keyof typeof fields.sourceFields | keyof typeof fields.seedSourceFields
+  >();
+  expectTypeOf<keyof SeedConfig>().toEqualTypeOf<keyof typeof fields.seedFields>();
   expectTypeOf<keyof NodeConfig>().toEqualTypeOf<keyof typeof nodeFields>();
   expectTypeOf<keyof DrainConfig>().toEqualTypeOf<keyof typeof fields.drainFields>();
   expectTypeOf<keyof CheckConfig>().toEqualTypeOf<keyof typeof fields.checkFields>();
@@ -30,8 +34,16 @@ test('the type has exactly the settings of the fields', () => {
 test('each setting bears the sentence of its field', () => {
   const source = readFileSync(new URL('../../src/config/site-config.ts', import.meta.url), 'utf8');
   const text = source.replace(/\n\s*\*(?!\/)/g, '').replace(/\s+/g, ' ');
-  const { sourceFields, drainFields, checkFields, sshFields } = fields;
-  const groups = [sourceFields, drainFields, checkFields, sshFields, nodeFields, commandHookFields];
+  const { sourceFields, seedFields, drainFields, checkFields, sshFields } = fields;
+  const groups = [
+    sourceFields,
+    seedFields,
+    drainFields,
+    checkFields,
+    sshFields,
+    nodeFields,
+    commandHookFields,
+  ];
   const sentences = [fields.siteFields(registries), ...groups].flatMap((group) =>
     Object.values<Field<unknown>>(group).map(({ summary }) => summary),
   );

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { assert, describe, expect, test } from 'vitest';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { haproxy, least, noFiles, problemsOfAll, problemsWith, siteWith } from './parsing.ts';
@@ -107,6 +107,7 @@ describe('values', () => {
       deployTo: '/srv//shop/',
       source: { git: 'x', directory: './' },
     });
+    assert(site.source.kind === 'git');
     expect([site.linkedDirs, site.deployTo, site.source.directory]).toEqual([
       ['storage/logs'],
       '/srv/shop',
@@ -119,7 +120,7 @@ describe('values', () => {
       source: { git: '../shop.git' },
       ssh: { keys: ['~/.ssh/deploy', 'keys/deploy', '/etc/keys/deploy'], config: false },
     });
-    expect(site.source.url).toBe('/home/ann/shop.git');
+    expect(site.source).toMatchObject({ url: '/home/ann/shop.git' });
     expect(site.ssh.keys).toEqual([
       '/home/ann/.ssh/deploy',
       '/home/ann/shop/keys/deploy',
@@ -308,6 +309,7 @@ describe('secrets', () => {
         readFile: (path) => (path === '/home/ann/key' ? 's2\n' : noFiles(path)),
       },
     );
+    assert(site.source.kind === 'git');
     expect(Object.entries(site.source.env).map(([key, value]) => [key, reveal(value)])).toEqual([
       ['TOKEN', 's1'],
       ['KEY', 's2'],

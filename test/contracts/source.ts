@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { isDeployError } from '../../src/core/errors.ts';
 import type { Release, ReleaseId, Revision } from '../../src/core/release.ts';
-import type { Source } from '../../src/ports.ts';
+import type { PackingSource } from '../../src/ports.ts';
 
 /** A source whose branch `main` has two commits, and no more until `advance` adds one. */
 export interface SourceFixture {
-  readonly source: Source;
+  readonly source: PackingSource;
   readonly first: Revision;
   readonly second: Revision;
   /** Adds a commit to `main`, as somebody else does while a deploy is under way. */

@@ -1,6 +1,6 @@
 import type { Header } from 'tar-stream';
 import { type Environment, gitStream } from './git-process.ts';
-import type { Entry } from './tar.ts';
+import { type Entry, plainMode } from './tar.ts';
 
 /** Which part of which commit, in which repository. */
 export interface ArchiveOptions {
@@ -55,5 +55,5 @@ function toEntry(path: string, header: Header, content: AsyncIterable<Uint8Array
   if (type === 'directory') return { path, kind: 'directory' };
   if (type === 'symlink') return { path, kind: 'link', target: linkname };
   if (type !== 'file') return null;
-  return { path, kind: 'file', executable: (mode & 0o100) !== 0, bytes: size, content };
+  return { path, kind: 'file', mode: plainMode(mode), bytes: size, content };
 }

@@ -33,11 +33,11 @@ export async function pack(
       yield entry;
     }
   }
-  const written = await write(file, gzipped(tarred(contents(), timeSeconds)));
+  const written = await writePacked(file, gzipped(tarred(contents(), timeSeconds)));
   if (packed === 0) return null;
   return {
     ...written,
-    read: () => createReadStream(file, { highWaterMark: readBytes }),
+    read: () => readPacked(file),
     discard: () => rm(dirname(file), { recursive: true, force: true }),
   };
 }
@@ -45,14 +45,17 @@ export async function pack(
 /** Whether it would stand in the place of the two that are written here. */
 const isOwn = (path: string): boolean => /^REVISION(?:_TIME)?(?:\/|$)/.test(path);
 
+export const readPacked = (file: string): AsyncIterable<Uint8Array> =>
+  createReadStream(file, { highWaterMark: readBytes });
+
 const readBytes = 1024 * 1024;
 
-function textEntry(path: string, text: string): Entry {
+export function textEntry(path: string, text: string): Entry {
   const content = Buffer.from(text);
-  return { path, kind: 'file', executable: false, bytes: content.length, content: [content] };
+  return { path, kind: 'file', mode: 0o644, bytes: content.length, content: [content] };
 }
 
-async function write(
+export async function writePacked(
   file: string,
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<Pick<Artifact, 'bytes' | 'digest'>> {

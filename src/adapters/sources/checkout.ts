@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join, sep } from 'node:path';
 import type { Git } from './git-process.ts';
-import type { Entry } from './tar.ts';
+import { type Entry, plainMode } from './tar.ts';
 
 /** A commit checked out into a directory of its own, for builds to work in. */
 export interface Checkout {
@@ -114,7 +114,7 @@ function toEntry(path: string, file: string, stats: Stats): Entry | null {
   return {
     path,
     kind: 'file',
-    executable: (stats.mode & 0o100) !== 0,
+    mode: plainMode(stats.mode),
     bytes: stats.size,
     content: stats.size > wholeMax ? streamed(file) : whole(file),
   };

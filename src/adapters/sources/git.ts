@@ -5,7 +5,7 @@ import { failure, isDeployError, messageOf } from '../../core/errors.ts';
 import { isRevision, type Revision } from '../../core/release.ts';
 import { Secret } from '../../core/secret.ts';
 import type { GitSource } from '../../core/site.ts';
-import type { Artifact, BuildOptions, Comparison, Source } from '../../ports.ts';
+import type { Artifact, BuildOptions, Comparison, PackingSource } from '../../ports.ts';
 import { shownCommand } from '../child.ts';
 import { redactor } from '../redact.ts';
 import { revealed } from '../revealed.ts';
@@ -33,7 +33,7 @@ export interface GitSourceOptions {
  * a branch of the same name. A commit without build commands and submodules is packed straight from the mirror; else it
  * is checked out first. Both leave out what the attribute `export-ignore` says.
  */
-export function gitSource(settings: GitSource, options: GitSourceOptions): Source {
+export function gitSource(settings: GitSource, options: GitSourceOptions): PackingSource {
   const source = toWork(settings, options);
   return {
     resolve: (ref, signal) => resolve(source, ref, signal),

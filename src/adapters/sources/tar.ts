@@ -2,7 +2,8 @@
 export type Entry = { readonly path: string } & (
   | {
       readonly kind: 'file';
-      readonly executable: boolean;
+      /** Its permission bits. */
+      readonly mode: number;
       readonly bytes: number;
       readonly content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
     }
@@ -32,6 +33,9 @@ export async function* tarred(
   yield new Uint8Array(2 * blockBytes);
 }
 
+/** As git keeps them: whether a file can be run, and no more. */
+export const plainMode = (mode: number): number => ((mode & 0o100) === 0 ? 0o644 : 0o755);
+
 const blockBytes = 512;
 const padding = (bytes: number): Uint8Array =>
   new Uint8Array((blockBytes - (bytes % blockBytes)) % blockBytes);
@@ -41,14 +45,13 @@ const typeFlags = { file: '0', link: '2', directory: '5' } as const;
 function headers(entry: Entry, timeSeconds: number): Uint8Array {
   const path = entry.kind === 'directory' ? `${entry.path}/` : entry.path;
   const target = entry.kind === 'link' ? entry.target : '';
-  const executable = entry.kind !== 'file' || entry.executable;
   return Buffer.concat([
     longName('L', path),
     longName('K', target),
     header({
       path,
       target,
-      mode: executable ? 0o755 : 0o644,
+      mode: entry.kind === 'file' ? entry.mode : 0o755,
       bytes: entry.kind === 'file' ? entry.bytes : 0,
       timeSeconds,
       type: typeFlags[entry.kind],

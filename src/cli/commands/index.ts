@@ -22,6 +22,11 @@ export const operands = {
   ],
   nodes: ['<node...>', 'as the config names them'],
   onOrOff: ['<to>', 'on: visitors are turned away; off: they are let in'],
+  action: ['<action>', 'build, list, show, diff, verify or prune'],
+  more: [
+    '[more...]',
+    'the stage, then images: newest, the beginning of a name, or node:web3 for what is live there',
+  ],
   application: [
     '[application]',
     'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds',
@@ -31,7 +36,8 @@ export const operands = {
 
 /** Each flag as commander reads it, and its sentence. */
 export const flags = {
-  ref: ['--ref <ref>', 'a branch, tag or commit instead of the one in the config'],
+  ref: ['--ref <ref>', 'a branch, tag, commit or image instead of the one in the config'],
+  seedRef: ['--ref <ref>', 'build: a branch, tag or commit of the repository of the seed'],
   to: ['--to <release>', 'this release instead of the one before the live one'],
   toNode: ['--to <node>', 'move it to this node'],
   nodes: ['--nodes <names>', 'only these nodes, separated by commas'],
@@ -255,6 +261,19 @@ export const commandEntries: readonly CommandEntry[] = [
       'sluice maintenance production off',
     ],
     load: async () => (await import('./maintenance.ts')).maintenanceCommand,
+  },
+  {
+    name: 'seed',
+    operands: ['action', 'more'],
+    summary: 'Take images of the seed server, and look at them.',
+    flags: ['seedRef', 'json'],
+    examples: [
+      'sluice seed build production',
+      'sluice seed list production',
+      'sluice seed diff production newest node:web3',
+      'sluice seed prune production',
+    ],
+    load: async () => (await import('./seed.ts')).seedCommand,
   },
   {
     name: 'simulate',

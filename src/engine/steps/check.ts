@@ -3,7 +3,7 @@ import { failure, isDeployError } from '../../core/errors.ts';
 import type { Node } from '../../core/node.ts';
 import type { Release } from '../../core/release.ts';
 import type { Check } from '../../core/site.ts';
-import type { HttpAnswer, HttpQuestion } from '../../ports.ts';
+import type { Host, HttpAnswer, HttpQuestion } from '../../ports.ts';
 import { eachNode, fenceFor, interruption, journalLine, onHeld, type Run, writeLater } from '../run.ts';
 import { pauseAfter } from '../settle.ts';
 import type { StepHandler } from './handler.ts';
@@ -70,7 +70,7 @@ async function markFailed(run: Run, node: Node, release: Release): Promise<void>
  * Asks until the node answers as the release. The pauses grow from a few milliseconds to the check's interval, so
  * that a node that starts fast is out of rotation no longer than it must be; with `attemptsMax` they are even.
  */
-async function prove(run: Run, node: Node, one: Check, release: Release): Promise<void> {
+export async function prove(run: Asking, node: Host, one: Check, release: Release | null): Promise<void> {
   const refused = await askUntil(run, placeOf(node, one), one, release);
   if (refused) throw refusal({ node, one, release, ...refused });
 }
@@ -78,17 +78,20 @@ async function prove(run: Run, node: Node, one: Check, release: Release): Promis
 /** Where a question is asked: of a node, or through the balancers. */
 export type Place = Pick<HttpQuestion, 'url' | 'headers' | 'via'>;
 
-const placeOf = (node: Node, one: Check): Place => ({
+const placeOf = (node: Host, one: Check): Place => ({
   url: urlOf(node, one),
   headers: one.host === null ? {} : { host: one.host },
   via: one.via === 'ssh' ? node : null,
 });
 
+/** Whoever asks. */
+type Asking = Pick<Run, 'ports' | 'signal'>;
+
 export async function askUntil(
-  run: Run,
+  run: Asking,
   place: Place,
   one: Check,
-  release: Release,
+  release: Release | null,
 ): Promise<Pick<Refusal, 'attempts' | 'timeUp' | 'verdict'> | null> {
   const { clock } = run.ports;
   const deadlineMs = clock.nowMs() + one.timeoutMs;
@@ -118,7 +121,13 @@ interface Refused {
   readonly kind: 'silent' | 'wrong' | 'old';
 }
 
-async function ask(run: Run, place: Place, one: Check, release: Release, leftMs: number): Promise<Verdict> {
+async function ask(
+  run: Asking,
+  place: Place,
+  one: Check,
+  release: Release | null,
+  leftMs: number,
+): Promise<Verdict> {
   try {
     const answer = await run.ports.http.request({ method: 'GET', ...place, timeoutMs: leftMs }, run.signal);
     return judge(one, release, answer);
@@ -129,7 +138,7 @@ async function ask(run: Run, place: Place, one: Check, release: Release, leftMs:
   }
 }
 
-function judge(one: Check, release: Release, { status, body }: HttpAnswer): Verdict {
+function judge(one: Check, release: Release | null, { status, body }: HttpAnswer): Verdict {
   const shown = `${status} ${JSON.stringify(body.trim().slice(0, 120))}`;
   if (status !== one.status) return { ok: false, kind: 'wrong', answer: shown };
   if (one.expect === null || body.includes(fill(one.expect, release))) return { ok: true };
@@ -137,15 +146,15 @@ function judge(one: Check, release: Release, { status, body }: HttpAnswer): Verd
 }
 
 /** Through SSH the node is asked on its own loopback-free address, as its balancer would. */
-const urlOf = (node: Node, { scheme, port, path }: Check): string => {
+const urlOf = (node: Host, { scheme, port, path }: Check): string => {
   const host = node.address.includes(':') ? `[${node.address}]` : node.address;
   return `${scheme}://${host}:${port}${path}`;
 };
 
 interface Refusal {
-  readonly node: Node;
+  readonly node: Host;
   readonly one: Check;
-  readonly release: Release;
+  readonly release: Release | null;
   readonly attempts: number;
   readonly timeUp: boolean;
   readonly verdict: Refused;
@@ -164,13 +173,16 @@ function refusal({ node, one, release, attempts, timeUp, verdict }: Refusal): Er
     : failure('CHECK_FAILED', { ...details, attempts });
 }
 
-export const expectation = (one: Check, release: Release): string =>
+export const expectation = (one: Check, release: Release | null): string =>
   one.expect === null
     ? String(one.status)
     : `${one.status} with ${JSON.stringify(fill(one.expect, release))}`;
 
-const fill = (text: string, { id, revision }: Release): string =>
-  text.replaceAll('{{release}}', id).replaceAll('{{revision}}', revision);
+/** What is asked of a machine that has no releases names none. */
+const fill = (text: string, release: Release | null): string =>
+  release === null
+    ? text
+    : text.replaceAll('{{release}}', release.id).replaceAll('{{revision}}', release.revision);
 
 const namesRelease = ({ expect }: Check): boolean =>
   expect !== null && /\{\{(release|revision)\}\}/.test(expect);

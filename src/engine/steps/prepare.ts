@@ -1,8 +1,12 @@
-import { receive } from '../../commands/receive.ts';
+import { heldImage } from '../../commands/image.ts';
+import { type Received, receive, receiveImage } from '../../commands/receive.ts';
 import { assert } from '../../core/assert.ts';
+import type { NodeCommand } from '../../core/command.ts';
 import { count, failure, list } from '../../core/errors.ts';
+import type { Node } from '../../core/node.ts';
 import type { StepOf } from '../../core/step.ts';
 import { linkTarget } from '../../core/storage.ts';
+import type { Artifact, ImageArtifact } from '../../ports.ts';
 import { cronFileOf } from '../cron-file.ts';
 import {
   around,
@@ -12,6 +16,7 @@ import {
   type NodeFailure,
   nodeOf,
   onHeld,
+  onNode,
   type Run,
   stepFailed,
 } from '../run.ts';
@@ -27,25 +32,46 @@ export const prepare: StepHandler<'prepare'> = {
     const { artifact } = run;
     assert(artifact, 'a release is built before it is prepared');
     const failures = await eachNode(run, step, async (node) => {
-      const command = receive(
-        fenceFor(run, node.name, around(run, step)),
-        run.site,
-        step.release,
-        artifact.digest,
-      );
-      const { digest, clashes } = await onHeld(run, node, command, {
-        stdin: () => artifact.read(),
-        onSent: (done) => emit(run.ports, { type: 'bytes', node: node.name, done, total: artifact.bytes }),
+      const sent = await parcelFor(run, step, node, artifact);
+      const { digest, differs, clashes } = await onHeld(run, node, sent.command, {
+        stdin: () => sent.artifact.read(),
+        onSent: (done) =>
+          emit(run.ports, { type: 'bytes', node: node.name, done, total: sent.artifact.bytes }),
         signal: run.signal,
       });
-      if (digest !== null && digest !== artifact.digest) {
-        throw failure('ARTIFACT_MISMATCH', { node: node.name, expected: artifact.digest, got: digest });
-      }
+      const expected = sent.artifact.digest;
+      if (digest !== null && digest !== expected)
+        throw failure('ARTIFACT_MISMATCH', { node: node.name, expected, got: digest });
+      if (differs.length > 0) throw failure('RELEASE_DIFFERS', { node: node.name, differs });
       return clashes.length === 0 ? null : clashText(clashes);
     });
     return failures.length > 0 || !run.site.cron?.file ? failures : readsCronFile(step, run);
   },
 };
+
+/** A node that has an earlier image is sent the difference: one question, and one answer. */
+async function parcelFor(
+  run: Run,
+  step: StepOf<'prepare'>,
+  node: Node,
+  built: Artifact | ImageArtifact,
+): Promise<{ readonly command: NodeCommand<Received>; readonly artifact: Artifact }> {
+  const { site, ports, signal } = run;
+  const fence = () => fenceFor(run, node.name, around(run, step));
+  if (!('since' in built))
+    return { command: receive(fence(), site, step.release, built.digest), artifact: built };
+  const held = await onNode(ports, node, heldImage(site.deployTo), { signal });
+  const less = held && (await built.since(held));
+  const artifact = less ?? (await built.since(null));
+  assert(artifact, 'what a node without anything is sent is known');
+  const { digest } = artifact;
+  const { image, timeSeconds } = built;
+  const base = held && less ? held.release : null;
+  return {
+    command: receiveImage(fence(), site, step.release, { digest, image, base, timeSeconds }),
+    artifact,
+  };
+}
 
 /** Before anything changes that is in use: a bad line is found while the old release runs its jobs. All nodes have the same. */
 async function readsCronFile(

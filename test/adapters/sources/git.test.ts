@@ -11,7 +11,7 @@ import { type DeployError, isDeployError } from '../../../src/core/errors.ts';
 import type { Revision } from '../../../src/core/release.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import type { GitSource } from '../../../src/core/site.ts';
-import type { Source } from '../../../src/ports.ts';
+import type { PackingSource } from '../../../src/ports.ts';
 import { read, releaseOf, sourceContract } from '../../contracts/source.ts';
 import { isAlive } from '../process-state.ts';
 
@@ -42,7 +42,7 @@ const settingsOf = (more: Partial<GitSource>): GitSource => ({
   ...more,
 });
 
-const sourceOf = (more: Partial<GitSource> = {}, env: Record<string, string> = {}): Source =>
+const sourceOf = (more: Partial<GitSource> = {}, env: Record<string, string> = {}): PackingSource =>
   gitSource(settingsOf(more), { cacheDir: join(top, 'cache'), env: { ...environment(), ...env } });
 
 sourceContract('git', async () => ({
@@ -565,13 +565,16 @@ async function makeRepository(name: string): Promise<Repository> {
   };
 }
 
-async function unpacked(source: Source, revision: Revision): Promise<Readonly<Record<string, string>>> {
+async function unpacked(
+  source: PackingSource,
+  revision: Revision,
+): Promise<Readonly<Record<string, string>>> {
   return listed(await source.build(releaseOf(revision), {}));
 }
 
 /** Each file as `mode content`, each link as `-> target`, as the system's tar unpacks them; the artifact is discarded. */
 async function listed(
-  artifact: Awaited<ReturnType<Source['build']>>,
+  artifact: Awaited<ReturnType<PackingSource['build']>>,
 ): Promise<Readonly<Record<string, string>>> {
   const directory = await mkdtemp(join(top, 'unpacked-'));
   execFileSync('tar', ['-xzpf', '-', '-C', directory], { input: await read(artifact) });

@@ -3,16 +3,16 @@ import { describe, expect, test } from 'vitest';
 import { type Entry, tarred } from '../../../src/adapters/sources/tar.ts';
 
 const time = Date.UTC(2026, 0, 2, 3, 4, 5) / 1000;
-const file = (path: string, text: string, executable = false): Entry => {
+const file = (path: string, text: string, mode = 0o644): Entry => {
   const content = Buffer.from(text);
-  return { path, kind: 'file', executable, bytes: content.length, content: [content] };
+  return { path, kind: 'file', mode, bytes: content.length, content: [content] };
 };
 
 describe('a tar archive, as the tar of the system lists it', () => {
   test('has modes, sizes, times and links, and is all of root', async () => {
     const entries: readonly Entry[] = [
       { path: 'bin', kind: 'directory' },
-      file('bin/run', '#!/bin/sh\n', true),
+      file('bin/run', '#!/bin/sh\n', 0o755),
       file('index.php', 'hello'),
       { path: 'link', kind: 'link', target: '../elsewhere' },
     ];

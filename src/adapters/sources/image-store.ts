@@ -1,0 +1,168 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
+import { access, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { failure } from '../../core/errors.ts';
+import {
+  type ImageEntry,
+  type ImageSummary,
+  type Manifest,
+  manifestText,
+  parseManifest,
+} from '../../core/image.ts';
+import { isRevision, type Revision } from '../../core/release.ts';
+
+/**
+ * Images in a folder: `images/<name>/manifest` and `about.json`, and the content of all of them, each file once, as
+ * `files/<two digits>/<digest>`. Everything appears whole, by a rename.
+ */
+export interface ImageStore {
+  /** Newest first. */
+  list(): Promise<readonly ImageSummary[]>;
+  /** Rejects with `IMAGE_DAMAGED` if it is not what its name says, or not there. */
+  read(name: Revision): Promise<Manifest>;
+  /** Whether there is content of this digest; it stays for a day at least. */
+  keeps(digest: string): Promise<boolean>;
+  /** Stores content, and says its digest. */
+  put(content: AsyncIterable<Uint8Array>): Promise<string>;
+  /** Stores the manifest of content that is there. */
+  add(manifest: Manifest, about: About): Promise<ImageSummary>;
+  /** The content of a file of an image. Rejects with `IMAGE_DAMAGED`, once it is read, if it is not what its digest says. */
+  content(name: Revision, file: FileEntry): AsyncIterable<Uint8Array>;
+  /** Deletes images, and content that no image has had for a day. */
+  remove(names: readonly Revision[], nowMs: number): Promise<void>;
+}
+
+export type FileEntry = Extract<ImageEntry, { readonly kind: 'file' }>;
+type About = Pick<ImageSummary, 'atMs' | 'from' | 'by' | 'commit'>;
+
+export function imageStore(folder: string): ImageStore {
+  const images = join(folder, 'images');
+  const fileOf = (digest: string): string => join(folder, 'files', digest.slice(0, 2), digest);
+  const damaged = (name: Revision, ...problems: readonly string[]) =>
+    failure('IMAGE_DAMAGED', { image: name, store: folder, problems });
+
+  async function summary(name: Revision): Promise<ImageSummary> {
+    const about = await readFile(join(images, name, 'about.json'), 'utf8').catch(() => '');
+    try {
+      return { ...(JSON.parse(about) as ImageSummary), name };
+    } catch {
+      throw damaged(name, 'about.json cannot be read');
+    }
+  }
+
+  const names = async (): Promise<readonly Revision[]> => (await namesIn(images)).filter(isRevision);
+
+  async function read(name: Revision): Promise<Manifest> {
+    const text = await readFile(join(images, name, 'manifest')).catch(() => null);
+    if (text === null) throw damaged(name, 'its manifest cannot be read');
+    if (digestOf(text) !== name) throw damaged(name, 'its manifest is not the one that it is named by');
+    return parseManifest(text.toString());
+  }
+
+  return {
+    async list() {
+      const found = await Promise.all((await names()).map(summary));
+      return found.sort((a, b) => b.atMs - a.atMs);
+    },
+    read,
+    async keeps(digest) {
+      const now = new Date();
+      return utimes(fileOf(digest), now, now).then(
+        () => true,
+        () => false,
+      );
+    },
+    async put(content) {
+      const incoming = join(folder, 'incoming', randomBytes(8).toString('hex'));
+      await mkdir(dirname(incoming), { recursive: true });
+      try {
+        const digest = createHash('sha256');
+        await pipeline(content, hashing(digest), createWriteStream(incoming, { flags: 'wx' }));
+        const name = digest.digest('hex');
+        await mkdir(dirname(fileOf(name)), { recursive: true });
+        await rename(incoming, fileOf(name));
+        return name;
+      } finally {
+        await rm(incoming, { force: true });
+      }
+    },
+    async add(manifest, about) {
+      const text = manifestText(manifest);
+      const name = digestOf(Buffer.from(text)) as Revision;
+      const files = manifest.filter((entry) => entry.kind === 'file');
+      const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+      const whole: ImageSummary = { name, ...about, files: files.length, bytes };
+      const place = join(images, name);
+      const fresh = join(images, `.${randomBytes(8).toString('hex')}`);
+      await mkdir(fresh, { recursive: true });
+      try {
+        await writeFile(join(fresh, 'manifest'), text, { flush: true });
+        await writeFile(join(fresh, 'about.json'), `${JSON.stringify(whole, null, 2)}\n`, { flush: true });
+        // An image that is there keeps its place: files replace files, a folder no folder that is not empty.
+        if (await isThere(place))
+          for (const file of ['manifest', 'about.json']) await rename(join(fresh, file), join(place, file));
+        else await rename(fresh, place);
+      } finally {
+        await rm(fresh, { recursive: true, force: true });
+      }
+      return whole;
+    },
+    async *content(name, file) {
+      const digest = createHash('sha256');
+      try {
+        const chunks =
+          file.bytes > wholeMax ? createReadStream(fileOf(file.digest)) : [readFileSync(fileOf(file.digest))];
+        yield* hashing(digest)(chunks);
+      } catch {
+        throw damaged(name, `${file.path} cannot be read`);
+      }
+      if (digest.digest('hex') !== file.digest) throw damaged(name, `${file.path} is not as it was captured`);
+    },
+    async remove(gone, nowMs) {
+      for (const name of gone) await rm(join(images, name), { recursive: true, force: true });
+      const manifests = await Promise.all((await names()).map(read));
+      const used = new Set(
+        manifests.flat().flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])),
+      );
+      // An image that is being captured at this moment counts on what it found here.
+      for (const two of await namesIn(join(folder, 'files')))
+        for (const digest of await namesIn(join(folder, 'files', two)))
+          if (!used.has(digest) && nowMs - (await stat(fileOf(digest))).mtimeMs > dayMs)
+            await rm(fileOf(digest));
+    },
+  };
+}
+
+/** Larger files are streamed. */
+const wholeMax = 1024 * 1024;
+
+const dayMs = 24 * 60 * 60_000;
+
+const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Passes bytes on, and counts them into a digest. */
+const hashing = (digest: { update(chunk: Uint8Array): unknown }) =>
+  async function* (chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      digest.update(chunk);
+      yield chunk;
+    }
+  };
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Nothing where there is no such folder yet. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

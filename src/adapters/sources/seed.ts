@@ -1,0 +1,410 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createGunzip } from 'node:zlib';
+import { buildTree } from '../../commands/build-tree.ts';
+import {
+  hashFiles,
+  listTree,
+  packFiles,
+  parseHash,
+  parseShape,
+  type TreeEntry,
+} from '../../commands/tree.ts';
+import type { NodeCommand } from '../../core/command.ts';
+import { failure, isDeployError, messageOf } from '../../core/errors.ts';
+import {
+  differences,
+  differencesText,
+  type HeldImage,
+  type ImageEntry,
+  type ImageSummary,
+  type Manifest,
+  manifestLine,
+  manifestOf,
+} from '../../core/image.ts';
+import type { Revision } from '../../core/release.ts';
+import type { SeedSource } from '../../core/site.ts';
+import type {
+  Artifact,
+  CaptureOptions,
+  Comparison,
+  Host,
+  ImageArtifact,
+  RunOptions,
+  Source,
+  Transport,
+} from '../../ports.ts';
+import { fileSpool } from '../spool.ts';
+import { readPacked, textEntry, writePacked } from './artifact.ts';
+import { excluder } from './exclude.ts';
+import { gzipped } from './gzip.ts';
+import { type FileEntry, type ImageStore, imageStore } from './image-store.ts';
+import { buildPrefix, sweepBuilds } from './leftovers.ts';
+import { type Entry, tarred } from './tar.ts';
+
+export interface SeedSourceOptions {
+  readonly transport: Transport;
+  /** Paths that a release links to what outlives it: no part of an image. */
+  readonly linked: readonly string[];
+}
+
+/**
+ * Images of a directory on a seed server, in a store. A name of a revision is `newest`, or the beginning of an image's
+ * name, of four digits at least.
+ */
+export function seedSource(settings: SeedSource, { transport, linked }: SeedSourceOptions): Required<Source> {
+  const { name, address, user, port, path, store: folder, exclude, timeoutMs } = settings;
+  const seed: Host = { name, address, user, port };
+  const work: Work = {
+    store: imageStore(folder),
+    seed,
+    from: `${name}:${path}`,
+    leftOut: [...linked, ...exclude],
+    transport,
+    timeoutMs,
+  };
+  return {
+    resolve: (ref) => storeRead(folder, () => resolve(work.store, folder, ref)),
+    compare: (from, to) => storeRead(folder, () => compare(work.store, folder, { from, to })),
+    build: ({ revision }, { signal }) => storeRead(folder, () => build(work.store, folder, revision, signal)),
+    describe: () => [`take the image from ${folder}`],
+    images: {
+      seed,
+      checks: settings.checks,
+      hasGit: settings.git !== null,
+      build: (ref, signal) => buildThere(work, settings, ref, signal),
+      capture: (options) => storeRead(folder, () => capture(work, path, options)),
+      list: () => storeRead(folder, () => work.store.list()),
+      read: (image) => storeRead(folder, () => work.store.read(image)),
+      verify: (image) => storeRead(folder, () => verify(work.store, image)),
+      remove: (images) => storeRead(folder, () => work.store.remove(images, Date.now())),
+      readTree: (host, directory, signal) => readTree(work, host, directory, signal),
+    },
+  };
+}
+
+interface Work {
+  readonly store: ImageStore;
+  readonly seed: Host;
+  /** The directory on the seed, for people. */
+  readonly from: string;
+  /** Patterns. */
+  readonly leftOut: readonly string[];
+  readonly transport: Transport;
+  readonly timeoutMs: number;
+}
+
+/** What the file system says of the store becomes an expected failure. */
+async function storeRead<T>(folder: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error;
+    throw failure('SOURCE_UNREACHABLE', { url: folder, reason: messageOf(error) }, error);
+  }
+}
+
+async function resolve(store: ImageStore, folder: string, ref: string): Promise<Revision> {
+  const all = await store.list();
+  const found =
+    ref === 'newest'
+      ? all.slice(0, 1)
+      : all.filter(({ name }) => /^[\da-f]{4,64}$/.test(ref) && name.startsWith(ref));
+  const [image, ...others] = found;
+  if (image && others.length === 0) return image.name;
+  const among = others.length > 0 ? 'one image alone that begins with' : 'image';
+  throw failure('REF_UNKNOWN', { ref: ref.replace(/\p{Cc}/gu, '?'), url: folder, among });
+}
+
+/** Images in the order in which they were captured, as commits are in that of their branch. */
+async function compare(
+  store: ImageStore,
+  folder: string,
+  { from, to }: { readonly from: Revision; readonly to: Revision },
+): Promise<Comparison> {
+  const all = await store.list();
+  const place = (name: Revision): number => {
+    const index = all.findIndex((image) => image.name === name);
+    if (index < 0) throw failure('REF_UNKNOWN', { ref: name, url: folder, among: 'image' });
+    return index;
+  };
+  const [before, after] = [place(from), place(to)];
+  const changed = differencesText(differences({ from: await store.read(from), to: await store.read(to) }));
+  return {
+    commits: all.slice(after, Math.max(after, before)).map(({ name, by, from: seed }) => ({
+      revision: name,
+      author: by,
+      subject: name === to ? changed : `image of ${seed}`,
+    })),
+    behind: Math.max(0, after - before),
+  };
+}
+
+async function build(
+  store: ImageStore,
+  folder: string,
+  image: Revision,
+  signal: AbortSignal | undefined,
+): Promise<ImageArtifact> {
+  signal?.throwIfAborted();
+  const about = (await store.list()).find(({ name }) => name === image);
+  if (!about) throw failure('REF_UNKNOWN', { ref: image, url: folder, among: 'image' });
+  const manifest = await store.read(image);
+  const timeSeconds = Math.floor(about.atMs / 1000);
+  await sweepBuilds(Date.now());
+  const temporary = await mkdtemp(join(tmpdir(), buildPrefix));
+  /** Nodes that have the same are sent the same bytes. */
+  const made = new Map<string, Promise<Artifact | null>>();
+  const since = async (base: Pick<HeldImage, 'image' | 'spoilt'> | null): Promise<Artifact | null> => {
+    const before = base && (await known(store, base.image));
+    if (base && !before) return null;
+    const file = join(temporary, `${made.size}.tar.gz`);
+    const changes = changesOf({ from: before ?? [], to: manifest, spoilt: base?.spoilt ?? [] });
+    const entries = parcelEntries(store, image, changes, signal);
+    const packed = await writePacked(file, gzipped(tarred(entries, timeSeconds)));
+    return { ...packed, read: () => readPacked(file), discard: () => rm(file, { force: true }) };
+  };
+  return {
+    image,
+    timeSeconds,
+    since(base) {
+      const key = base === null ? '' : [base.image, ...base.spoilt].join('\n');
+      const artifact = made.get(key) ?? since(base);
+      made.set(key, artifact);
+      return artifact;
+    },
+    async discard() {
+      await Promise.allSettled(made.values());
+      await rm(temporary, { recursive: true, force: true });
+    },
+  };
+}
+
+const known = (store: ImageStore, name: Revision): Promise<Manifest | null> =>
+  store.read(name).catch((error: unknown) => {
+    if (isDeployError(error, 'IMAGE_DAMAGED')) return null;
+    throw error;
+  });
+
+interface Changes {
+  readonly removed: Manifest;
+  readonly added: Manifest;
+}
+
+/** What was spoilt is removed and added again. */
+function changesOf({
+  from,
+  to,
+  spoilt,
+}: {
+  readonly from: Manifest;
+  readonly to: Manifest;
+  readonly spoilt: readonly string[];
+}): Changes {
+  const bad = new Set(spoilt);
+  const lines = (manifest: Manifest) => new Set(manifest.map(manifestLine));
+  const [before, after] = [lines(from), lines(to)];
+  const stays = (entry: ImageEntry, other: ReadonlySet<string>): boolean =>
+    other.has(manifestLine(entry)) && !bad.has(entry.path);
+  return {
+    removed: from.filter((entry) => !stays(entry, after)),
+    added: to.filter((entry) => !stays(entry, before)),
+  };
+}
+
+/** As `receiveImage` reads them. */
+async function* parcelEntries(
+  store: ImageStore,
+  image: Revision,
+  { removed, added }: Changes,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Entry> {
+  const lines = (manifest: Manifest): string => manifest.map((entry) => `${manifestLine(entry)}\n`).join('');
+  yield textEntry('removed', lines(removed));
+  yield textEntry('added', lines(added));
+  for (const entry of added) {
+    signal?.throwIfAborted();
+    const path = `tree/${entry.path}`;
+    if (entry.kind === 'link') yield { ...entry, path };
+    if (entry.kind === 'file')
+      yield {
+        kind: 'file',
+        path,
+        mode: Number.parseInt(entry.mode, 8),
+        bytes: entry.bytes,
+        content: store.content(image, entry),
+      };
+  }
+}
+
+async function verify(store: ImageStore, image: Revision): Promise<readonly string[]> {
+  const damaged: string[] = [];
+  for (const entry of await store.read(image)) {
+    if (entry.kind !== 'file') continue;
+    try {
+      for await (const _ of store.content(image, entry));
+    } catch (error) {
+      if (!isDeployError(error, 'IMAGE_DAMAGED')) throw error;
+      damaged.push(entry.path);
+    }
+  }
+  return damaged;
+}
+
+async function buildThere(
+  { transport, seed, timeoutMs }: Work,
+  { path, git, build }: SeedSource,
+  ref: string,
+  signal: AbortSignal | undefined,
+): Promise<Revision | null> {
+  if (git === null && build.length === 0) return null;
+  const command = buildTree(path, { git, ref, build });
+  const { status, stdout, stderr } = await transport.run(seed, { ...command, timeoutMs }, asked(signal));
+  if (status !== 0)
+    throw failure('BUILD_FAILED', { command: command.summary, status: `status ${status}`, output: stderr });
+  return command.parse(stdout);
+}
+
+async function capture(
+  work: Work,
+  path: string,
+  { by, commit, signal }: CaptureOptions,
+): Promise<ImageSummary> {
+  const { store, seed, from } = work;
+  const manifest = await readTree(work, seed, path, signal);
+  const missing = await lacking(store, manifest);
+  if (missing.length > 0) await bring(work, path, missing, signal);
+  return store.add(manifest, { atMs: Date.now(), from, by, commit });
+}
+
+/** One file of each content that the store does not have. */
+async function lacking(store: ImageStore, manifest: Manifest): Promise<readonly FileEntry[]> {
+  const files = manifest.filter((entry) => entry.kind === 'file');
+  const byDigest = [...new Map(files.map((file) => [file.digest, file])).values()];
+  const kept = await Promise.all(byDigest.map(({ digest }) => store.keeps(digest)));
+  return byDigest.filter((_, i) => !kept[i]);
+}
+
+/** Content of which the digest is not the one that was read before has changed in between. */
+async function bring(
+  work: Work,
+  path: string,
+  missing: readonly FileEntry[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { store, seed, from } = work;
+  const wanted = new Map(missing.map((file) => [file.path, file.digest]));
+  const spool = await fileSpool.begin();
+  const names = missing.map((file) => `./${file.path}\n`).join('');
+  try {
+    await run(work, seed, packFiles(path), { stdin: once(names), onStdout: spool.write, ...asked(signal) });
+  } catch (error) {
+    await spool.discard();
+    throw error;
+  }
+  const packed = await spool.end();
+  try {
+    for await (const { name, content } of unpacked(packed)) {
+      const digest = wanted.get(name);
+      if (digest !== undefined && (await store.put(content)) === digest) wanted.delete(name);
+    }
+  } finally {
+    await packed.discard();
+  }
+  if (wanted.size > 0)
+    throw failure('SEED_UNFIT', {
+      seed: from,
+      problems: [...wanted.keys()].map((name) => `${name} changed while it was read`),
+    });
+}
+
+async function* unpacked(
+  packed: Artifact,
+): AsyncGenerator<{ readonly name: string; readonly content: AsyncIterable<Uint8Array> }> {
+  const { extract } = await import('tar-stream');
+  const reader = extract();
+  const unzip = createGunzip();
+  unzip.on('error', (error) => reader.destroy(error)).pipe(reader);
+  const feeding = (async () => {
+    for await (const chunk of packed.read())
+      if (!unzip.write(chunk)) await new Promise((go) => unzip.once('drain', go));
+    unzip.end();
+  })();
+  for await (const item of reader) {
+    yield { name: item.header.name.replace(/^\.\//, ''), content: item as AsyncIterable<Uint8Array> };
+    // What nobody read must not stand in the way of the next.
+    item.resume();
+  }
+  await feeding;
+}
+
+/** What a directory holds, without what is left out. Rejects with `SEED_UNFIT`. */
+async function readTree(
+  work: Work,
+  host: Host,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Manifest> {
+  const { leftOut } = work;
+  const excluded = excluder([...leftOut, ...ownFiles]);
+  const listed = (await linesOf(work, host, listTree(path, leftOut), asked(signal)))
+    .map(parseShape)
+    .filter((entry) => !excluded(entry.path));
+  const problems = listed.flatMap(problemsOf);
+  if (!listed.some(({ kind }) => kind === 'file')) problems.push('there is no file in it');
+  if (problems.length > 0) throw failure('SEED_UNFIT', { seed: `${host.name}:${path}`, problems });
+  const names = listed.flatMap((entry) => (entry.kind === 'file' ? [`./${entry.path}\0`] : [])).join('');
+  const hashed = await linesOf(work, host, hashFiles(path), { stdin: once(names), ...asked(signal) });
+  const digests = new Map(hashed.map(parseHash).map((one) => [one.path, one.digest]));
+  return manifestOf(listed.flatMap((entry) => withDigest(entry, digests)));
+}
+
+/** Written beside an image, to say which one it is. */
+const ownFiles = ['REVISION', 'REVISION_TIME'];
+
+function withDigest(entry: TreeEntry, digests: ReadonlyMap<string, string>): readonly ImageEntry[] {
+  if (entry.kind === 'other') return [];
+  return [entry.kind === 'file' ? { ...entry, digest: digests.get(entry.path) ?? '' } : entry];
+}
+
+/** A manifest is lines of UTF-8, and tools on nodes read backslashes in names each in a way of its own. */
+const problemsOf = (entry: TreeEntry): string[] => {
+  const texts = entry.kind === 'link' ? [entry.path, entry.target] : [entry.path];
+  if (entry.kind === 'other') return [`${entry.path} is neither a file nor a directory nor a link`];
+  return texts.some((text) => /[\p{Cc}\\\uFFFD]/u.test(text))
+    ? [
+        `${JSON.stringify(entry.path)} has a character in its name, or in where it leads, that is not portable`,
+      ]
+    : [];
+};
+
+const asked = (signal: AbortSignal | undefined): Pick<RunOptions, 'signal'> => (signal ? { signal } : {});
+
+const once = (text: string) =>
+  async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(text);
+  };
+
+/** A listing may be of any length. */
+async function linesOf(
+  work: Work,
+  host: Host,
+  command: NodeCommand,
+  options: RunOptions,
+): Promise<readonly string[]> {
+  const chunks: Uint8Array[] = [];
+  await run(work, host, command, { ...options, onStdout: (chunk) => void chunks.push(chunk) });
+  return Buffer.concat(chunks).toString().split('\n').slice(0, -1);
+}
+
+async function run(
+  { transport, timeoutMs }: Work,
+  host: Host,
+  command: NodeCommand,
+  options: RunOptions,
+): Promise<void> {
+  const { status, stderr } = await transport.run(host, { ...command, timeoutMs }, options);
+  if (status !== 0)
+    throw failure('COMMAND_FAILED', { node: host.name, command: command.summary, status, output: stderr });
+}
