@@ -31,7 +31,9 @@ export const inspect = (node: Node, place: Place): NodeCommand<NodeState> => ({
   name: 'inspect',
   params: { deployTo: place.deployTo, linkedDirs: place.linkedDirs, linkedFiles: place.linkedFiles },
   summary: `read the state of ${place.deployTo}`,
-  script: inspectScript(place),
+  get script() {
+    return inspectScript(place);
+  },
   parse: (stdout) => parseInspection(node, place, stdout),
   timeoutMs: 30_000,
 });
@@ -110,25 +112,16 @@ const tools = [
   'flock',
 ];
 
-interface Line {
-  readonly key: string;
-  readonly rest: string;
-}
+/** What the script said, by the first word of each line. */
+type Said = ReadonlyMap<string, readonly string[]>;
 
 /** Throws if the text is not what the script writes to its end. */
 export function parseInspection(node: Node, place: Place, stdout: string): NodeState {
-  const lines = stdout
-    .split('\n')
-    .filter((line) => line.startsWith('= '))
-    .map((line): Line => {
-      const [key = '', ...rest] = line.slice(2).split(' ');
-      return { key, rest: rest.join(' ') };
-    });
-  if (lines.at(-1)?.key !== 'end') throw new Error(`the inspection of ${node.name} ended early`);
-  const all = (key: string): readonly string[] =>
-    lines.filter((line) => line.key === key).map(({ rest }) => rest);
+  const said = saidIn(stdout);
+  if (said === null) throw new Error(`the inspection of ${node.name} ended early`);
+  const all = (key: string): readonly string[] => said.get(key) ?? [];
   const current = currentOf(place.deployTo, all('current')[0], all('blocked').length > 0);
-  const releases = releasesOf(lines, current);
+  const releases = releasesOf(said, current);
   const live = current.kind === 'release' ? current.id : null;
   return {
     name: node.name,
@@ -136,7 +129,7 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     unreachable: null,
     current,
     releases,
-    proved: live !== null && provedBy(lines, live) ? live : null,
+    proved: live !== null && provedBy(said, live) ? live : null,
     drained: all('drained'),
     lock: lockOf(all('lock')[0], all('held')[0], Number(all('now')[0])),
     once: onceMarksOf(all('once')),
@@ -146,8 +139,24 @@ export function parseInspection(node: Node, place: Place, stdout: string): NodeS
     ),
     irreversible: [...new Set(all('irreversible'))].filter(isReleaseId).sort(),
     maintenance: maintenanceOf(all('maintenance')[0]),
-    problems: problemsOf(node, place, lines, current),
+    problems: problemsOf(node, place, said, current),
   };
+}
+
+/** Null unless the last thing that it said is that it is at its end. */
+function saidIn(stdout: string): Said | null {
+  const said = new Map<string, string[]>();
+  let last = '';
+  for (const line of stdout.split('\n')) {
+    if (!line.startsWith('= ')) continue;
+    const space = line.indexOf(' ', 2);
+    last = space < 0 ? line.slice(2) : line.slice(2, space);
+    const rest = space < 0 ? '' : line.slice(space + 1);
+    const before = said.get(last);
+    if (before) before.push(rest);
+    else said.set(last, [rest]);
+  }
+  return last === 'end' ? said : null;
 }
 
 function currentOf(deployTo: string, target: string | undefined, blocked: boolean): Current {
@@ -164,15 +173,14 @@ function currentOf(deployTo: string, target: string | undefined, blocked: boolea
  * A release that sluice made is good by its own record; one that another tool made, if that tool's log says it
  * was live or if it is live now.
  */
-function releasesOf(lines: readonly Line[], current: Current): readonly ReleaseState[] {
-  const logged = lines.filter(({ key }) => key === 'logged').map(({ rest }) => rest);
-  const ids = lines.filter(({ key }) => key === 'release').map(({ rest }) => rest);
-  return ids
+function releasesOf(said: Said, current: Current): readonly ReleaseState[] {
+  const logged = said.get('logged') ?? [];
+  return (said.get('release') ?? [])
     .filter(isReleaseId)
     .sort()
     .map((id): ReleaseState => {
-      const marks = marksOf(lines, id);
-      const revision = second(lines, 'revision', id)[0] ?? '';
+      const marks = marksOf(said, id);
+      const revision = second(said, 'revision', id)[0] ?? '';
       const adopted =
         marks.length === 0 && (logged.includes(id) || (current.kind === 'release' && current.id === id));
       return {
@@ -181,27 +189,25 @@ function releasesOf(lines: readonly Line[], current: Current): readonly ReleaseS
         complete: adopted || marks.includes('complete'),
         checked: adopted || marks.includes('checked'),
         failed: marks.lastIndexOf('failed') > marks.lastIndexOf('checked'),
-        backup: second(lines, 'backup', id).at(-1) ?? null,
+        backup: second(said, 'backup', id).at(-1) ?? null,
       };
     });
 }
 
 /** Proved: it answered its checks after it was last made live. */
-function provedBy(lines: readonly Line[], live: ReleaseId): boolean {
-  const marks = marksOf(lines, live);
+function provedBy(said: Said, live: ReleaseId): boolean {
+  const marks = marksOf(said, live);
   return (
     marks.lastIndexOf('checked') >= marks.lastIndexOf('live') &&
     marks.lastIndexOf('failed') <= marks.lastIndexOf('checked')
   );
 }
 
-const marksOf = (lines: readonly Line[], id: ReleaseId): readonly string[] => second(lines, 'mark', id);
+const marksOf = (said: Said, id: ReleaseId): readonly string[] => second(said, 'mark', id);
 
 /** The rest of each line of `key` whose first word is `id`. */
-const second = (lines: readonly Line[], key: string, id: ReleaseId): readonly string[] =>
-  lines
-    .filter((line) => line.key === key && line.rest.startsWith(`${id} `))
-    .map(({ rest }) => rest.slice(id.length + 1));
+const second = (said: Said, key: string, id: ReleaseId): readonly string[] =>
+  (said.get(key) ?? []).filter((rest) => rest.startsWith(`${id} `)).map((rest) => rest.slice(id.length + 1));
 
 /** Since when, and what the file says. */
 function maintenanceOf(said: string | undefined): MaintenanceState | null {
@@ -285,7 +291,7 @@ function parseDetails(json: string): Omit<LockState, 'run' | 'silentMs' | 'held'
 const join = (deployTo: string, dir: string): string =>
   dir === '.' ? deployTo : `${deployTo}/${dir.replace(/\/$/, '')}`;
 
-function problemsOf(node: Node, place: Place, lines: readonly Line[], current: Current): readonly string[] {
+function problemsOf(node: Node, place: Place, said: Said, current: Current): readonly string[] {
   const { deployTo } = place;
   const sentences: { readonly [key: string]: (rest: string) => string } = {
     lacks: (tool) => `${node.name} lacks ${tool}, which sluice runs there.`,
@@ -301,7 +307,7 @@ function problemsOf(node: Node, place: Place, lines: readonly Line[], current: C
     blocked: () =>
       `${node.name}: ${deployTo}/current is a real file or directory, not a link; move it away, sluice never replaces it.`,
   };
-  const found = lines.flatMap(({ key, rest }) => (sentences[key] ? [sentences[key](rest)] : []));
+  const found = Object.entries(sentences).flatMap(([key, sentence]) => (said.get(key) ?? []).map(sentence));
   const elsewhere =
     current.kind === 'elsewhere'
       ? [
@@ -309,7 +315,7 @@ function problemsOf(node: Node, place: Place, lines: readonly Line[], current: C
         ]
       : [];
   const cronless =
-    mayHaveCron(place, node.name) && lines.some(({ key }) => key === 'nocron')
+    mayHaveCron(place, node.name) && said.has('nocron')
       ? [
           `${node.name} may have the cron of the site, and has no ${place.cron?.keptIn} to keep it in (install that there).`,
         ]

@@ -86,9 +86,15 @@ const withNodes = (
   change: (node: NodeState) => NodeState,
 ): Observation => ({
   ...observed,
-  nodes: Object.fromEntries(
-    Object.entries(observed.nodes).map(([name, node]) => [name, names.includes(name) ? change(node) : node]),
-  ),
+  nodes: {
+    ...observed.nodes,
+    ...Object.fromEntries(
+      names.flatMap((name) => {
+        const node = observed.nodes[name];
+        return node ? [[name, change(node)]] : [];
+      }),
+    ),
+  },
 });
 
 const withServers = (
