@@ -117,7 +117,7 @@ test('a job that takes longer is not cut: the release goes back; unless it is to
   const [, web2] = site.nodes as [LabNode, LabNode];
   const old = await site.deployed('good-1');
   await site.configure({ workers: { ...workersOf('/srv/long'), drain: '1s' } });
-  await enqueue(site, web2, ['long'], 5);
+  await enqueue(site, web2, ['long'], 12);
   await until(async () => (await linesOf(site, web2)).length > 0);
   const late = await site.deploy('good-2');
   expect(late.exit, late.output).toBe(1);

@@ -21,7 +21,7 @@ run(['npm', 'run', '--silent', 'build']);
 if (obstacle === null) run(['sh', join(root, 'test/lab/install.sh')]);
 const totals = [tests('unit', [])];
 // Each file has a lab of its own, and waits for much of its time.
-if (obstacle === null) totals.push(tests('system', asRoot(), ['--maxWorkers=2']));
+if (obstacle === null) totals.push(tests('system', asRoot(), ['--maxWorkers=3']));
 else report(obstacle);
 close(totals);
 
