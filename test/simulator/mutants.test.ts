@@ -25,6 +25,8 @@ interface Case {
   /** The strategy of every seed, and how many nodes; default: each draws its own. */
   readonly strategy?: Simulation['strategy'];
   readonly nodes?: number;
+  /** How balancers behave, by their kind; default: as sluice's own kinds. */
+  readonly kinds?: NonNullable<Simulation['kinds']>;
   readonly caughtBy: readonly string[];
 }
 
@@ -500,6 +502,15 @@ const mutants: { readonly [name: string]: Case } = {
   'a balancer that lags behind is believed at once': {
     mutant: {
       ports: everyBalancer(({ capabilities }) => ({ capabilities: { ...capabilities, settleMs: 0 } })),
+    },
+    site: { balancers: [{ name: 'lb1', kind: 'lagging', onUnreachable: 'stop', options: {} }] },
+    kinds: {
+      lagging: {
+        drain: 'hard',
+        sessions: 'exact',
+        settleMs: 5000,
+        successor: { rotation: 'kept', requests: 'counted' },
+      },
     },
     caughtBy: ['no-spilled-request'],
   },
