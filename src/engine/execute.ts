@@ -105,6 +105,8 @@ async function executeAll(
 /** Those that were not left out. Work that runs once falls to another node that it may run on. */
 function nodesFor(step: Step, run: Run): readonly NodeName[] {
   const nodes = step.nodes.filter((node) => !run.leftOut.has(node));
+  // A node that was left out may run the site's jobs all the same.
+  if (step.kind === 'cron' && step.to === null) return step.nodes;
   // Whatever failed, nothing goes on as if the hold had been gone through.
   if (step.kind === 'hold') return nodes.length > 0 ? nodes : step.nodes;
   if (nodes.length > 0 || step.kind !== 'hook' || !step.once) return nodes;

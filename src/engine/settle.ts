@@ -285,8 +285,15 @@ async function tellAgain(
 
 /** Once: what balancers forgot of the nodes that this run has out they are told again, and nothing new comes there. */
 export async function tellForgotten(run: Run, nodes: readonly NodeName[]): Promise<void> {
+  const wasOut = new Set(
+    run.observed.servers.filter(({ rotation }) => rotation !== 'in').map(({ server }) => server),
+  );
   const forgotten = (await readWhole(run.ports)).servers.filter(
-    (server) => nodes.includes(server.node) && isOurs(run, server) && server.rotation === 'in',
+    (server) =>
+      nodes.includes(server.node) &&
+      isOurs(run, server) &&
+      wasOut.has(server.server) &&
+      server.rotation === 'in',
   );
   if (forgotten.length === 0) return;
   await lookHeld(run, nodesOf(forgotten));

@@ -257,12 +257,10 @@ async function healed(stage: Stage): Promise<void> {
   await pass(stage, 10_000);
   if (watcher.broken.length > 0) return;
   if (isPooled(world) && drawn.chance(0.3)) await startAndWait(stage, drawn.pick(flips));
-  let last = await startAndWait(stage, 'deploy');
-  // What was shown is no longer so: it asks to be run again.
-  if (reportOf(last)?.failure?.code === 'SITE_CHANGED') last = await startAndWait(stage, 'deploy');
+  let last = await deployAgain(stage);
   if (reportOf(last)?.failure?.code === 'POOLS_DIFFER') {
     await bringTogether(stage);
-    last = await startAndWait(stage, 'deploy');
+    last = await deployAgain(stage);
   }
   if (reportOf(last)?.failure?.code === 'PLAN_UNSAFE' && stage.otherwise) {
     stage.strategy = stage.otherwise;
@@ -276,6 +274,12 @@ async function healed(stage: Stage): Promise<void> {
   const again = await startAndWait(stage, 'deploy');
   const done = somethingDone(again);
   if (done !== null) watcher.complain('nothing-to-do', done);
+}
+
+/** Where what was shown is no longer so, it asks to be run again. */
+async function deployAgain(stage: Stage): Promise<Session> {
+  const first = await startAndWait(stage, 'deploy');
+  return reportOf(first)?.failure?.code === 'SITE_CHANGED' ? startAndWait(stage, 'deploy') : first;
 }
 
 /** More than any strategy of a seed has. */
