@@ -19,7 +19,7 @@ if (obstacle !== null && process.env.CI === 'true') {
 }
 run(['npm', 'run', '--silent', 'build']);
 if (obstacle === null) run(['sh', join(root, 'test/lab/install.sh')]);
-const totals = [tests('unit', [])];
+const totals = [tests('unit', [], ['--maxWorkers=2'])];
 // Each file has a lab of its own, and waits for much of its time.
 if (obstacle === null) totals.push(tests('system', asRoot(), ['--maxWorkers=3']));
 else report(obstacle);

@@ -98,7 +98,7 @@ const ends: { readonly [C in SessionCommand]: readonly string[] } = {
   flip: ['done', 'refused'],
   'flip back': ['done', 'refused'],
   unlock: ['done', 'died'],
-  drain: ['done', 'LOCKED', 'FLOOR_AT_RISK', 'DRAIN_TIMEOUT'],
+  drain: ['done', 'LOCKED', 'DRAIN_TIMEOUT'],
   enable: ['done', 'LOCKED', 'ENABLE_TIMEOUT'],
   cron: ['done', 'LOCKED', 'CRON_UNFIT', 'CRON_UNKNOWN'],
 };
