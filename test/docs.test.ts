@@ -7,10 +7,40 @@ import { noticeKinds } from '../src/adapters/notices/index.ts';
 import { commandEntries, operands } from '../src/cli/commands/index.ts';
 import { settingsReference } from '../src/config/reference.ts';
 import { exitStatuses } from '../src/core/errors.ts';
+import type { BalancerCapabilities } from '../src/ports.ts';
 import { strategies } from '../strategies/index.ts';
 import { powerTable } from './core/verdict-power.ts';
 
 const file = new URL('../README.md', import.meta.url);
+
+const leaving: Readonly<Record<BalancerCapabilities['drain'], string>> = {
+  soft: 'softly: sticky sessions keep coming',
+  hard: 'at once, for all that is new',
+  both: 'softly, then at once',
+};
+
+const counting: Readonly<Record<BalancerCapabilities['sessions'], string>> = {
+  exact: 'counted',
+  estimate: 'as connections, idle ones too',
+  none: 'not counted: see drain.port',
+};
+
+/** What stood behind the driver in the tests that hold every kind to one contract. */
+const testedWith: Readonly<Record<keyof typeof balancerKinds, string>> = {
+  haproxy: 'HAProxy 2.6 and 3.0',
+  'haproxy-dataplane': 'a stand-in for the API, before a real HAProxy',
+  nginx: 'nginx 1.22',
+  ipvs: 'ipvsadm, in a kernel of its own',
+  ldirectord: 'ldirectord, in a kernel of its own; tests of its own',
+  varnish: 'Varnish 7.1',
+  aws: 'moto, and a stand-in with a drain clock',
+  'aws-classic': 'moto, and a stand-in with a drain clock',
+  linode: 'a stand-in for the API',
+  rackspace: 'a stand-in for the API',
+  address: 'keepalived; only flips',
+  external: 'its example, before the embedded balancer',
+  embedded: 'itself',
+};
 
 /** What the code says, for each marked block of the README. */
 const blocks: Readonly<Record<string, string>> = {
@@ -19,6 +49,28 @@ const blocks: Readonly<Record<string, string>> = {
     commandEntries.map(({ name, operands: given, summary }) => [
       `\`${['sluice', name, ...given.map((operand) => operands[operand][0])].join(' ')}\``,
       summary,
+    ]),
+  ),
+  balancers: table(
+    [
+      'kind',
+      'a node leaves',
+      'requests in flight',
+      'weights',
+      'flip',
+      'errors counted',
+      'after a restart',
+      'tested with',
+    ],
+    Object.entries(balancerKinds).map(([kind, { capabilities }]) => [
+      `\`${kind}\``,
+      leaving[capabilities.drain],
+      counting[capabilities.sessions],
+      capabilities.weights === 'server' ? 'yes' : 'no',
+      capabilities.flip === 'none' ? 'no' : `yes, ${capabilities.flip}`,
+      capabilities.counters ? 'yes' : 'no',
+      capabilities.successor.rotation === 'kept' ? 'knows who is out' : 'forgets who is out',
+      testedWith[kind as keyof typeof balancerKinds],
     ]),
   ),
   exit: table(['status', ''], Object.entries(exitStatuses)),
