@@ -40,14 +40,18 @@ const isSoft = (world: World, member: Member): boolean =>
 
 /** It came in after the last look, which was fresh when the command left. */
 const isUnseen = (event: Switched, member: Member, { sinceMs }: Server): boolean =>
-  sinceMs > lookOf(event.by, member.name) && isFresh(event, member);
+  sinceMs > lookBefore(event, member) && isFresh(event, member);
 
 const isFresh = ({ by, sentAtMs }: Switched, { name }: Member): boolean =>
   sentAtMs - lookOf(by, name) <= lookHoldsMs;
 
 const isUnseenRequest = (world: World, event: Switched, { member, server, startedAtMs }: Request): boolean =>
-  startedAtMs > lookOf(event.by, member.name) &&
+  startedAtMs > lookBefore(event, member) &&
   (isUnseen(event, member, server) || (isSoft(world, member) && isFresh(event, member)));
+
+/** What was seen once the command had left did not help it. */
+const lookBefore = ({ by, sentAtMs }: Switched, { name }: Member): number =>
+  Math.min(lookOf(by, name), sentAtMs);
 
 const lookOf = (session: Session, member: string): number =>
   session.looks.get(member) ?? Number.NEGATIVE_INFINITY;
@@ -62,6 +66,7 @@ function isOverdue(world: World, by: Session, { member, server, leftBehindAtMs }
   if (leftBehindAtMs !== null && leftBehindAtMs < by.plannedAtMs) return true;
   const mayCut =
     site.drain.onTimeout === 'force' || capabilities.sessions === 'none' || leftBehindAtMs !== null;
-  const sinceMs = Math.max(server.leftAtMs, leftBehindAtMs ?? server.leftAtMs);
+  // Nothing new comes to a process that gave way to another.
+  const sinceMs = Math.min(server.leftAtMs, leftBehindAtMs ?? server.leftAtMs);
   return mayCut && clock.passedMs() - sinceMs >= site.drain.timeoutMs;
 }
