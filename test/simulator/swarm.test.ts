@@ -98,7 +98,7 @@ const ends: { readonly [C in SessionCommand]: readonly string[] } = {
   flip: ['done', 'refused'],
   'flip back': ['done', 'refused'],
   unlock: ['done', 'died'],
-  drain: ['done', 'LOCKED', 'DRAIN_TIMEOUT'],
+  drain: ['done', 'LOCKED', 'FLOOR_AT_RISK', 'DRAIN_TIMEOUT'],
   enable: ['done', 'LOCKED', 'ENABLE_TIMEOUT'],
   cron: ['done', 'LOCKED', 'CRON_UNFIT', 'CRON_UNKNOWN'],
 };
@@ -132,9 +132,13 @@ describe('the swarm meets everything', () => {
       .filter((state) => !seldom[command]?.includes(state))
       .map((state) => commandMark(command, state));
     expect(states.filter((mark) => (lives.met[mark] ?? 0) < metMin)).toEqual([]);
-    expect(ends[command].filter((end) => timesOf(`${command}: ${end}`) < metMin)).toEqual([]);
+    expect(ends[command].filter((end) => timesOf(`${command}: ${end}`) < leastOf(command, end))).toEqual([]);
   });
 });
+
+/** What is met too seldom to be counted on ten times: manual.test.ts has it for sure. */
+const leastOf = (command: SessionCommand, end: string): number =>
+  command === 'drain' && end === 'FLOOR_AT_RISK' ? 5 : metMin;
 
 /** What follows the end, such as a failure's code, does not matter. */
 const timesOf = (end: string): number =>
