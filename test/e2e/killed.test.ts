@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { CliResult } from '../lab/cli.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
@@ -84,14 +82,13 @@ test('a run whose lock was taken over changes nothing any more, and says so', as
   const site = await lab.site({ name: 'fenced', nodes: 3 });
   const first = await site.deployed('good-1');
   // It has the node out, and is between two commands when its lock is taken.
-  const free = join(site.folder, 'free');
-  const wait = `timeout 60 sh -c 'until [ -e ${free} ]; do sleep 0.1; done'`;
-  await site.configure({ hooks: { 'before:activate': [{ run: wait, on: 'operator' }] } });
+  const gate = site.gate();
+  await site.configure({ hooks: { 'before:activate': [gate.hook] } });
   const run = site.startDeploy('good-2', '--json');
   await run.printed(starting('hook', 'web1'));
   await site.configure({});
   const aborted = await site.elsewhere('abort', 'production', '--yes', '--force');
-  await writeFile(free, '');
+  await gate.open();
   const ended = await run.ended;
   expect(ended.exit, ended.output).toBe(3);
   expect(ended.output).toContain('LOCK_LOST');

@@ -19,8 +19,6 @@ const ssh = {
   keepAlive: '300ms',
   attempts: 2,
 };
-/** Keeps a deploy busy, under its lock and before it changes any node's rotation. */
-const slowly = { 'before:deploy': [{ run: 'sleep 3', on: 'operator' }] };
 const underWay = /"step-started".*"kind":"hook"/;
 
 const starting = (kind: string, node: string): RegExp =>
@@ -36,7 +34,9 @@ async function expectWhole(site: LabSite): Promise<void> {
 }
 
 test('S25: while the first deploy has lost a node and HAProxy restarts, a second one is refused and told who holds the lock', async () => {
-  const site = await lab.site({ name: 's25', nodes: 3, settings: { ssh, hooks: slowly } });
+  const site = await lab.site({ name: 's25', nodes: 3, settings: { ssh } });
+  const gate = site.gate();
+  await site.configure({ hooks: { 'before:deploy': [gate.hook] } });
   const first = site.startDeploy('good-1', '--json');
   await first.printed(underWay);
   await Promise.all([site.node('web3').cut('ssh'), site.balancer!.reload()]);
@@ -45,6 +45,7 @@ test('S25: while the first deploy has lost a node and HAProxy restarts, a second
   expect(second.exit, second.output).toBe(5);
   expect(second.output).toContain('deploy good-1');
 
+  await gate.open();
   const ended = await first.ended;
   expect(ended.exit, ended.output).toBe(0);
   expect((await site.ask(site.node('web1'), '/'))?.body).toContain('version good-1');
@@ -52,7 +53,9 @@ test('S25: while the first deploy has lost a node and HAProxy restarts, a second
 });
 
 test('S26: the loser frees nothing of the winner, on the node that was lost neither', async () => {
-  const site = await lab.site({ name: 's26', nodes: 3, settings: { ssh, hooks: slowly } });
+  const site = await lab.site({ name: 's26', nodes: 3, settings: { ssh } });
+  const gate = site.gate();
+  await site.configure({ hooks: { 'before:deploy': [gate.hook] } });
   const first = site.startDeploy('good-1', '--json');
   await first.printed(underWay);
   const locks = () => Promise.all(site.nodes.map((node) => site.read(node, '.sluice/lock')));
@@ -62,6 +65,7 @@ test('S26: the loser frees nothing of the winner, on the node that was lost neit
   await site.node('web1').mend();
   expect(await site.deploy('good-2')).toMatchObject({ exit: 5 });
   expect(await locks()).toEqual(held);
+  await gate.open();
   const ended = await first.ended;
   expect(ended.exit, ended.output).toBe(0);
   await expectWhole(site);
@@ -153,11 +157,9 @@ test('S30: a node that dies between two takings of the lock leaves no lock on an
 });
 
 test('S31: while HAProxy restarts, the lock is the same whatever nodes are chosen', async () => {
-  const site = await lab.site({
-    name: 's31',
-    nodes: 4,
-    settings: { ssh, hooks: slowly, servingMin: 1 },
-  });
+  const site = await lab.site({ name: 's31', nodes: 4, settings: { ssh, servingMin: 1 } });
+  const gate = site.gate();
+  await site.configure({ hooks: { 'before:deploy': [gate.hook] } });
   const first = site.startDeploy('good-1', '--nodes', 'web1,web2', '--json');
   await first.printed(underWay);
   expect(await site.locked()).toEqual(['web1', 'web2', 'web3', 'web4']);
@@ -167,6 +169,7 @@ test('S31: while HAProxy restarts, the lock is the same whatever nodes are chose
   ]);
   expect(second.exit, second.output).toBe(5);
   expect(second.output).toContain('deploy good-1');
+  await gate.open();
   expect(await first.ended).toMatchObject({ exit: 0 });
   expect(await site.live()).toMatchObject({ web3: null, web4: null });
 });

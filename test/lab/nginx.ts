@@ -46,6 +46,8 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
   ];
   writeFileSync(file, options.site);
   writeFileSync(main, configuration(options, { file, pid, log }));
+  // A worker has to be younger than the file by more than clocks and ticks differ.
+  await sleep(100);
   const url = `http://127.0.0.1:${port}`;
   let running = await run(main, url, log);
   const stop = () => end(running);

@@ -1,4 +1,4 @@
-import { chown, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, readlink, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type LabBalancer, startBalancer } from './balancer.ts';
 import { type CliResult, type CliRun, startCli } from './cli.ts';
@@ -22,6 +22,12 @@ export interface SiteOptions {
 }
 
 export type Settings = Readonly<Record<string, unknown>>;
+
+/** A deploy stands in its hook until the gate opens, or for two minutes at most. */
+export interface Gate {
+  readonly hook: Settings;
+  open(): Promise<void>;
+}
 
 /** A site of the lab: run sluice on it, and see past sluice what is so. */
 export class LabSite {
@@ -74,6 +80,15 @@ export class LabSite {
     return checksOn(this.port, settings);
   }
 
+  /** For a hook on the operator's machine. */
+  gate(): Gate {
+    const opened = join(this.folder, 'opened');
+    return {
+      hook: { run: `timeout 120 sh -c 'until [ -e ${opened} ]; do sleep 0.05; done'`, on: 'operator' },
+      open: () => writeFile(opened, ''),
+    };
+  }
+
   start(...args: readonly string[]): CliRun {
     return this.startWith({}, ...args);
   }
@@ -123,12 +138,14 @@ export class LabSite {
     return readFile(this.path(node, ...parts), 'utf8').catch(() => null);
   }
 
-  /** As the deploy user would. */
+  /** As the deploy user would, and whole at once: somebody may be waiting for it. */
   async write(node: LabNode, path: string, text: string): Promise<void> {
     const parts = path.split('/');
     for (let depth = 1; depth < parts.length; depth++) await this.#mkdir(node, ...parts.slice(0, depth));
-    await writeFile(this.path(node, path), text);
-    await chown(this.path(node, path), deployUser.uid, deployUser.uid);
+    const written = this.path(node, ...parts.slice(0, -1), `.${parts.at(-1)}-written`);
+    await writeFile(written, text);
+    await chown(written, deployUser.uid, deployUser.uid);
+    await rename(written, this.path(node, path));
   }
 
   /** The application's settings on a node. */
