@@ -1,6 +1,7 @@
 // `npm test`: builds sluice, then runs every test that this machine can run, and names those that it cannot. With
 // CI=true nothing may be skipped. Arguments are passed to vitest.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,11 +18,13 @@ if (obstacle !== null && process.env.CI === 'true') {
   console.error(`CI=true, so no test may be skipped; but ${obstacle}.`);
   process.exit(1);
 }
-run(['npm', 'run', '--silent', 'build']);
-if (obstacle === null) run(['sh', join(root, 'test/lab/install.sh')]);
-const totals = [tests('unit', [], ['--maxWorkers=2'])];
+endUnlessDone(await statusOf('npm', ['run', '--silent', 'build']));
+// What the system tests need is fetched while the others run.
+const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/install.sh')]) : 0;
+const totals = [await tests('unit', [], ['--maxWorkers=2'])];
+endUnlessDone(await installing);
 // Each file has a lab of its own, and waits for much of its time.
-if (obstacle === null) totals.push(tests('system', asRoot(), ['--maxWorkers=3']));
+if (obstacle === null) totals.push(await tests('system', asRoot(), ['--maxWorkers=3']));
 else report(obstacle);
 close(totals);
 
@@ -35,12 +38,12 @@ function obstacleOfSystemTests() {
 }
 
 /** Runs one project's tests to their end, and counts them. */
-function tests(project, prefix, more = []) {
+async function tests(project, prefix, more = []) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tests-'));
   const file = join(folder, 'result.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
   const [program, ...words] = [...prefix, ...vitest, ...reporters, '--project', project, ...more, ...args];
-  const { status } = spawnSync(program, words, { cwd: root, stdio: 'inherit' });
+  const status = await statusOf(program, words);
   const counts = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   rmSync(folder, { recursive: true, force: true });
   const { numPassedTests: passed = 0, numFailedTests: failed = 0, numPendingTests: skipped = 0 } = counts;
@@ -61,11 +64,16 @@ function asRoot() {
   return process.getuid() === 0 ? [] : ['sudo', '-n', 'env', ...kept];
 }
 
-/** Ends with the command's own status if that is not 0. */
-function run([program, ...words]) {
-  const { status, error } = spawnSync(program, words, { cwd: root, stdio: 'inherit' });
-  if (error) console.error(`${program} could not be run: ${error.message}`);
+/** Ends all with a command's own status if that is not 0. */
+function endUnlessDone(status) {
   if (status !== 0) process.exit(status ?? 1);
+}
+
+/** Null if it was ended by a signal. */
+async function statusOf(program, words) {
+  const child = spawn(program, words, { cwd: root, stdio: 'inherit' });
+  const [status] = await once(child, 'exit');
+  return status;
 }
 
 function report(reason) {
