@@ -329,7 +329,12 @@ describe('check', () => {
     const engine = { preflight: () => ({ problems: ['web1 lacks tar.'], warnings: ['w'] }) };
     const { status, stdout } = await sluice('check production --json', { engine });
     expect(status).toBe(2);
-    expect(JSON.parse(stdout)).toEqual({ ready: false, problems: ['web1 lacks tar.'], warnings: ['w'] });
+    expect(JSON.parse(stdout)).toEqual({
+      ready: false,
+      problems: ['web1 lacks tar.'],
+      warnings: ['w'],
+      lists: [],
+    });
   });
 
   test('prints what is wrong with the storage beside the rest, and makes nothing where it would hang', async () => {
@@ -344,6 +349,7 @@ describe('check', () => {
       ready: false,
       problems: ['web1 lacks tar.', 'web1: /mnt is stale.'],
       warnings: ['web2: odd.'],
+      lists: [],
     });
     expect(calls.map(([name]) => name)).toEqual(['load']);
   });
