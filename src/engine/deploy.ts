@@ -6,6 +6,7 @@ import type { Node, NodeName, PoolName } from '../core/node.ts';
 import { closedBy, hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
 import type { Release, ReleaseId, Revision } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
 import { flipOver, type Strategy } from '../core/strategy.ts';
 import { bringingUp, syncTarget } from '../core/sync.ts';
 import {
@@ -60,7 +61,10 @@ export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report
  * releases: each is brought to its own, by a run of its own, until one does not end well. Returns the last that did something.
  */
 export const sync = (request: RollbackRequest, ports: Ports): Promise<Report> =>
-  withJoiners(request, ports, { run: syncNodes, bringUp: syncNodes });
+  withJoiners(request, ports, {
+    run: async (own, open) => ({ report: await syncNodes(own, open), known: namesOf(own.site) }),
+    bringUp: syncNodes,
+  });
 
 async function syncNodes(request: RollbackRequest, ports: Ports): Promise<Report> {
   const [first = null, ...others] = poolsToSync(request);
@@ -114,9 +118,20 @@ const gated = <R extends RunRequest>(
   intent: (request: R, ports: Ports) => Intent,
 ): Promise<Report> =>
   withJoiners(request, ports, {
-    run: (own, open) => perform({ ...own, ...intent(own, open) }, open),
+    async run(own, open) {
+      const { aim, ...rest } = intent(own, open);
+      let known = namesOf(own.site);
+      const noting = (seen: Seen): Aim => {
+        const found = aim(seen);
+        if (found.before) known = Object.keys(found.before);
+        return found;
+      };
+      return { report: await perform({ ...own, ...rest, aim: noting }, open), known };
+    },
     bringUp: syncNodes,
   });
+
+const namesOf = ({ nodes }: Site): readonly NodeName[] => nodes.map(({ name }) => name);
 
 /** The plan of a deploy, without touching anything. Rejects if the site is not ready or the plan is not safe. */
 export const propose = (request: DeployRequest, ports: Ports): Promise<Proposal> =>

@@ -8,6 +8,13 @@ import { readNode } from './observe.ts';
 import type { NodeLists, RunRequest } from './propose.ts';
 import { emit } from './run.ts';
 
+/** A run that is over. */
+export interface Past {
+  readonly report: Report;
+  /** The nodes that the site had when all this began: one that goes on for a dead run has others by now. */
+  readonly known: readonly NodeName[];
+}
+
 /** Brings nodes to a release; null: to what most of the others have. */
 type BringUp<R> = (
   request: R & { readonly nodes: readonly NodeName[]; readonly to: ReleaseId | null },
@@ -22,21 +29,20 @@ type BringUp<R> = (
 export async function withJoiners<R extends RunRequest>(
   request: R,
   ports: Ports,
-  { run, bringUp }: { run(request: R, ports: Ports): Promise<Report>; readonly bringUp: BringUp<R> },
+  { run, bringUp }: { run(request: R, ports: Ports): Promise<Past>; readonly bringUp: BringUp<R> },
 ): Promise<Report> {
   const { lists } = request;
-  let report = await run(request, ports);
+  let { report, known } = await run(request, ports);
   if (!lists) return report;
-  let known: readonly Node[] = request.site.nodes;
   for (let round = 1; isLive(report) && !request.signal.aborted; round++) {
     const site = await relisted(lists, ports);
     if (site === null) return report;
-    const joined = site.nodes.filter(({ name }) => !known.some((node) => node.name === name));
+    const joined = site.nodes.filter(({ name }) => !known.includes(name));
     if (joined.length === 0) return report;
     if (round > roundsMax) return behind(report, joined, 'joined still, and are behind', ports);
     say(ports, `${list(names(joined))} joined meanwhile.`);
-    report = await broughtUp({ request, lists, site, joined, bringUp }, report, ports);
-    known = [...known, ...joined];
+    report = await broughtUp({ request, lists, site, joined, known, bringUp }, report, ports);
+    known = [...known, ...names(joined)];
   }
   return report;
 }
@@ -61,12 +67,13 @@ interface Round<R> {
   readonly lists: NodeLists;
   readonly site: Site;
   readonly joined: readonly Node[];
+  readonly known: readonly NodeName[];
   readonly bringUp: BringUp<R>;
 }
 
 /** A run of its own for each pool, on a site without those that do not answer in time. */
 async function broughtUp<R extends RunRequest>(
-  { request, lists, site: whole, joined, bringUp }: Round<R>,
+  { request, lists, site: whole, joined, known, bringUp }: Round<R>,
   before: Report,
   ports: Ports,
 ): Promise<Report> {
@@ -78,7 +85,16 @@ async function broughtUp<R extends RunRequest>(
     const nodes = present.filter((node) => node.pool === pool);
     const own = await lists.open(site);
     // Whoever agreed to the run agreed to its release on every node.
-    const wish = { site, nodes: names(nodes), to: releaseIn(before, request.site, pool), confirm: yes };
+    const wish = {
+      site,
+      nodes: names(nodes),
+      to: releaseIn(
+        before,
+        whole.nodes.filter(({ name }) => known.includes(name)),
+        pool,
+      ),
+      confirm: yes,
+    };
     try {
       report = after(report, await bringUp({ ...request, ...wish }, own), nodes);
     } finally {
@@ -117,7 +133,7 @@ const bootMs = 60_000;
 /** What the nodes of a pool have that the run brought its release to; null: not all the same. */
 function releaseIn(
   { nodes, behind }: Report,
-  { nodes: known }: Site,
+  known: readonly Node[],
   pool: PoolName | null,
 ): ReleaseId | null {
   const own = known

@@ -174,7 +174,7 @@ describe('plan', () => {
   test('--json prints the plan as data', async () => {
     const { stdout } = await sluice('plan production --json');
     const { plan, comparison, commands } = proposal;
-    expect(JSON.parse(stdout)).toEqual({ plan, comparison, commands });
+    expect(JSON.parse(stdout)).toEqual({ plan, comparison, commands, lists: [] });
   });
 
   test('shows a warning that has no other place', async () => {
@@ -248,6 +248,7 @@ describe('status', () => {
     expect(JSON.parse(stdout)).toEqual({
       site: 'shop',
       stage: 'production',
+      lists: [],
       servingMin: 3,
       pool: null,
       serving: [...nodeNames],

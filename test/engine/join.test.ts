@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { failure } from '../../src/core/errors.ts';
 import type { NodeName } from '../../src/core/node.ts';
 import type { Site } from '../../src/core/site.ts';
-import { deploy, rollback, sync } from '../../src/engine/deploy.ts';
+import { deploy, resume, rollback, sync } from '../../src/engine/deploy.ts';
 import { names } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
 
@@ -121,6 +121,20 @@ describe('a node that joins while a deploy is under way', () => {
     expect(await sync({ ...on.request, to: null }, bench.ports)).toMatchObject({ exit: 0 });
     expect(bench.lives()).toEqual([first, first, first, first]);
   });
+});
+
+test('a node that joined after a run died is brought to its release by whoever resumes it', async () => {
+  const bench = benchSite(4);
+  await bench.deployed(1);
+  bench.rebuild('web4');
+  const { ports, died } = bench.mortal(({ name }) => name === 'switch');
+  void deploy({ ...listed(bench, names(3), names(3)).request, ref: '2' }, ports);
+  await died;
+  const later = listed(bench, names(4), names(4));
+  const report = await resume({ ...later.request, force: true }, bench.ports);
+  expect(report).toMatchObject({ outcome: 'done', exit: 0 });
+  expect(new Set(bench.lives())).toEqual(new Set([bench.live('web1')]));
+  expect(bench.locked()).toEqual([]);
 });
 
 test('a list that cannot be read again does not undo what is done', async () => {
