@@ -45,19 +45,27 @@ export const filesConfig = (options: FilesConfigOptions): Config => ({
 });
 
 async function loadRegistries(): Promise<Registries> {
-  const [{ strategies }, { balancerKinds }, { addressKinds }, { hookKinds }, { noticeKinds }] =
-    await Promise.all([
-      import('../strategies/index.ts'),
-      import('../src/adapters/balancers/index.ts'),
-      import('../src/adapters/addresses/index.ts'),
-      import('../hooks/index.ts'),
-      import('../src/adapters/notices/index.ts'),
-    ]);
+  const [
+    { strategies },
+    { balancerKinds },
+    { addressKinds },
+    { hookKinds },
+    { noticeKinds },
+    { inventoryKinds },
+  ] = await Promise.all([
+    import('../strategies/index.ts'),
+    import('../src/adapters/balancers/index.ts'),
+    import('../src/adapters/addresses/index.ts'),
+    import('../hooks/index.ts'),
+    import('../src/adapters/notices/index.ts'),
+    import('../src/adapters/inventories/index.ts'),
+  ]);
   return {
     strategies,
     balancers: balancerKinds,
     addresses: addressKinds,
     hooks: hookKinds,
     notices: noticeKinds,
+    inventories: inventoryKinds,
   };
 }

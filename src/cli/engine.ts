@@ -2,21 +2,35 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, taking, observing, checking, storage, manual, locking, log, cron, maintenance, weak, seed] =
-    await Promise.all([
-      import('../engine/deploy.ts'),
-      import('../engine/take-over.ts'),
-      import('../engine/observe.ts'),
-      import('../engine/preflight.ts'),
-      import('../engine/storage.ts'),
-      import('../engine/manual.ts'),
-      import('../engine/unlock.ts'),
-      import('../engine/history.ts'),
-      import('../engine/cron.ts'),
-      import('../engine/maintenance.ts'),
-      import('../engine/weak-spots.ts'),
-      import('../engine/seed.ts'),
-    ]);
+  const [
+    run,
+    taking,
+    observing,
+    checking,
+    storage,
+    manual,
+    locking,
+    log,
+    cron,
+    maintenance,
+    weak,
+    seed,
+    lists,
+  ] = await Promise.all([
+    import('../engine/deploy.ts'),
+    import('../engine/take-over.ts'),
+    import('../engine/observe.ts'),
+    import('../engine/preflight.ts'),
+    import('../engine/storage.ts'),
+    import('../engine/manual.ts'),
+    import('../engine/unlock.ts'),
+    import('../engine/history.ts'),
+    import('../engine/cron.ts'),
+    import('../engine/maintenance.ts'),
+    import('../engine/weak-spots.ts'),
+    import('../engine/seed.ts'),
+    import('../engine/shrunk.ts'),
+  ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
@@ -36,6 +50,7 @@ export async function loadEngine(): Promise<Engine> {
     preflightPools,
     webSocketProblems,
     weakSpots: weak.weakSpots,
+    shrunk: lists.shrunk,
     setup,
     proveStorage: storage.proveStorage,
     setRotation: manual.setRotation,

@@ -23,6 +23,7 @@ import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
 import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
 import type { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
+import type { shrunk } from '../engine/shrunk.ts';
 import type { proveStorage } from '../engine/storage.ts';
 import type { takeOver } from '../engine/take-over.ts';
 import type { unlock } from '../engine/unlock.ts';
@@ -92,6 +93,7 @@ export interface Engine {
   readonly preflightPools: typeof preflightPools;
   readonly webSocketProblems: typeof webSocketProblems;
   readonly weakSpots: typeof weakSpots;
+  readonly shrunk: typeof shrunk;
   readonly setup: typeof setup;
   readonly proveStorage: typeof proveStorage;
   readonly setRotation: typeof setRotation;

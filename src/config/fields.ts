@@ -29,6 +29,7 @@ import {
   variantOf,
 } from '../core/field.ts';
 import { type HookKind, type HookPoint, hookPoints } from '../core/hook.ts';
+import type { InventoryKind } from '../core/inventory.ts';
 import { moments } from '../core/moment.ts';
 import { schedule } from '../core/schedule.ts';
 import { type CronPlace, cronPlaces, type StrategySettings } from '../core/site.ts';
@@ -37,8 +38,9 @@ import { isOwnStrategy, ownStrategy, type StrategyKind } from '../core/strategy.
 import { gitRef, gitUrl, hostHeader, hostName, httpOrigin, jumpHost, urlPath, userName } from './address.ts';
 import { backupField } from './backup.ts';
 import { commandHookFields, type HookEntry, hookEntry } from './hook-entry.ts';
+import { type FindListing, nodesField } from './listed-nodes.ts';
 import { nodeCount } from './node-count.ts';
-import { nodeList, nodeListOrNone } from './node-list.ts';
+import { nodeListOrNone } from './node-list.ts';
 import { absolutePath, directoryInSource, localPath, pathInRelease } from './path.ts';
 
 /** What a config may name, passed in by whoever starts the program. */
@@ -48,14 +50,18 @@ export interface Registries {
   readonly addresses: Readonly<Record<string, Kind>>;
   readonly hooks: Readonly<Record<string, HookKind>>;
   readonly notices: Readonly<Record<string, Kind>>;
+  readonly inventories: Readonly<Record<string, InventoryKind>>;
 }
 
 /**
  * Every setting of a site: what it accepts, what it is when left out, and what it is for. Validation, `defineSite`,
  * the JSON Schema and the reference follow from this page. What several settings must be together stands in
- * `validate.ts`; what they become, in `site.ts`.
+ * `validate.ts`; what they become, in `site.ts`. `find` gives what was read of lists of nodes.
  */
-export const siteFields = ({ strategies, balancers, addresses, hooks, notices }: Registries) => ({
+export const siteFields = (
+  { strategies, balancers, addresses, hooks, notices, inventories }: Registries,
+  find: FindListing = () => null,
+) => ({
   name: describe('The name of the site, on the screen, in logs and in the lock.', word),
   source: describe('Where releases come from, and how they are built.', sourceField()),
   deployTo: describe(
@@ -91,7 +97,10 @@ export const siteFields = ({ strategies, balancers, addresses, hooks, notices }:
     'Good releases that stay on each node, the live one and the one before among them.',
     defaultsTo(integer(2, 1000), 5),
   ),
-  nodes: describe('The machines that serve the site, each a host name or an object.', nodeList),
+  nodes: describe(
+    'The machines that serve the site, each a host name or an object; or where their list comes from.',
+    nodesField(inventories, find),
+  ),
   witnesses: describe(
     'Machines that hold a copy of the lock, in deployTo, and nothing else: with one, two nodes of which one is dead can ' +
       'still be deployed to.',

@@ -4,7 +4,7 @@ type Layer = Readonly<Record<string, unknown>>;
 
 /**
  * The settings of `base` with those of `over` on top: objects merge deeply, lists and all else replace. So do an
- * object of another kind (`kind` or `name` differs), whose options would not fit, and the place of a secret.
+ * object of another kind (`kind`, `name` or `from` differs), whose options would not fit, and the place of a secret.
  */
 export const merge = (base: Layer, over: Layer): Layer =>
   Object.fromEntries(
@@ -29,7 +29,7 @@ const isLayer = (value: unknown): value is Layer => isPlainObject(value) && !isS
 
 const mergesInto = (below: unknown, above: Layer): below is Layer =>
   isPlainObject(below) &&
-  ['kind', 'name'].every((tag) => !(tag in below && tag in above) || below[tag] === above[tag]);
+  ['kind', 'name', 'from'].every((tag) => !(tag in below && tag in above) || below[tag] === above[tag]);
 
 const own = (layer: Layer, key: string): unknown => (Object.hasOwn(layer, key) ? layer[key] : undefined);
 

@@ -4,12 +4,14 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Loader, PublicExplorer } from 'cosmiconfig';
 import { failure, list } from '../core/errors.ts';
+import type { Listing } from '../core/inventory.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Site } from '../core/site.ts';
 import type { Registries } from './fields.ts';
+import type { WantedList } from './listed-nodes.ts';
 import type { Overrides } from './overrides.ts';
-import { parseSite, type SiteInput } from './site.ts';
+import { parseSite, type SiteInput, wantedLists } from './site.ts';
 import { stagesOf } from './stage.ts';
 
 export interface LoadInput {
@@ -25,8 +27,8 @@ export interface LoadInput {
 /**
  * Finds, reads and parses a config. `wanted` is `stage`, for the config of this folder or one above; `site/stage`, for
  * one of several side by side (`shop/sluice.config.*` or `shop.sluice.config.*`); a config's only stage may be left
- * out (`''`, `site/`). Throws `CONFIG_NOT_FOUND`, `CONFIG_UNREADABLE`, `CONFIG_INVALID`, `STAGE_UNKNOWN`, or `USAGE` if
- * `wanted` or an override is wrong.
+ * out (`''`, `site/`). Lists of nodes that are kept elsewhere are read. Throws `CONFIG_NOT_FOUND`, `CONFIG_UNREADABLE`,
+ * `CONFIG_INVALID`, `STAGE_UNKNOWN`, `NODES_UNLISTED`, or `USAGE` if `wanted` or an override is wrong.
  */
 export async function loadSite(wanted: string, input: LoadInput): Promise<Site> {
   const { site, stage: named } = split(wanted);
@@ -34,7 +36,24 @@ export async function loadSite(wanted: string, input: LoadInput): Promise<Site> 
   const stage = chooseStage(config, named, file);
   const env = { HOME: homedir(), ...input.env };
   const settings = { ...input, env, stage, file, readFile: (path: string) => readFileSync(path, 'utf8') };
-  return parse(config, settings);
+  return parse(config, { ...settings, listings: await readLists(wantedLists(config, settings), settings) });
+}
+
+/** All lists are read at the same time. Throws `NODES_UNLISTED` for one that cannot be, or has no node. */
+async function readLists(
+  wanted: readonly WantedList[],
+  { file, env, registries }: Pick<SiteInput, 'file' | 'env' | 'registries'>,
+): Promise<ReadonlyMap<string, Listing>> {
+  const place = { directory: dirname(file), env };
+  const listings = await Promise.all(
+    wanted.map(async ({ path, kind, options, withinMs }) => {
+      const inventory = registries.inventories[kind]!.create(options, place);
+      const nodes = await inventory.list(withinMs);
+      if (nodes.length > 0) return [path, { shown: inventory.shown, nodes }] as const;
+      throw failure('NODES_UNLISTED', { list: inventory.shown, reason: 'it lists no node' });
+    }),
+  );
+  return new Map(listings);
 }
 
 function split(wanted: string): { readonly site: string | null; readonly stage: string } {

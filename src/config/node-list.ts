@@ -44,7 +44,7 @@ export const nodeFields = {
 const nodeObject = field.objectOf(nodeFields);
 type NodeSettings = field.ValueOf<typeof nodeObject>;
 
-const nodeEntry: field.Field<readonly Node[]> = {
+export const nodeEntry: field.Field<readonly Node[]> = {
   expected: "a host name such as 'web[01:20].example.org', or an object",
   summary: '',
   schema: { anyOf: [pattern.schema, nodeObject.schema] },
@@ -58,10 +58,12 @@ const nodeEntry: field.Field<readonly Node[]> = {
   },
 };
 
-const listExpected = "a list of host names such as 'web[01:20].example.org', or of objects";
+export const nodeListExpected = "a list of host names such as 'web[01:20].example.org', or of objects";
 
-export const nodeList: field.Field<NodeList> = { ...field.listOf(nodeEntry, 1), expected: listExpected };
-export const nodeListOrNone: field.Field<NodeList> = { ...field.listOf(nodeEntry), expected: listExpected };
+export const nodeListOrNone: field.Field<NodeList> = {
+  ...field.listOf(nodeEntry),
+  expected: nodeListExpected,
+};
 
 function nodesOf({ name, address, ...settings }: NodeSettings, path: string): field.Parsed<readonly Node[]> {
   if (name === null && address === null)

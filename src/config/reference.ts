@@ -9,6 +9,7 @@ import {
   siteFields,
 } from './fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
+import { listFields } from './listed-nodes.ts';
 
 /** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
 export function settingsReference(registries: Registries): string {
@@ -20,6 +21,8 @@ export function settingsReference(registries: Registries): string {
     table(fields as Fields<unknown>),
     ...inner,
     section('`source.seed`', seedFields),
+    section('Each `nodes` with `from`', listFields),
+    ...kinds('nodes', 'from', registries.inventories),
     section('Each ready-made hook', readyMadeHookFields),
     section('Each notice', noticeFields),
     ...kinds('backup', 'kind', backupKinds),

@@ -39,8 +39,8 @@ export interface StageConfig {
   readonly cron?: CronConfig;
   /** Good releases that stay on each node, the live one and the one before among them. */
   readonly keepReleases?: number;
-  /** The machines that serve the site, each a host name or an object. */
-  readonly nodes?: readonly (string | NodeConfig)[];
+  /** The machines that serve the site, each a host name or an object; or where their list comes from. */
+  readonly nodes?: readonly (string | NodeConfig | NodesFromConfig)[] | NodesFromConfig;
   /**
    * Machines that hold a copy of the lock, in deployTo, and nothing else: with one, two nodes of which one is dead can
    * still be deployed to.
@@ -243,6 +243,29 @@ export interface NodeConfig {
   readonly roles?: readonly string[];
   /** Words of your own about it, such as its rack. */
   readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** A list of nodes that is kept elsewhere: where, the options of that kind, and what holds for all that are in it. */
+export interface NodesFromConfig {
+  readonly from: string;
+  /** The login user, where the list does not say. */
+  readonly user?: string;
+  /** The port of the SSH server, where the list does not say. */
+  readonly port?: number;
+  /** The pool of all that are listed, where the list does not say. */
+  readonly pool?: string;
+  /** Whether balancers send them requests, where the list does not say. */
+  readonly traffic?: boolean;
+  /** Roles that all of them have. */
+  readonly roles?: readonly string[];
+  /**
+   * Labels (tags, variables) that say what each node is: name, by default also its name at the balancers; pool; and roles,
+   * several with commas between.
+   */
+  readonly fromLabels?: { readonly name?: string; readonly pool?: string; readonly roles?: string };
+  /** How long the list may take to be read. */
+  readonly within?: string;
+  readonly [option: string]: unknown;
 }
 
 /** Its kind, and the options of that kind. */

@@ -10,6 +10,7 @@ import {
   unknownSettings,
 } from '../core/field.ts';
 import { type HookSpec, hookPoints, type Workers } from '../core/hook.ts';
+import type { Listing } from '../core/inventory.ts';
 import { dutyHooks, type Migration } from '../core/migration.ts';
 import type { Secret } from '../core/secret.ts';
 import type {
@@ -26,12 +27,13 @@ import type {
 import { workersHooks } from '../core/workers.ts';
 import { backupOf } from './backup.ts';
 import { type Registries, type Settings, siteFields } from './fields.ts';
+import { nodesField, type WantedList } from './listed-nodes.ts';
 import { countOf } from './node-count.ts';
 import { fewestTogether } from './node-list.ts';
 import { type Overrides, withOverrides } from './overrides.ts';
 import { secretReader } from './secrets.ts';
 import { atStage } from './stage.ts';
-import { validate } from './validate.ts';
+import { listsOfBalancers, validate } from './validate.ts';
 
 export interface SiteInput {
   readonly stage: string;
@@ -45,38 +47,62 @@ export interface SiteInput {
   readonly overrides?: Overrides;
   /** Told of each secret that is read. */
   readonly onSecret?: (secret: Secret) => void;
+  /** What was read of the lists that `wantedLists` gave, by their paths; default: nothing. */
+  readonly listings?: ReadonlyMap<string, Listing>;
 }
 
 /** A config at one stage as the rest of the program sees it, or every problem with it. `raw` may be anything. */
 export function parseSite(raw: unknown, input: SiteInput): Parsed<Site> {
-  const fields = siteFields(input.registries);
+  const { listings = new Map<string, Listing>() } = input;
+  const lists: WantedList[] = [];
+  const fields = siteFields(input.registries, (list) => {
+    lists.push(list);
+    return listings.get(list.path) ?? null;
+  });
   const stage = atStage(raw, input.stage, fields);
   if (!stage.ok) return stage;
   const layered = withOverrides(stage.value, input.overrides ?? {}, input.registries);
   if (!layered.ok) return layered;
   const local = localPaths(input);
-  const settings = readSettings(fields, layered.value.settings, secretReader({ ...input, local }));
+  const settings = readSettings(fields, layered.value.settings, {
+    readSecret: secretReader({ ...input, local }),
+    lists,
+  });
   return settings.ok
-    ? parsed(siteOf(settings.value, input.stage, local))
+    ? parsed(siteOf(settings.value, { stage: input.stage, local, listings: [...listings.values()] }))
     : { ok: false, problems: settings.problems.map(layered.value.place) };
+}
+
+/** The lists of nodes that a config names at a stage, as far as they are well written: what they say is still to be read. */
+export function wantedLists(raw: unknown, input: SiteInput): readonly WantedList[] {
+  const stage = atStage(raw, input.stage, siteFields(input.registries));
+  if (!stage.ok) return [];
+  const wanted: WantedList[] = [];
+  const nodes = nodesField(input.registries.inventories, (list) => {
+    wanted.push(list);
+    return null;
+  });
+  nodes.parse(stage.value.settings.nodes, 'nodes', secretReader({ ...input, local: localPaths(input) }));
+  return wanted;
 }
 
 /** Reads each setting by itself, so that a rule among good settings is checked even if others are wrong. */
 function readSettings(
   fields: Fields<Settings>,
   raw: Readonly<Record<string, unknown>>,
-  readSecret: ReadSecret,
+  { readSecret, lists }: { readonly readSecret: ReadSecret; readonly lists: readonly WantedList[] },
 ): Parsed<Settings> {
   const results = Object.entries<Field<unknown>>(fields).map(
     ([name, field]) => [name, parseField(field, raw[name], name, readSecret)] as const,
   );
   const read = Object.fromEntries(
     results.flatMap(([name, result]) => (result.ok ? [[name, result.value]] : [])),
-  );
+  ) as Partial<Settings>;
   const problems = [
     ...unknownSettings(fields, raw, '').flatMap(problemsOf),
     ...results.flatMap(([, result]) => problemsOf(result)),
     ...validate(read),
+    ...listsOfBalancers(lists, read.balancers ?? {}),
   ];
   return problems.length > 0 ? { ok: false, problems } : parsed(read as Settings);
 }
@@ -89,7 +115,13 @@ const localPaths =
   (path) =>
     path.startsWith('~/') && env.HOME ? join(env.HOME, path.slice(2)) : resolve(dirname(file), path);
 
-const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
+interface Around {
+  readonly stage: string;
+  readonly local: Local;
+  readonly listings: readonly Listing[];
+}
+
+const siteOf = (settings: Settings, { stage, local, listings }: Around): Site => ({
   name: settings.name,
   stage,
   source: sourceOf(settings.source, local),
@@ -105,6 +137,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   cron: cronOf(settings.cron),
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
+  lists: listings.map(({ shown, nodes }) => ({ shown, nodes: nodes.length })),
   witnesses: settings.witnesses.flat(),
   balancers: Object.entries(settings.balancers).map(([name, { kind, options }]) => {
     const { onUnreachable, ...own } = options;

@@ -7,6 +7,7 @@ import { suggestion } from '../core/nearest.ts';
 import { workersName } from '../core/workers.ts';
 import type { Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
+import type { WantedList } from './listed-nodes.ts';
 import { countOf } from './node-count.ts';
 import { fewestTogether, type NodeList, nodesMax, poolsOf } from './node-list.ts';
 
@@ -70,6 +71,33 @@ const rules = [
     workers ? reservedHookNames(hooks, [workersName], 'is done for workers') : [],
   ),
 ];
+
+/**
+ * Lists that the site's own balancers change: a node that is out of rotation would be no node. By convention `targetGroup`, in the
+ * options of any kind of either, names what both share.
+ */
+export const listsOfBalancers = (
+  lists: readonly WantedList[],
+  balancers: Settings['balancers'],
+): readonly string[] =>
+  lists.flatMap(({ path, options: { targetGroup } }) =>
+    Object.entries(balancers).flatMap(([balancer, { options }]) =>
+      typeof targetGroup === 'string' && groupsIn(options.targetGroup).includes(nameInArn(targetGroup))
+        ? [
+            `${path}.targetGroup: balancer ${balancer} takes nodes out of ${targetGroup} while they change, and then they would be missing here; name them by tags or by their Auto Scaling group`,
+          ]
+        : [],
+    ),
+  );
+
+/** A name, a list of such, or such for each pool. */
+const groupsIn = (setting: unknown): readonly string[] =>
+  typeof setting === 'string'
+    ? [nameInArn(setting)]
+    : Object.values((setting ?? {}) as object).flatMap(groupsIn);
+
+/** An ARN ends with `targetgroup/<name>/<id>`. */
+const nameInArn = (group: string): string => group.split('/').at(-2) ?? group;
 
 /** A value and where it stands. */
 interface Placed {

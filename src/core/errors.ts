@@ -33,6 +33,11 @@ const catalogue = {
     message: (d: { nodes: readonly string[] }) => `No balancer of the site has ${list(d.nodes)}.`,
     hint: () => null,
   },
+  NODES_UNLISTED: {
+    message: (d: { list: string; reason: string }) =>
+      `The list of nodes could not be read from ${d.list}: ${d.reason.replace(/\.$/, '')}.`,
+    hint: () => 'nothing was touched: without its list nobody knows which nodes the site has',
+  },
   CONFIG_NOT_FOUND: {
     message: (d: { searched: string; wanted: string }) =>
       `No config of ${d.wanted} was found in ${d.searched}.`,
@@ -236,6 +241,11 @@ const catalogue = {
     message: (d: { releases: readonly string[] }) =>
       `There is no one live release to bring others to: as many nodes run ${list(d.releases)}.`,
     hint: () => 'say which: sluice sync --to RELEASE; or bring all to one by a deploy or a rollback.',
+  },
+  SYNC_BACKWARDS: {
+    message: (d: { older: string; newer: string }) =>
+      `Most nodes run ${d.older}, and never had ${d.newer}, which others serve: they may have come up from an old image.`,
+    hint: (d: { newer: string }) => `say which: sluice sync --to ${d.newer}, or another release`,
   },
   NODE_BUSY: {
     message: (d: { node: string }) =>

@@ -29,6 +29,8 @@ export interface Site {
   /** Complete releases kept on each node, the live one and the one before among them; at least 2. */
   readonly keepReleases: number;
   readonly nodes: readonly Node[];
+  /** Where those of them come from that the config does not name; empty: it names them all. */
+  readonly lists: readonly NodeListing[];
   /** Machines that only vote on who holds the lock. */
   readonly witnesses: readonly Node[];
   readonly balancers: readonly BalancerSettings[];
@@ -53,6 +55,13 @@ export interface Site {
   readonly onFailure: OnFailure;
   /** So many nodes may fail, and are left out, before `onFailure` decides. */
   readonly failuresMax: number;
+}
+
+/** A list of nodes that is kept elsewhere, as it was read. */
+export interface NodeListing {
+  /** Which it is, for people. */
+  readonly shown: string;
+  readonly nodes: number;
 }
 
 export type BalancerName = string;

@@ -41,7 +41,8 @@ export interface SyncWish {
 
 /**
  * The release that is live and proved on most nodes, of two pools on most of that pool; or `to`. To a pool in which nothing
- * is live no node is brought. Throws `NO_RELEASE_BEFORE` if no node has one, and `FLEET_MIXED` if several are on as many.
+ * is live no node is brought. Throws `NO_RELEASE_BEFORE` if no node has one, `FLEET_MIXED` if several are on as many, and
+ * `SYNC_BACKWARDS` if those that are most never had a newer one that others serve.
  */
 export function syncTarget(
   observed: Observation,
@@ -82,5 +83,11 @@ function mostProved(nodes: readonly NodeState[]): ReleaseId {
   if (most === undefined) throw failure('NO_RELEASE_BEFORE', { nodes: nodes.map(({ name }) => name) });
   if (second !== undefined && countOf(second) === countOf(most))
     throw failure('FLEET_MIXED', { releases: ids.filter((id) => countOf(id) === countOf(most)) });
+  const newest = ids.toSorted().at(-1)!;
+  if (
+    newest !== most &&
+    nodes.every((node) => liveRelease(node) !== most || releaseOn(node, newest) === null)
+  )
+    throw failure('SYNC_BACKWARDS', { older: most, newer: newest });
   return most;
 }

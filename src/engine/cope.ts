@@ -8,6 +8,7 @@ import { closedWays, recovery } from '../core/recovery.ts';
 import type { OnFailure } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
 import type { Target } from '../core/target.ts';
+import { departed } from './departed.ts';
 import { type Coping, type Decision, executeRecovery, type Stop } from './execute.ts';
 import { renewLocks } from './lock.ts';
 import { observe } from './observe.ts';
@@ -16,6 +17,7 @@ import {
   emit,
   expected,
   fenceFor,
+  goneNodes,
   type NodeFailure,
   onNode,
   presentNodes,
@@ -34,12 +36,19 @@ export interface Journey {
 }
 
 /**
- * What is done about nodes that fail: those within the site's budget are left out, and brought back to what they had
+ * What is done about nodes that fail: those that are gone are no matter any more; those within the site's budget are left out, and brought back to what they had
  * before others leave rotation. Beyond it whoever can be asked is asked; else the run stops.
  */
-export const copingWith = ({ decide }: Pick<RunRequest, 'decide'>, run: Run, journey: Journey): Coping => ({
-  async decide(step, failures): Promise<Decision> {
-    if (run.signal.aborted || failures.some(({ error }) => neverMended.includes(error.code))) return 'stop';
+export const copingWith = (
+  { decide, lists }: Pick<RunRequest, 'decide' | 'lists'>,
+  run: Run,
+  journey: Journey,
+): Coping => ({
+  async decide(step, all): Promise<Decision> {
+    if (run.signal.aborted || all.some(({ error }) => neverMended.includes(error.code))) return 'stop';
+    const gone = lists ? await departed(run, lists, all) : [];
+    const failures = all.filter(({ node }) => node === null || !gone.includes(node));
+    if (failures.length === 0) return 'leave out';
     // A pool is whole, or it does not go live.
     const mayLeaveOut = journey.pool === null && isOfSomeNodes(step, failures);
     if (mayLeaveOut && isWithinBudget(run, failures) && isReleaseShown(run, step, failures, journey))
@@ -65,7 +74,7 @@ const isOfSomeNodes = (step: Step, failures: readonly NodeFailure[]): boolean =>
   failures.every(({ node }) => node !== null) && !(step.kind === 'hook' && step.once);
 
 const isWithinBudget = ({ leftOut, skipped, site }: Run, failures: readonly NodeFailure[]): boolean =>
-  skipped.length + leftOut.size + failures.length <= site.failuresMax;
+  skipped.length + leftOut.size - goneNodes({ leftOut }).length + failures.length <= site.failuresMax;
 
 /** A release that is not yet shown to work anywhere is not put on other nodes while it is what may have failed. */
 function isReleaseShown(
@@ -187,11 +196,13 @@ const stuck = (policy: Way['policy'], asked: Way['policy'], { nodes }: Target): 
   policy === asked ? [] : nodes;
 
 /** What cannot be read is looked at again for a moment: it may just restart. */
-export async function observePatiently({ site, ports, skipped }: Run): Promise<Observation> {
+export async function observePatiently(run: Run): Promise<Observation> {
+  const { site, ports } = run;
+  const away = [...run.skipped, ...goneNodes(run)];
   const deadlineMs = ports.clock.nowMs() + patienceMs;
   for (;;) {
     const observed = await observe(site, ports);
-    const nodes = Object.values(observed.nodes).filter(({ name }) => !skipped.includes(name));
+    const nodes = Object.values(observed.nodes).filter(({ name }) => !away.includes(name));
     const all = [...nodes, ...observed.balancers];
     const isWhole = all.every(({ unreachable }) => unreachable === null);
     if (isWhole || ports.clock.nowMs() >= deadlineMs) return observed;

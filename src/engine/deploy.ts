@@ -6,6 +6,7 @@ import type { Node, NodeName, PoolName } from '../core/node.ts';
 import { closedBy, hasComplete, nodeState, type Observation } from '../core/observation.ts';
 import { closedWays, recovery } from '../core/recovery.ts';
 import type { Release, ReleaseId, Revision } from '../core/release.ts';
+import type { Site } from '../core/site.ts';
 import { flipOver, type Strategy } from '../core/strategy.ts';
 import { bringingUp, syncTarget } from '../core/sync.ts';
 import {
@@ -19,6 +20,7 @@ import {
 } from '../core/target.ts';
 import type { Ports } from '../ports.ts';
 import { lookingPast, noMoreQuestions } from './absence.ts';
+import { withJoiners } from './join.ts';
 import { perform } from './perform.ts';
 import {
   type Aim,
@@ -48,17 +50,23 @@ type WayBack = { readonly acrossIrreversible?: boolean };
 
 /** Brings `ref` live. Never rejects for a failure: the report says how it ended, events said how it went. */
 export const deploy = (request: DeployRequest, ports: Ports): Promise<Report> =>
-  perform({ ...request, ...deploying(request, ports) }, ports);
+  gated(request, ports, deploying);
 
 /** Brings an earlier release live again: `to`, or the newest good one before the live one. */
 export const rollback = (request: RollbackRequest, ports: Ports): Promise<Report> =>
-  perform({ ...request, ...rollingBack(request, ports) }, ports);
+  gated(request, ports, rollingBack);
 
 /**
  * Brings nodes that are behind, new or built anew to the live release of the others, or to `to`. Two pools may have two
  * releases: each is brought to its own, by a run of its own, until one does not end well. Returns the last that did something.
  */
-export async function sync(request: RollbackRequest, ports: Ports): Promise<Report> {
+export const sync = (request: RollbackRequest, ports: Ports): Promise<Report> =>
+  withJoiners(request, ports, {
+    run: async (own, open) => ({ report: await syncNodes(own, open), known: namesOf(own.site) }),
+    bringUp: syncNodes,
+  });
+
+async function syncNodes(request: RollbackRequest, ports: Ports): Promise<Report> {
   const [first = null, ...others] = poolsToSync(request);
   const run = (pool: PoolName | null): Promise<Report> =>
     perform({ ...request, ...syncing(request, ports, pool) }, ports);
@@ -93,15 +101,37 @@ export const flip = (request: FlipRequest, ports: Ports): Promise<Report> =>
 
 /** Finishes what a run that died had begun. What is done is not done again. */
 export const resume = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
-  perform({ ...request, ...resuming(request, ports) }, ports);
+  gated(request, ports, resuming);
 
 /** Goes on with a run that is held: past its hold, or with what failed once more. */
 export const promote = (request: RunRequest, ports: Ports): Promise<Report> =>
-  perform({ ...request, ...promoting(request, ports) }, ports);
+  gated(request, ports, promoting);
 
 /** Takes the fleet back to where it was before a run that died, or is held. */
 export const abort = (request: TakeOverRequest, ports: Ports): Promise<Report> =>
   perform({ ...request, ...aborting(request) }, ports);
+
+/** A run to whose release nodes are brought that join while it is under way. */
+const gated = <R extends RunRequest>(
+  request: R,
+  ports: Ports,
+  intent: (request: R, ports: Ports) => Intent,
+): Promise<Report> =>
+  withJoiners(request, ports, {
+    async run(own, open) {
+      const { aim, ...rest } = intent(own, open);
+      let known = namesOf(own.site);
+      const noting = (seen: Seen): Aim => {
+        const found = aim(seen);
+        if (found.before) known = Object.keys(found.before);
+        return found;
+      };
+      return { report: await perform({ ...own, ...rest, aim: noting }, open), known };
+    },
+    bringUp: syncNodes,
+  });
+
+const namesOf = ({ nodes }: Site): readonly NodeName[] => nodes.map(({ name }) => name);
 
 /** The plan of a deploy, without touching anything. Rejects if the site is not ready or the plan is not safe. */
 export const propose = (request: DeployRequest, ports: Ports): Promise<Proposal> =>
@@ -301,4 +331,4 @@ const forward = (
 });
 
 export type { Decision, Trouble } from './execute.ts';
-export type { Proposal, RunRequest } from './propose.ts';
+export type { NodeLists, Proposal, RunRequest } from './propose.ts';

@@ -120,8 +120,12 @@ function nodesFor(step: Step, run: Run): readonly NodeName[] {
 
 function leaveOut(step: Step, run: Run, failures: readonly NodeFailure[]): void {
   const nodes = failures.flatMap(({ node }) => node ?? []);
-  for (const { node, error } of failures) run.warnings.push(`${node} was left out: ${error.message}`);
-  for (const node of nodes) run.leftOut.set(node, 'as it failed');
+  for (const { node, error } of failures) {
+    // Of one that is gone it is said already.
+    if (node === null || run.leftOut.has(node)) continue;
+    run.warnings.push(`${node} was left out: ${error.message}`);
+    run.leftOut.set(node, 'as it failed');
+  }
   emit(run.ports, { type: 'left-out', nodes, step });
 }
 

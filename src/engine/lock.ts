@@ -134,8 +134,9 @@ export async function finishRun(run: Run, ending: Ending): Promise<readonly stri
     run.voters.map((node) => onNode(run.ports, node, releaseLock(fenceFor(run, node.name), ending))),
   );
   return results.flatMap((result, index) => {
-    // A lock that is another's by now need not be given back.
-    if (result.status === 'fulfilled' || isDeployError(result.reason, 'LOCK_LOST')) return [];
+    // A lock that is another's by now need not be given back, nor that of a machine that is gone.
+    const isGone = run.leftOut.get(run.voters[index]!.name) === 'gone';
+    if (result.status === 'fulfilled' || isGone || isDeployError(result.reason, 'LOCK_LOST')) return [];
     if (!isDeployError(result.reason)) throw result.reason;
     return [`the lock on ${run.voters[index]!.name} was not given back: ${result.reason.message}`];
   });

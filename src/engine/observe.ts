@@ -39,7 +39,12 @@ export const assemble = (nodes: readonly NodeState[], view: FrontView): Observat
 const stillOut = ({ drained }: NodeState, { servers }: BalancerView): readonly string[] =>
   drained.filter((name) => servers.find(({ server }) => server === name)?.rotation !== 'in');
 
-async function readNode(site: Site, ports: Ports, node: Node, signal?: AbortSignal): Promise<NodeState> {
+export async function readNode(
+  site: Site,
+  ports: Ports,
+  node: Node,
+  signal?: AbortSignal,
+): Promise<NodeState> {
   try {
     return await onNode(ports, node, inspect(node, site), signal ? { signal } : {});
   } catch (error) {

@@ -20,6 +20,7 @@ import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
 import { preflightPools, refuseUnfit, webSocketProblems } from './preflight.ts';
+import { shrunk } from './shrunk.ts';
 import { describeStep } from './steps/index.ts';
 import { refuseUnfitStorage } from './storage.ts';
 
@@ -40,8 +41,18 @@ export interface RunRequest {
   readonly maintenance?: boolean;
   /** Asked once the plan is proved, before anything is touched. False: the run ends as refused. */
   readonly confirm: (proposal: Proposal) => Promise<boolean>;
+  /** Where nodes are listed that the config does not name; absent: it names all. */
+  readonly lists?: NodeLists;
   /** Asked what is to be done about a failure that the site's budget does not cover; null: nobody can be asked. */
   readonly decide: ((trouble: Trouble) => Promise<Decision>) | null;
+}
+
+/** The lists of nodes that are kept outside the config. */
+export interface NodeLists {
+  /** The site as they have it now. Rejects with `NODES_UNLISTED`, or as the config is refused. */
+  read(): Promise<Site>;
+  /** The ports of such a site, beside those of the run. */
+  open(site: Site): Promise<Ports & { close(): Promise<void> }>;
 }
 
 /** A plan that was proved, with what a person wants to know before saying yes. */
@@ -118,7 +129,7 @@ export async function proposeFrom(request: RunRequest & Intent, ports: Ports): P
   refuseUnable(site, ports, aim);
   // The way back leads to a release that uses the same storage: nothing is gained by keeping a site from it.
   if (aim.purpose === 'deploy') await refuseUnfitStorage({ ...site, nodes: present }, ports, request.signal);
-  const plan = remarked(planFor(site, observed, aim), ports);
+  const plan = remarked(planFor(site, observed, aim), ports, await shrunk(site, ports, request.signal));
   refuseUnweighable(plan, observed, ports);
   const comparison = aim.purpose === 'deploy' ? await compareLive(ports, observed, aim.target) : null;
   const commands = plan.steps.map(({ step }) => describeStep(step, ports, site));
@@ -167,11 +178,11 @@ function refuseUnweighable({ steps }: Plan, observed: Observation, { balancers }
   }
 }
 
-/** With what the balancers' abilities make of a plan that is judged by what they count. */
-const remarked = (plan: Plan, { balancers }: Ports): Plan =>
-  balancers.some(({ capabilities }) => capabilities.counters)
-    ? plan
-    : { ...plan, warnings: [...plan.warnings, ...uncounted(plan)] };
+/** With what the balancers' abilities make of a plan that is judged by what they count, and `more`. */
+const remarked = (plan: Plan, { balancers }: Ports, more: readonly string[]): Plan => {
+  const counts = balancers.some(({ capabilities }) => capabilities.counters);
+  return { ...plan, warnings: [...plan.warnings, ...(counts ? [] : uncounted(plan)), ...more] };
+};
 
 function uncounted({ steps }: Plan): readonly string[] {
   const holds = steps.flatMap(({ step }) => (step.kind === 'hold' && step.forMs !== null ? [step] : []));

@@ -21,7 +21,7 @@ import type { Site } from '../core/site.ts';
 import { aimsOf } from '../core/target.ts';
 import type { Stop } from './execute.ts';
 import type { Aim, Intent } from './propose.ts';
-import { type Run, textOf } from './run.ts';
+import { goneNodes, type Run, textOf } from './run.ts';
 
 /** A report but for the time that the run took. */
 export type Ended = Omit<Report, 'tookMs'>;
@@ -69,11 +69,13 @@ export function judge(
   const person = { outcome: 'needs a person', exit: 3 } as const;
   const unread = unreadAtEnd(run, last);
   const reached = aim.target.nodes.filter((node) => !run.leftOut.has(node));
+  const gone = goneNodes(run);
   const missing = Object.keys(first.nodes).filter(
-    (node) => isServing(first, node) && !isServing(last, node) && !isReady(last, node),
+    (node) =>
+      !gone.includes(node) && isServing(first, node) && !isServing(last, node) && !isReady(last, node),
   );
   const astray = isAstray(last, stop ? null : wantedPool(aim, pool, last));
-  const left = aim.target.nodes.filter((node) => leftOut(run, last, node));
+  const left = aim.target.nodes.filter((node) => !gone.includes(node) && leftOut(run, last, node));
   const wrong = stop
     ? []
     : reached.filter((node) => liveRelease(nodeState(last, node)) !== wantedOn(aim, before, node));
@@ -133,24 +135,24 @@ const leftOut = (run: Run, last: Observation, node: string): boolean =>
   );
 
 /** What nobody knows of the end. */
-const unreadAtEnd = ({ skipped }: Run, { nodes, balancers }: Observation): readonly string[] =>
-  [...Object.values(nodes).filter(({ name }) => !skipped.includes(name)), ...balancers].flatMap(
+const unreadAtEnd = (run: Run, { nodes, balancers }: Observation): readonly string[] =>
+  [...Object.values(nodes).filter(({ name }) => !isAway(run, name)), ...balancers].flatMap(
     ({ unreachable }) => (unreachable === null ? [] : [`At the end it could not be read: ${unreachable}`]),
   );
+
+/** Nobody expects to read it. */
+const isAway = (run: Run, node: NodeName): boolean =>
+  run.skipped.includes(node) || goneNodes(run).includes(node);
 
 /** A run that goes back wants on each node what that had before. */
 const wantedOn = ({ purpose, target }: Aim, before: Before, node: string): ReleaseId | null =>
   purpose === 'recovery' ? (before[node]?.id ?? null) : target.release.id;
 
 /** Of two pools, what gets the traffic is as it was: what the other one has serves nobody. */
-const isAs = (
-  { skipped }: Run,
-  { before, pool }: Pick<Facts, 'before' | 'pool'>,
-  last: Observation,
-): boolean =>
+const isAs = (run: Run, { before, pool }: Pick<Facts, 'before' | 'pool'>, last: Observation): boolean =>
   (pool === null || livePool(last) === pool) &&
   Object.values(last.nodes)
-    .filter((node) => (pool === null || node.pool === pool) && !skipped.includes(node.name))
+    .filter((node) => (pool === null || node.pool === pool) && !isAway(run, node.name))
     .every((node) => liveRelease(node) === (before[node.name]?.id ?? null));
 
 /** Where all traffic is to go in the end; null: it is the same, as long as all goes to one pool. */
@@ -174,10 +176,11 @@ export const historyLine = (
   run: Run,
   { command, wanted, outcome }: Pick<Intent, 'command'> & Pick<Aim, 'wanted'> & Pick<Report, 'outcome'>,
 ): string => {
-  const { id, release, ports, minority } = run;
-  const behind = behindOf(run);
+  const { id, release, ports, minority, site } = run;
+  const [behind, gone] = [behindOf(run), goneNodes(run)];
   const remarks = [
     ...(behind.length > 0 ? [`behind: ${behind.join(' ')}`] : []),
+    ...(gone.length > 0 ? [`gone: ${gone.join(' ')}`] : []),
     ...(minority ? [`without a quorum (${minority})`] : []),
   ];
   const what = `${command} ${wanted} (${release.revision.slice(0, 7)}) as ${release.id}`;
@@ -185,11 +188,15 @@ export const historyLine = (
     at: isoTime(ports.clock.nowMs()),
     run: id,
     text: [`${what} by ${ports.operator.name}: ${outcome}`, ...remarks].join(', '),
+    nodes: site.nodes.length,
   });
 };
 
 /** Nodes that do not have what the others have, by this run. */
-export const behindOf = ({ skipped, leftOut }: Run): readonly NodeName[] => [...skipped, ...leftOut.keys()];
+export const behindOf = (run: Run): readonly NodeName[] => [
+  ...run.skipped,
+  ...[...run.leftOut.keys()].filter((node) => !goneNodes(run).includes(node)),
+];
 
 /** What is so on each node; with a run, also how long that had it out of rotation. */
 export const reportNodes = (site: Site, observed: Observation, run: Run | null): readonly NodeReport[] =>

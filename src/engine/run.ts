@@ -37,8 +37,11 @@ export interface Run {
   readonly warnings: string[];
   /** Servers that this run has out of rotation, for each node. */
   readonly drained: Map<NodeName, readonly string[]>;
-  /** Nodes that failed, and without which the run goes on; whether they were brought back to what they had. */
-  readonly leftOut: Map<NodeName, 'as it failed' | 'brought back' | 'did not come back'>;
+  /**
+   * Nodes that failed, and without which the run goes on; whether they were brought back to what they had. `gone`: the list of nodes
+   * does not have it any more, and it cannot be reached.
+   */
+  readonly leftOut: Map<NodeName, 'as it failed' | 'brought back' | 'did not come back' | 'gone'>;
   /** What balancers had counted when the run began, if it is to flip; null: nobody counted. */
   counted: Counted | null;
   /** What the pool that had the traffic answered from then until the flip; null: there was no flip in this run. */
@@ -128,6 +131,9 @@ export const capabilitiesOf = ({ balancers }: Ports, name: BalancerName): Balanc
 /** The nodes of the site that the run can work with. */
 export const presentNodes = ({ site, skipped }: Pick<Run, 'site' | 'skipped'>): readonly Node[] =>
   site.nodes.filter(({ name }) => !skipped.includes(name));
+
+export const goneNodes = ({ leftOut }: Pick<Run, 'leftOut'>): readonly NodeName[] =>
+  [...leftOut].flatMap(([node, state]) => (state === 'gone' ? [node] : []));
 
 /** Its time comes first, so that names of runs sort as the runs do. */
 export const newRunId = ({ clock, random }: Ports): string =>

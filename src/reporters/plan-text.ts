@@ -1,7 +1,9 @@
 import { count } from '../core/errors.ts';
 import { liveRelease, nodeState, type Observation, releaseOn } from '../core/observation.ts';
 import { lowestServing, type Plan } from '../core/plan.ts';
+import type { NodeListing } from '../core/site.ts';
 import { names } from './amount.ts';
+import { listsText } from './lists-text.ts';
 import type { Paint } from './paint.ts';
 import { releaseText, shortRevision } from './release-text.ts';
 import { stepObject } from './step-text.ts';
@@ -24,6 +26,8 @@ export interface PlanView {
   } | null;
   /** For each step, what it runs. */
   readonly commands: readonly (readonly string[])[];
+  /** Where nodes come from that the config does not name; default: it names all. */
+  readonly lists?: readonly NodeListing[];
   readonly paint: Paint;
 }
 
@@ -51,7 +55,7 @@ const paragraphs = (...texts: readonly string[]): string =>
 
 export const isEmpty = ({ plan }: PlanView): boolean => plan.steps.length === 0;
 
-function heading({ title, plan, observed, paint }: PlanView): string {
+function heading({ title, plan, observed, lists = [], paint }: PlanView): string {
   const { release, nodes } = plan.target;
   if (plan.steps.length === 0) {
     if (plan.purpose === 'recovery') return `Nothing to take back: every node has the release that it had.`;
@@ -65,6 +69,7 @@ function heading({ title, plan, observed, paint }: PlanView): string {
         : [['  new', `${releaseText(release)} on ${names(nodes, namesMax)}`]]),
       ...liveNow(observed, nodes).map((text) => ['  live', text]),
     ]),
+    ...(lists.length === 0 ? [] : [`  ${listsText(lists)}`]),
   ].join('\n');
 }
 

@@ -17,8 +17,10 @@ import {
   servingNodes,
 } from '../core/observation.ts';
 import type { ReleaseId } from '../core/release.ts';
+import type { NodeListing } from '../core/site.ts';
 import { aimsOf } from '../core/target.ts';
 import { duration } from './amount.ts';
+import { listsText } from './lists-text.ts';
 import type { Paint } from './paint.ts';
 import { shortRevision } from './release-text.ts';
 import { byBalancer, serversText } from './servers-text.ts';
@@ -33,12 +35,14 @@ export interface StatusView {
   readonly apart?: readonly NodeName[];
   /** What is to be said beside what nodes and balancers show. */
   readonly remarks?: readonly string[];
+  /** Where nodes come from that the config does not name; default: it names all. */
+  readonly lists?: readonly NodeListing[];
   readonly paint: Paint;
 }
 
 /** What is so on nodes and balancers, and then whatever is not as it should be. */
 export function statusText(view: StatusView): string {
-  const { wanted, servingMin, observed, paint, apart = [] } = view;
+  const { wanted, servingMin, observed, paint, apart = [], lists = [] } = view;
   const web = Object.keys(observed.nodes).filter((name) => !apart.includes(name));
   const [serving, total] = [servingNodes(observed).filter((name) => web.includes(name)).length, web.length];
   const tone = serving < servingMin ? paint.bad : paint.strong;
@@ -46,6 +50,7 @@ export function statusText(view: StatusView): string {
   return [
     tone(`${wanted}: ${serving} of ${count(total, 'node')} serving (servingMin ${servingMin})`),
     ...poolLines(observed),
+    ...(lists.length === 0 ? [] : [listsText(lists)]),
     '',
     nodeTable(view),
     '',

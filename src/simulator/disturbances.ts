@@ -10,6 +10,7 @@ import {
   endRequest,
   flipMember,
   isPooled,
+  nodeOf,
   remember,
   rotate,
   type World,
@@ -29,6 +30,7 @@ export function scheduleDisturbances(world: World, withinMs: number): void {
 }
 
 const timesOf = ({
+  unlisted,
   faults: { mix },
   balancers,
 }: World): { readonly [K in keyof typeof disturbances]: number } => ({
@@ -42,6 +44,7 @@ const timesOf = ({
   pause: mix.pauses,
   'clock jump': mix.clockJumps,
   leave: mix.leaves,
+  'node joins': unlisted.size,
 });
 
 /** Each says whether it struck: a machine that is down already does not reboot. */
@@ -102,6 +105,13 @@ const disturbances = {
     reboot(world, node);
     return true;
   },
+  'node joins'(world: World): boolean {
+    const [name] = world.unlisted;
+    if (name === undefined) return false;
+    world.unlisted.delete(name);
+    boot(world, nodeOf(world, name));
+    return true;
+  },
   'branch moves'(world: World): boolean {
     world.repository.head = revisionOf(world.random.integer({ min: 1000, max: 9999 }));
     world.tell({ kind: 'fault', node: null, what: `the branch moves to ${world.repository.head}` });
@@ -134,7 +144,7 @@ function reboot(world: World, node: SimulatedNode): boolean {
 }
 
 export function boot(world: World, node: SimulatedNode): void {
-  if (node.isUp || node.isGone) return;
+  if (node.isUp || node.isGone || world.unlisted.has(node.name)) return;
   node.isUp = true;
   node.application = {
     release: node.disk.current,

@@ -37,6 +37,8 @@ export interface FaultMix {
   readonly leaves: number;
   /** On which part of the nodes nothing was ever deployed. */
   readonly joins: number;
+  /** Machines that the list of nodes has only later; at most, and as the floor can do without. */
+  readonly lateJoins: number;
   /** On which part of the nodes the new release fails its checks. */
   readonly brokenRelease: number;
   /** Which part of its answers the new release fails, though it passes its checks. */
@@ -72,6 +74,7 @@ export const noFaults: FaultMix = {
   clockJumps: 0,
   leaves: 0,
   joins: 0,
+  lateJoins: 0,
   brokenRelease: 0,
   erringRelease: 0,
   staleCodeMs: 0,
@@ -115,6 +118,7 @@ export function drawFaults(random: SeededRandom): FaultMix {
     leaves: sometimes(0, () => random.integer({ min: 1, max: 2 })),
     joins: sometimes(0, () => random.pick([0.2, 0.6])),
     erringRelease: sometimes(0, () => random.pick([0.02, 0.2, 0.8])),
+    lateJoins: times(),
   };
 }
 

@@ -50,6 +50,7 @@ export function drawSite(
     cron: drawCron(random.fork('cron'), names),
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
+    lists: [],
     witnesses: [],
     balancers: Array.from({ length: balancers }, (_, i) => newBalancer(`lb${i + 1}`)),
     addresses: [],

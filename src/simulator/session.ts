@@ -26,6 +26,10 @@ export interface Session {
   step: Step | null;
   /** The release that it brings live, once it is planned. */
   release: Release | null;
+  /** Nodes that the list had when the first of a chain of runs began. */
+  readonly had: readonly NodeName[];
+  /** Those that it had beside them when it was read last. */
+  joined: readonly NodeName[];
   /** Nodes that it goes on without. */
   readonly leftOut: Set<NodeName>;
   /** When it first knew what it would do, which it drew from what it saw; infinite: not yet. */

@@ -7,7 +7,7 @@ import type { ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
 import { moveCron } from '../engine/cron.ts';
-import { abort, deploy, flip, promote, resume, rollback, sync } from '../engine/deploy.ts';
+import { abort, deploy, flip, type NodeLists, promote, resume, rollback, sync } from '../engine/deploy.ts';
 import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
 import { unlock } from '../engine/unlock.ts';
@@ -21,6 +21,7 @@ import { type Coverage, countTraits, newCoverage } from './coverage.ts';
 import { startCrons } from './cron.ts';
 import { boot, bringBack, scheduleDisturbances } from './disturbances.ts';
 import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
+import { holdBack, listedSite, onlyOf } from './late.ts';
 import type { SimulatedNode } from './node.ts';
 import { portsOf } from './ports.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
@@ -73,6 +74,8 @@ export interface DrawnStrategy {
 export interface Mutant {
   readonly ports?: (ports: Ports, world: World, session: Session) => Ports;
   readonly site?: (site: Site) => Site;
+  /** As its list has it when that is read again. */
+  readonly relisted?: (site: Site) => Site;
   readonly strategy?: (strategy: Strategy) => Strategy;
   readonly report?: (report: Report) => Report;
 }
@@ -169,6 +172,7 @@ function setStage(simulation: Simulation): Stage {
   watcher.begin(world);
   countTraits(world);
   drawHolder(random.fork('cron'), site, world.nodes.values());
+  holdBack(world, random.fork('late'));
   startCrons(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
   return { simulation, world, watcher, coverage, random, strategy, otherwise, batchMax, expected: 0 };
@@ -379,6 +383,7 @@ async function pass({ world, watcher }: Stage, ms: number): Promise<void> {
 function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
   world.faults.heal(world.clock.passedMs());
   world.repository.head = revisionOf(200);
+  world.unlisted.clear();
   for (const node of world.nodes.values()) {
     boot(world, node);
     node.cutOffUntilMs = 0;
@@ -422,6 +427,8 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     plan: null,
     step: null,
     release: null,
+    had: earlier?.had ?? listedSite(world).nodes.map((node) => node.name),
+    joined: [],
     leftOut: new Set(),
     plannedAtMs: Number.POSITIVE_INFINITY,
     calls: 0,
@@ -431,9 +438,17 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
   };
   world.sessions.push(session);
   world.tell({ kind: 'started', session });
-  const plain = portsOf(world, session, chance);
-  const ports = mutant.ports?.(plain, world, session) ?? plain;
-  const site = mutant.site?.(world.site) ?? world.site;
+  const portsFor = (site: Site): Ports => {
+    const plain = onlyOf(site, portsOf(world, session, chance));
+    return mutant.ports?.(plain, world, session) ?? plain;
+  };
+  const listed = (): Site => {
+    const now = listedSite(world);
+    session.joined = now.nodes.flatMap((node) => (session.had.includes(node.name) ? [] : [node.name]));
+    return mutant.site?.(now) ?? now;
+  };
+  const site = listed();
+  const ports = portsFor(site);
   const request = {
     site,
     strategy: mutant.strategy?.(stage.strategy) ?? stage.strategy,
@@ -443,6 +458,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     decide: null,
     maintenance: random.fork(`maintenance of ${name}`).chance(0.15),
     signal: session.stop.signal,
+    ...(site.lists.length === 0 ? {} : { lists: listsOf(listed, portsFor, mutant) }),
     confirm: async () => {
       await ports.clock.sleep(chance.chance(0.2) ? chance.integer({ min: 0, max: 5000 }) : 0);
       return true;
@@ -481,6 +497,15 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
   );
   return session;
 }
+
+const listsOf = (
+  listed: () => Site,
+  portsFor: (site: Site) => Ports,
+  { relisted = (site) => site }: Mutant,
+): NodeLists => ({
+  read: async () => relisted(listed()),
+  open: async (site) => ({ ...portsFor(site), close: async () => {} }),
+});
 
 /** As `sluice unlock` does: whatever is seen to be locked is freed. */
 async function unlockAll(site: Site, ports: Ports): Promise<unknown> {

@@ -25,6 +25,8 @@ export interface World {
   readonly random: SeededRandom;
   readonly faults: Faults;
   readonly nodes: ReadonlyMap<NodeName, SimulatedNode>;
+  /** Those that the list of nodes does not have yet: no run knows of them. */
+  readonly unlisted: Set<NodeName>;
   readonly balancers: readonly SimulatedBalancer[];
   /** Of all balancers. */
   readonly members: readonly Member[];
@@ -56,13 +58,14 @@ export interface Repository {
 
 export type WorldParts = Omit<
   World,
-  'members' | 'requests' | 'sessions' | 'trace' | 'disturbedAtMs' | 'tell' | 'restart'
+  'members' | 'unlisted' | 'requests' | 'sessions' | 'trace' | 'disturbedAtMs' | 'tell' | 'restart'
 >;
 
 export function newWorld(parts: WorldParts, onEvent: (event: WorldEvent) => void): World {
   const world: World = {
     ...parts,
     members: parts.balancers.flatMap(({ members }) => members),
+    unlisted: new Set(),
     requests: new Set(),
     sessions: [],
     trace: [],

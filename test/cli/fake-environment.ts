@@ -128,6 +128,7 @@ export const site = {
   servingMin: 3,
   cron: null,
   hooks: [],
+  lists: [],
 } as unknown as Site;
 
 const ports = { clock: { nowMs: () => 0, sleep: async () => {} } } as unknown as Ports;
@@ -195,6 +196,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     preflightPools: () => ({ problems: [], warnings: [] }),
     webSocketProblems: () => [],
     weakSpots: () => [],
+    shrunk: async () => [],
     setup: async () => note('setup', null),
     proveStorage: async () => ({ problems: [], warnings: [], answers: true }),
     setRotation: async (_site, _ports, { nodes, to, force }) => note('setRotation', { nodes, to, force }),

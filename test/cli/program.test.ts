@@ -174,7 +174,7 @@ describe('plan', () => {
   test('--json prints the plan as data', async () => {
     const { stdout } = await sluice('plan production --json');
     const { plan, comparison, commands } = proposal;
-    expect(JSON.parse(stdout)).toEqual({ plan, comparison, commands });
+    expect(JSON.parse(stdout)).toEqual({ plan, comparison, commands, lists: [] });
   });
 
   test('shows a warning that has no other place', async () => {
@@ -248,6 +248,7 @@ describe('status', () => {
     expect(JSON.parse(stdout)).toEqual({
       site: 'shop',
       stage: 'production',
+      lists: [],
       servingMin: 3,
       pool: null,
       serving: [...nodeNames],
@@ -329,7 +330,12 @@ describe('check', () => {
     const engine = { preflight: () => ({ problems: ['web1 lacks tar.'], warnings: ['w'] }) };
     const { status, stdout } = await sluice('check production --json', { engine });
     expect(status).toBe(2);
-    expect(JSON.parse(stdout)).toEqual({ ready: false, problems: ['web1 lacks tar.'], warnings: ['w'] });
+    expect(JSON.parse(stdout)).toEqual({
+      ready: false,
+      problems: ['web1 lacks tar.'],
+      warnings: ['w'],
+      lists: [],
+    });
   });
 
   test('prints what is wrong with the storage beside the rest, and makes nothing where it would hang', async () => {
@@ -344,6 +350,7 @@ describe('check', () => {
       ready: false,
       problems: ['web1 lacks tar.', 'web1: /mnt is stale.'],
       warnings: ['web2: odd.'],
+      lists: [],
     });
     expect(calls.map(([name]) => name)).toEqual(['load']);
   });

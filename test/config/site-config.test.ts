@@ -3,12 +3,14 @@ import { expect, expectTypeOf, test } from 'vitest';
 import type { Settings } from '../../src/config/fields.ts';
 import * as fields from '../../src/config/fields.ts';
 import { commandHookFields } from '../../src/config/hook-entry.ts';
+import { listFields } from '../../src/config/listed-nodes.ts';
 import { nodeFields } from '../../src/config/node-list.ts';
 import type {
   CheckConfig,
   CommandHookConfig,
   DrainConfig,
   NodeConfig,
+  NodesFromConfig,
   SeedConfig,
   SiteConfig,
   SourceConfig,
@@ -17,6 +19,9 @@ import type {
 import type { Field } from '../../src/core/field.ts';
 import { defineSite, env, file } from '../../src/index.ts';
 import { registries } from './parsing.ts';
+
+/** But for those of any name. */
+type KnownKeys<T> = keyof { [K in keyof T as string extends K ? never : K]: T[K] };
 
 test('the type has exactly the settings of the fields', () => {
   expectTypeOf<keyof SiteConfig>().toEqualTypeOf<keyof Settings>();
@@ -28,6 +33,7 @@ test('the type has exactly the settings of the fields', () => {
   expectTypeOf<keyof DrainConfig>().toEqualTypeOf<keyof typeof fields.drainFields>();
   expectTypeOf<keyof CheckConfig>().toEqualTypeOf<keyof typeof fields.checkFields>();
   expectTypeOf<keyof CommandHookConfig>().toEqualTypeOf<keyof typeof commandHookFields>();
+  expectTypeOf<Exclude<KnownKeys<NodesFromConfig>, 'from'>>().toEqualTypeOf<keyof typeof listFields>();
   expectTypeOf<keyof SshConfig>().toEqualTypeOf<keyof typeof fields.sshFields>();
 });
 
@@ -42,6 +48,7 @@ test('each setting bears the sentence of its field', () => {
     checkFields,
     sshFields,
     nodeFields,
+    listFields,
     commandHookFields,
   ];
   const sentences = [fields.siteFields(registries), ...groups].flatMap((group) =>

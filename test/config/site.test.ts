@@ -43,6 +43,7 @@ describe('defaults', () => {
           labels: {},
         },
       ],
+      lists: [],
       balancers: [],
       strategy: { name: 'rolling', options: { batch: [1], hold: null } },
       servingMin: 1,
@@ -415,7 +416,7 @@ describe('what is wrong', () => {
     [{ nodes: [] }, 'nodes: expected at least 1 entry, got an empty list'],
     [
       { nodes: undefined },
-      "nodes: expected a list of host names such as 'web[01:20].example.org', or of objects, got nothing",
+      "nodes: expected a list of host names such as 'web[01:20].example.org', or of objects; or an object with from, alone or in that list, got nothing",
     ],
     [
       { balancers: { lb: { kind: 'haproxi' } } },

@@ -139,6 +139,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   cron: null,
   keepReleases: 5,
   nodes: names(count).map((name) => node(name)),
+  lists: [],
   balancers: [{ name: 'lb', kind: 'haproxy', onUnreachable: 'stop', options: {} }],
   addresses: [],
   strategy: { name: 'rolling', options: {} },

@@ -12,8 +12,19 @@ const running = (observed: Observation, name: string, n: number): Observation =>
 const everybody = { pool: null, to: null };
 
 test('the release that most nodes proved is what all are brought to', () => {
-  const observed = running(fleet(3), 'web3', 2);
+  const observed = ['web1', 'web2'].reduce(
+    (now, name) => withNode(now, name, { releases: [good(1), good(2)] }),
+    running(fleet(3), 'web3', 2),
+  );
   expect(syncTarget(observed, names(3), everybody).release.id).toBe(releaseId(1));
+});
+
+test('nodes that came up from an old image are no reason to bring the others back', () => {
+  const observed = running(fleet(3), 'web3', 2);
+  expect(() => syncTarget(observed, names(3), everybody)).toThrow(
+    `Most nodes run ${releaseId(1)}, and never had ${releaseId(2)}`,
+  );
+  expect(syncTarget(observed, names(3), { pool: null, to: releaseId(2) }).release.id).toBe(releaseId(2));
 });
 
 test('two releases on as many nodes are for a person to choose between', () => {

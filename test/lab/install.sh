@@ -7,7 +7,8 @@ set -eu
 # moto, which stands for AWS, comes from PyPI, in a virtual environment.
 # A kernel of its own, as a program, mounts NFS and balances connections for real where the machine's kernel cannot.
 packages="openssh-server openssh-client haproxy varnish ipvsadm ldirectord keepalived iproute2 git sudo cron systemd
-   user-mode-linux kmod nfs-kernel-server postgresql mariadb-server nginx php-fpm php-mysql php-cli wordpress python3-venv $*"
+   user-mode-linux kmod nfs-kernel-server postgresql mariadb-server nginx php-fpm php-mysql php-cli wordpress python3-venv
+   ansible-core $*"
 
 missing=
 for package in $packages; do

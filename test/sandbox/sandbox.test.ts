@@ -111,6 +111,7 @@ const siteOf = async (made: Sandbox): Promise<Site> => {
     addresses: addressKinds,
     hooks: {},
     notices: {},
+    inventories: {},
   };
   return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
 };

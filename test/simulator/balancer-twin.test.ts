@@ -117,6 +117,8 @@ const session = (): Session => ({
   frozenUntilMs: 0,
   end: null,
   run: null,
+  had: [],
+  joined: [],
   leftOut: new Set(),
   plan: null,
   step: null,

@@ -681,6 +681,12 @@ const mutants: { readonly [name: string]: Case } = {
     site: { assets: ['public/assets'] },
     caughtBy: ['assets-first'],
   },
+  'nodes that join are not looked for': {
+    mutant: { relisted: (site) => ({ ...site, nodes: site.nodes.slice(0, -1) }) },
+    faults: { lateJoins: 1 },
+    nodes: 6,
+    caughtBy: ['join-gate'],
+  },
   'a deploy that is done is done again': {
     mutant: {
       strategy: (strategy) => ({

@@ -10,7 +10,7 @@ type WatchedBy = readonly string[] | string;
 const promises: { readonly [promise: string]: WatchedBy } = {
   '1 floor': ['floor', 'out-at-once'],
   '2 no spilled request': ['no-spilled-request', 'drain-in-time'],
-  '3 proof before traffic': ['proof-before-traffic', 'allowed-release'],
+  '3 proof before traffic': ['proof-before-traffic', 'allowed-release', 'join-gate'],
   '4 blast radius': ['blast-radius', 'proof-before-traffic'],
   '5 way back': ['way-back', 'one-way-back', 'floor'],
   '6 ours only': ['ours-only'],

@@ -51,6 +51,7 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   clockJumps: ['clock jump'],
   leaves: ['leave'],
   joins: ['join'],
+  lateJoins: ['node joins'],
   brokenRelease: ['broken release'],
   erringRelease: ['erring release'],
   staleCodeMs: ['stale code'],

@@ -76,7 +76,7 @@ const awsServer: Field<AwsServer> = scalar(
   (value) => (typeof value === 'string' ? serverNamed(value) : undefined),
 );
 
-const groupName: Field<string> = textLike(
+export const groupName: Field<string> = textLike(
   'the name or the ARN of a target group',
   /^([A-Za-z0-9-]{1,32}|arn:[\w-]+:elasticloadbalancing:[\w-]+:\d{12}:targetgroup\/[\w-]+\/[\w-]+)$/,
 );

@@ -10,11 +10,14 @@ export const checkCommand: Command = async (call) =>
     const { stdout } = environment;
     const { site, wanted } = work;
     const { problems, warnings } = await preflightOf(work, environment.signal);
-    if (flags.json) stdout.write(json({ ready: problems.length === 0, problems, warnings }));
+    if (flags.json)
+      stdout.write(json({ ready: problems.length === 0, problems, warnings, lists: site.lists }));
     if (problems.length > 0) throw failure('PREFLIGHT', { problems });
     if (!flags.json) {
       const [nodes, balancers] = [site.nodes.length, site.balancers.length];
-      stdout.write(checkText({ wanted, nodes, balancers, warnings }, paintOf(environment, stdout)));
+      stdout.write(
+        checkText({ wanted, nodes, balancers, warnings, lists: site.lists }, paintOf(environment, stdout)),
+      );
     }
     return 0;
   });
@@ -44,6 +47,7 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
       ...pools.warnings,
       ...storage.warnings,
       ...engine.weakSpots(ports.balancers, ready),
+      ...(await engine.shrunk(site, ports, signal)),
     ],
   };
 }

@@ -27,7 +27,7 @@ export async function showPlan(
     const proposal = await propose(request, work);
     if (flags.out !== undefined) write(files, flags.out, planFileText(call, site, proposal));
     const title = `${command} of ${work.wanted}`;
-    stdout.write(draw({ title, ...proposal, paint: paintOf(environment, stdout) }));
+    stdout.write(draw({ title, ...proposal, lists: site.lists, paint: paintOf(environment, stdout) }));
     return 0;
   });
 }
@@ -44,7 +44,7 @@ function drawerOf({ flags }: Call): (view: PlanView) => string {
 const drawers = {
   text: planText,
   markdown: planMarkdown,
-  json: ({ plan, comparison, commands }: PlanView) => json({ plan, comparison, commands }),
+  json: ({ plan, comparison, commands, lists }: PlanView) => json({ plan, comparison, commands, lists }),
 };
 
 function write(files: Files, file: string, text: string): void {

@@ -38,6 +38,7 @@ function show(call: Call, { site, wanted }: Pick<Work, 'site' | 'wanted'>, obser
     observed,
     apart: site.nodes.flatMap(({ name, traffic }) => (traffic ? [] : [name])),
     remarks: cronRemarks(site, observed),
+    lists: site.lists,
     paint: paintOf(environment, stdout),
   });
   stdout.write(flags.watch && stdout.isTTY ? `${home}${text}` : text);
@@ -46,10 +47,11 @@ function show(call: Call, { site, wanted }: Pick<Work, 'site' | 'wanted'>, obser
 /** Top left corner, and everything below it cleared. */
 const home = '\u001b[H\u001b[J';
 
-const statusData = ({ name, stage, servingMin }: Work['site'], observed: Observation) => ({
+const statusData = ({ name, stage, servingMin, lists }: Work['site'], observed: Observation) => ({
   site: name,
   stage,
   servingMin,
+  lists,
   pool: livePool(observed),
   serving: servingNodes(observed),
   release: mostLive(observed),

@@ -11,6 +11,7 @@ import { endIsTrue } from './end-is-true.ts';
 import { fencing } from './fencing.ts';
 import { floor } from './floor.ts';
 import { inTime } from './in-time.ts';
+import { joinGate } from './join-gate.ts';
 import { journalFirst } from './journal-first.ts';
 import { judgedFirst } from './judged-first.ts';
 import { lockFreed } from './lock-freed.ts';
@@ -36,6 +37,7 @@ export const checkers: readonly Checker[] = [
   noSpilledRequest,
   drainInTime,
   proofBeforeTraffic,
+  joinGate,
   poolWhole,
   allowedRelease,
   blastRadius,

@@ -32,7 +32,7 @@ export const schemaWindow: Checker = {
 };
 
 function contractedEarly(nodes: Iterable<SimulatedNode>, release: ReleaseId): string | null {
-  const other = [...nodes].find(({ disk }) => (disk.current ?? '') < release);
+  const other = [...nodes].find(({ disk }) => disk.current !== null && disk.current < release);
   return other
     ? `the schema of ${release} was contracted while ${other.name} had ${other.disk.current}`
     : null;

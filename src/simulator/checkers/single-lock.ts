@@ -1,4 +1,4 @@
-import { isRun, type Session } from '../session.ts';
+import { isRun } from '../session.ts';
 import type { Checker } from './checker.ts';
 import { lookHoldsMs } from './floor.ts';
 
@@ -9,22 +9,24 @@ import { lookHoldsMs } from './floor.ts';
 export const singleLock: Checker = {
   name: 'single-lock',
   watch(world) {
-    const supersededAtMs = new Map<Session, number>();
-    let last: Session | null = null;
+    // By the number of its lock: a command may be several runs, one after the other.
+    const supersededAtMs = new Map<string, number>();
+    let last: string | null = null;
     return (event) => {
       if (event.kind !== 'effect' && event.kind !== 'rotation') return null;
       const { by, kind } = event;
       if (!isRun(by)) return null;
       const nowMs = world.clock.passedMs();
-      const sinceMs = supersededAtMs.get(by) ?? nowMs;
+      const run = by.run ?? by.name;
+      const sinceMs = supersededAtMs.get(run) ?? nowMs;
       // Whoever ends writes it down where the lock is still its own, and gives it back.
-      if (supersededAtMs.has(by) && kind === 'effect' && event.what === 'log') return null;
+      if (supersededAtMs.has(run) && kind === 'effect' && event.what === 'log') return null;
       const isOnItsWay = kind === 'rotation' && nowMs - sinceMs <= lookHoldsMs;
-      if (supersededAtMs.has(by) && !isOnItsWay)
-        return `${by.name} changed ${kind === 'rotation' ? event.server.id : event.node.name} after ${last?.name} had begun`;
-      if (kind === 'rotation' || last === by) return null;
+      if (supersededAtMs.has(run) && !isOnItsWay)
+        return `${by.name} changed ${kind === 'rotation' ? event.server.id : event.node.name} after ${last} had begun`;
+      if (kind === 'rotation' || last === run) return null;
       if (last !== null) supersededAtMs.set(last, nowMs);
-      last = by;
+      last = run;
       return null;
     };
   },
