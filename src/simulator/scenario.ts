@@ -4,7 +4,14 @@ import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
-import type { BalancerSettings, Check, CronSettings, OnFailure, Site } from '../core/site.ts';
+import type {
+  AddressSettings,
+  BalancerSettings,
+  Check,
+  CronSettings,
+  OnFailure,
+  Site,
+} from '../core/site.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
@@ -86,17 +93,36 @@ export function drawSite(
     failuresMax: random.pick([0, 0, 1, 2]),
   };
   const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
-  return hasPools ? inPools(random.fork('pools'), whole) : whole;
+  return inFrontOf(random.fork('addresses'), hasPools ? inPools(random.fork('pools'), whole) : whole);
+}
+
+/** Half of those with two balancers have them as a pair, of which one gets the visitors. */
+function inFrontOf(random: SeededRandom, site: Site): Site {
+  const { balancers } = site;
+  if (balancers.length < 2 || random.chance(0.5)) return site;
+  const onUnreachable = random.pick(['stop', 'go on'] as const);
+  const address: AddressSettings = {
+    name: 'front',
+    balancers: balancers.map(({ name }) => name),
+    kind: 'simulated',
+    options: {},
+  };
+  return {
+    ...site,
+    balancers: balancers.map((balancer) => ({ ...balancer, onUnreachable })),
+    addresses: [address],
+  };
 }
 
 /** Most are of one size; the floor is what the smaller one can hold. */
 function inPools(random: SeededRandom, site: Site): Site {
   const count = site.nodes.length;
   const blue = random.chance(0.7) ? Math.ceil(count / 2) : random.integer({ min: 1, max: count - 1 });
+  const balancers = ['lb1', 'lb2'].slice(0, random.integer({ min: 1, max: 2 })).map(newBalancer);
   return {
     ...site,
     nodes: site.nodes.map((node, i) => ({ ...node, pool: i < blue ? 'blue' : 'green' })),
-    balancers: ['lb1', 'lb2'].slice(0, random.integer({ min: 1, max: 2 })).map(newBalancer),
+    balancers: random.fork('switch').chance(0.15) ? [{ ...newBalancer('lb1'), kind: 'address' }] : balancers,
     servingMin: random.integer({ min: 0, max: Math.min(blue, count - blue) }),
   };
 }
@@ -262,6 +288,7 @@ export function drawBalancers(
 ): readonly SimulatedBalancer[] {
   const hasPools = site.nodes.some(({ pool }) => pool !== null);
   return site.balancers.map(({ name, kind }) => {
+    if (kind === 'address' && hasPools) return newSwitch(random, name, site);
     const members = random.chance(0.2) ? [`${name}a`, `${name}b`] : [name];
     const lagMs = random.chance(0.3) ? random.integer({ min: 1, max: 300 }) : 0;
     return {
@@ -275,10 +302,26 @@ export function drawBalancers(
         flip: hasPools ? (random.fork('flip').chance(0.7) ? 'kept' : 'forgotten') : 'none',
         counters: true,
       },
+      isSwitch: false,
       members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
     };
   });
 }
+
+const newSwitch = (random: SeededRandom, name: string, site: Site): SimulatedBalancer => ({
+  name,
+  capabilities: {
+    drain: 'hard',
+    sessions: 'none',
+    settleMs: 0,
+    successor: { rotation: 'kept', requests: 'counted' },
+    weights: 'none',
+    flip: 'kept',
+    counters: false,
+  },
+  isSwitch: true,
+  members: [drawMember(random, name, name, { site, lagMs: 0 })],
+});
 
 const drawKind = (
   random: SeededRandom,
@@ -320,6 +363,7 @@ const drawMember = (
   pool: site.nodes[0]?.pool ?? null,
   ownPool: site.nodes[0]?.pool ?? null,
   isUp: true,
+  cutOffUntilMs: 0,
   restarts: 0,
   replacedAtMs: Number.NEGATIVE_INFINITY,
   past: [],

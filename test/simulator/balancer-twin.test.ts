@@ -72,6 +72,7 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
     pool: pools[0] ?? null,
     ownPool: null,
     isUp: true,
+    cutOffUntilMs: 0,
     restarts: 0,
     replacedAtMs: 0,
     past: [],
@@ -88,6 +89,7 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
       flip: 'kept',
       counters: true,
     },
+    isSwitch: false,
     members: [member('lb-a'), member('lb-b')],
   };
   return newWorld(
@@ -98,6 +100,7 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
       faults: faultsOf(noFaults, random),
       nodes: new Map(site.nodes.map((node) => [node.name, drawNode(random, node, past)])),
       balancers: [balancer],
+      addresses: [],
       isTraced: false,
       batchMax: 1,
       repository: { head: past.releases.at(-1)!.revision, brokenOn: new Map(), errsAt: new Map() },

@@ -54,6 +54,9 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   brokenRelease: ['broken release'],
   erringRelease: ['erring release'],
   staleCodeMs: ['stale code'],
+  balancerDeaths: ['balancer dies', 'holder dies', 'passive dies'],
+  balancerCutOffs: ['balancer cut off'],
+  addressMoves: ['address moves', 'address to one that starts anew'],
   killAtCall: ['kill'],
   signalAtCall: ['SIGINT', 'SIGTERM'],
 };
