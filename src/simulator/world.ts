@@ -141,6 +141,10 @@ export const isInFront = ({ addresses }: World, { balancer }: Pick<Member, 'bala
 export const mayBeAway = ({ site }: World, { balancer }: Pick<Member, 'balancer'>): boolean =>
   site.balancers.some(({ name, onUnreachable }) => name === balancer && onUnreachable === 'go on');
 
+/** Those without whom nobody is served: not one that visitors do not come to, and that a run may go on without. */
+export const membersThatCount = (world: World): readonly Member[] =>
+  world.members.filter((member) => isInFront(world, member) || !mayBeAway(world, member));
+
 /** Visitors come to another balancer from now on. */
 export function moveAddress(world: World, address: SimulatedAddress, to: BalancerName): void {
   const from = address.holder;

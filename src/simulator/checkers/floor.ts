@@ -1,7 +1,7 @@
 import type { NodeName, PoolName } from '../../core/node.ts';
-import { isAimedAt, type Member, takesRequests } from '../balancer.ts';
+import { isAimedAt, takesRequests } from '../balancer.ts';
 import { type Actor, isRun, type Session } from '../session.ts';
-import { isInFront, lastLookOf, mayBeAway, type World } from '../world.ts';
+import { lastLookOf, membersThatCount, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
@@ -53,22 +53,18 @@ interface Loss {
 const bearingIn = (world: World): ReadonlySet<NodeName> =>
   new Set(
     [...world.nodes.keys()].filter((node) =>
-      counting(world).every(({ isUp, servers }) => {
+      membersThatCount(world).every(({ isUp, servers }) => {
         const server = servers.get(node)!;
         return isUp && takesRequests(server) && server.weight >= 100;
       }),
     ),
   );
 
-/** Without whom nobody is served: not one that visitors do not come to, and that a run may go on without. */
-const counting = (world: World): readonly Member[] =>
-  world.members.filter((member) => isInFront(world, member) || !mayBeAway(world, member));
-
 /** Nodes that every balancer sends requests to, or would if they were ready. */
 const aimedIn = (world: World): ReadonlySet<NodeName> =>
   new Set(
     [...world.nodes.keys()].filter((node) =>
-      counting(world).every((member) => isAimedAt(member, member.servers.get(node)!)),
+      membersThatCount(world).every((member) => isAimedAt(member, member.servers.get(node)!)),
     ),
   );
 
