@@ -108,7 +108,9 @@ async function welcome(run: Run, { balancer }: Absence): Promise<void> {
   const told = missed.map(
     ({ server, to }): RotationChange => ({ node: server.node, server: server.server, to }),
   );
-  if (told.length > 0) await balancer.change(told, run.signal);
+  // Who comes in does so first: it may have the address by now.
+  for (const part of [told.filter(({ to }) => to === 'in'), told.filter(({ to }) => to !== 'in')])
+    if (part.length > 0) await balancer.change(part, run.signal);
   const weights = own.servers.flatMap((server) => weightMissed(server, others.servers));
   if (weights.length > 0 && balancer.capabilities.weights === 'server')
     await balancer.shift(weights, run.signal);
