@@ -18,7 +18,7 @@ export async function loadEngine(): Promise<Engine> {
       import('../engine/seed.ts'),
     ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
-  const { preflight, preflightPools, setup, webSocketProblems } = checking;
+  const { flipsOnlyProblems, preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
     deploy,
     rollback,
@@ -34,6 +34,7 @@ export async function loadEngine(): Promise<Engine> {
     observe: observing.observe,
     preflight,
     preflightPools,
+    flipsOnlyProblems,
     webSocketProblems,
     weakSpots: weak.weakSpots,
     setup,

@@ -17,7 +17,7 @@ import { endRequest, flipMember, rotate, type World, weigh } from './world.ts';
 
 /** A balancer's driver: it reads and writes members, each of which may be down, slow, or behind. */
 export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer =>
-  balancer.isSwitch ? switchTwin(wire, balancer) : plainTwin(wire, balancer);
+  balancer.capabilities.flipsOnly ? switchTwin(wire, balancer) : plainTwin(wire, balancer);
 
 const plainTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
   name: balancer.name,
@@ -115,12 +115,12 @@ function readMember<T>(
 /** What the engine can know at most: it is shown what was so at this moment. */
 function look(
   { world, session }: Wire,
-  { capabilities, isSwitch }: SimulatedBalancer,
+  { capabilities }: SimulatedBalancer,
   member: Member,
 ): readonly ServerState[] {
   const stale = world.faults.readIsStale() ? pastOf(world, member) : null;
   session.looks.set(member.name, stale?.atMs ?? world.clock.passedMs());
-  if (isSwitch) return switchViewOf(member);
+  if (capabilities.flipsOnly) return switchViewOf(member);
   return stale?.servers ?? viewOf(member, capabilities.sessions);
 }
 

@@ -7,8 +7,6 @@ import type { BalancerCapabilities } from '../ports.ts';
 export interface SimulatedBalancer {
   readonly name: string;
   readonly capabilities: BalancerCapabilities;
-  /** It is a floating address that moves between the machines of two pools: it flips, and can do nothing else. */
-  readonly isSwitch: boolean;
   readonly members: readonly Member[];
 }
 
@@ -125,7 +123,7 @@ export const viewOf = (
     weight: server.weight,
   }));
 
-/** What a look at who holds an address shows: visitors of the pool that is live are counted by nobody. */
+/** What is seen of one that only flips, an address between two machines: visitors of the pool that is live are counted by nobody. */
 export const switchViewOf = (member: Member): readonly ServerState[] =>
   viewOf(member, 'exact').map((server) => ({
     ...server,

@@ -40,7 +40,7 @@ const timesOf = ({
   addresses,
 }: World): { readonly [K in keyof typeof disturbances]: number } => ({
   reboot: mix.reboots,
-  'balancer restart': balancers.some(({ isSwitch }) => !isSwitch) ? mix.balancerRestarts : 0,
+  'balancer restart': processesIn({ balancers }).length > 0 ? mix.balancerRestarts : 0,
   flap: mix.flaps,
   'cut off': mix.cutOffs,
   'full disk': mix.fullDisks,
@@ -54,16 +54,14 @@ const timesOf = ({
   'address moves': addresses.length === 0 ? 0 : mix.addressMoves,
 });
 
+/** An address is no process. */
+const processesIn = ({ balancers }: Pick<World, 'balancers'>): readonly Member[] =>
+  balancers.flatMap(({ capabilities, members }) => (capabilities.flipsOnly ? [] : members));
+
 /** Each says whether it struck: a machine that is down already does not reboot. */
 const disturbances = {
   reboot: (world: World): boolean => reboot(world, anyNode(world)),
-  'balancer restart': (world: World): boolean =>
-    restartMember(
-      world,
-      world.random.pick(
-        world.balancers.filter(({ isSwitch }) => !isSwitch).flatMap(({ members }) => members),
-      ),
-    ),
+  'balancer restart': (world: World): boolean => restartMember(world, world.random.pick(processesIn(world))),
   flap(world: World): boolean {
     const node = anyNode(world);
     node.flapsUntilMs = world.clock.passedMs() + world.random.integer({ min: 500, max: 8000 });

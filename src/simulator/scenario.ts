@@ -278,7 +278,10 @@ export function drawHolder(random: SeededRandom, site: Site, nodes: Iterable<Sim
 }
 
 /** How a kind of balancer behaves; whether it has weights, flips and counters is the simulator's own choice. */
-export type Behaviour = Pick<BalancerCapabilities, 'drain' | 'sessions' | 'settleMs' | 'successor'>;
+export type Behaviour = Pick<
+  BalancerCapabilities,
+  'drain' | 'sessions' | 'settleMs' | 'successor' | 'flipsOnly'
+>;
 
 /** A balancer of a kind behaves as that does; of those of no kind some behave as one of the kinds, drawn by the seed. */
 export function drawBalancers(
@@ -288,7 +291,8 @@ export function drawBalancers(
 ): readonly SimulatedBalancer[] {
   const hasPools = site.nodes.some(({ pool }) => pool !== null);
   return site.balancers.map(({ name, kind }) => {
-    if (kind === 'address' && hasPools) return newSwitch(random, name, site);
+    const own = kinds[kind];
+    if (own?.flipsOnly && hasPools) return newSwitch(random, name, { site, own });
     const members = random.chance(0.2) ? [`${name}a`, `${name}b`] : [name];
     const lagMs = random.chance(0.3) ? random.integer({ min: 1, max: 300 }) : 0;
     return {
@@ -297,29 +301,23 @@ export function drawBalancers(
         drain: random.pick(['both', 'both', 'hard', 'soft']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
         ...drawMemory(random.fork(`memory of ${name}`)),
-        ...behaviourOf(kinds[kind] ?? drawKind(random.fork(`kind of ${name}`), kinds)),
+        ...behaviourOf(own ?? drawKind(random.fork(`kind of ${name}`), kinds)),
         weights: 'server',
         flip: hasPools ? (random.fork('flip').chance(0.7) ? 'kept' : 'forgotten') : 'none',
         counters: true,
       },
-      isSwitch: false,
       members: members.map((member) => drawMember(random, name, member, { site, lagMs })),
     };
   });
 }
 
-const newSwitch = (random: SeededRandom, name: string, site: Site): SimulatedBalancer => ({
+const newSwitch = (
+  random: SeededRandom,
+  name: string,
+  { site, own }: { readonly site: Site; readonly own: Behaviour },
+): SimulatedBalancer => ({
   name,
-  capabilities: {
-    drain: 'hard',
-    sessions: 'none',
-    settleMs: 0,
-    successor: { rotation: 'kept', requests: 'counted' },
-    weights: 'none',
-    flip: 'kept',
-    counters: false,
-  },
-  isSwitch: true,
+  capabilities: { ...own, weights: 'none', flip: 'kept', counters: false },
   members: [drawMember(random, name, name, { site, lagMs: 0 })],
 });
 

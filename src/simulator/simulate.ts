@@ -130,7 +130,9 @@ function setStage(simulation: Simulation): Stage {
   const nodes = simulation.nodes ?? random.fork('nodes').integer({ min: 1, max: 8 });
   const { strategy, otherwise = null, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
   const drawn = drawSite(random.fork('site'), { nodes, batchMax, hasPools: strategy.flips === true });
-  const site = { ...drawn, ...simulation.site };
+  // An address that was drawn floats among the balancers that were drawn.
+  const addresses = simulation.site?.balancers ? [] : drawn.addresses;
+  const site = { ...drawn, addresses, ...simulation.site };
   const mix = simulation.faults ? { ...noFaults, ...simulation.faults } : drawFaults(random.fork('mix'));
   const past = {
     releases: drawReleases(random.fork('releases')),

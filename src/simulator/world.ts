@@ -184,8 +184,8 @@ export function rotate(
   by: Actor,
 ): void {
   const server = member.servers.get(node)!;
-  const { capabilities, isSwitch } = balancerOf(world, member);
-  if (isSwitch) return;
+  const { capabilities } = balancerOf(world, member);
+  if (capabilities.flipsOnly) return;
   // One that only drains softly has no other way out.
   const reached = to === 'out' && capabilities.drain === 'soft' ? 'draining' : to;
   if (server.rotation === reached) return;
@@ -239,12 +239,12 @@ export function remember(world: World, member: Member): void {
 
 /** The member's checks are to find the node well before it sends requests there. */
 export function mistrust(world: World, member: Member, node: NodeName): void {
-  if (!balancerOf(world, member).isSwitch) member.servers.get(node)!.health = 'down';
+  if (!balancerOf(world, member).capabilities.flipsOnly) member.servers.get(node)!.health = 'down';
 }
 
 /** One round of a member's own checks; an address makes none. */
 export function checkHealth(world: World, member: Member): void {
-  if (balancerOf(world, member).isSwitch) return;
+  if (balancerOf(world, member).capabilities.flipsOnly) return;
   const nowMs = world.clock.nowMs();
   for (const server of member.servers.values()) {
     if (server.rotation === 'out') continue;

@@ -193,6 +193,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     observe: async () => observation(),
     preflight: () => ({ problems: [], warnings: [] }),
     preflightPools: () => ({ problems: [], warnings: [] }),
+    flipsOnlyProblems: () => [],
     webSocketProblems: () => [],
     weakSpots: () => [],
     setup: async () => note('setup', null),

@@ -89,7 +89,6 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
       flip: 'kept',
       counters: true,
     },
-    isSwitch: false,
     members: [member('lb-a'), member('lb-b')],
   };
   return newWorld(
