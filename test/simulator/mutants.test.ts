@@ -724,6 +724,42 @@ const mutants: { readonly [name: string]: Case } = {
     faults: { addressMoves: 10, balancerCutOffs: 10 },
     caughtBy: ['no-spilled-request'],
   },
+  'what a balancer forgot is not told again': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        const told = new Map<string, number>();
+        return {
+          shift: (changes, signal) =>
+            balancer.shift(
+              changes.filter(
+                ({ server, to }) => told.get(String(server)) !== to && told.set(String(server), to),
+              ),
+              signal,
+            ),
+        };
+      }),
+    },
+    strategy: canaryOf({ weight: 10 }),
+    nodes: 4,
+    faults: { balancerRestarts: 5 },
+    caughtBy: ['told-again'],
+  },
+  'a flip that a balancer forgot is not told again': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        let told: PoolName | null = null;
+        return {
+          async flip(to, signal) {
+            if (told !== to) await balancer.flip(to, signal);
+            told = to;
+          },
+        };
+      }),
+    },
+    ...ofPools,
+    faults: { balancerRestarts: 10 },
+    caughtBy: ['told-again'],
+  },
   'assets are not lent': {
     mutant: { ports: swapped(named('receive', (command) => withParams(command, { assets: [] }))) },
     site: { assets: ['public/assets'] },

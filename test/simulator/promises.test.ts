@@ -51,6 +51,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S22 nothing is left drained or locked, and what is not ours is left alone': [
     'nothing-left-drained',
     'weights-whole',
+    'told-again',
     'lock-freed',
     'ours-only',
   ],
