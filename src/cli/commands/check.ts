@@ -47,7 +47,7 @@ async function preflightOf(
       ...warnings,
       ...pools.warnings,
       ...storage.warnings,
-      ...engine.weakSpots(ports.balancers, ready),
+      ...engine.weakSpots(ports.balancers, ready, site.drain),
     ],
   };
 }
