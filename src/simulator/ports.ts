@@ -1,6 +1,6 @@
 import type { Event } from '../core/event.ts';
 import type { Ports } from '../ports.ts';
-import { addressTwin } from './address.ts';
+import { addressTwin } from './address-port.ts';
 import { balancerTwin } from './balancer-port.ts';
 import { httpTwin } from './http-port.ts';
 import type { SeededRandom } from './random.ts';
