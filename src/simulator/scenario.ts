@@ -122,7 +122,7 @@ function inPools(random: SeededRandom, site: Site): Site {
   return {
     ...site,
     nodes: site.nodes.map((node, i) => ({ ...node, pool: i < blue ? 'blue' : 'green' })),
-    balancers: random.fork('switch').chance(0.15) ? [{ ...newBalancer('lb1'), kind: 'address' }] : balancers,
+    balancers: random.fork('switch').chance(0.2) ? [{ ...newBalancer('lb1'), kind: 'address' }] : balancers,
     servingMin: random.integer({ min: 0, max: Math.min(blue, count - blue) }),
   };
 }
