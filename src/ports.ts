@@ -141,6 +141,8 @@ export interface BalancerCapabilities {
   readonly weights: 'server' | 'none';
   /** `flip` moves all traffic to a pool; whether that is `kept` or `forgotten` when the balancer starts anew. */
   readonly flip: 'kept' | 'forgotten' | 'none';
+  /** It can take no node out of rotation, nor put one back: all that it does is to flip. */
+  readonly flipsOnly?: true;
   /** Whether `count` counts. */
   readonly counters: boolean;
 }

@@ -32,7 +32,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/shrunk.ts'),
   ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
-  const { preflight, preflightPools, setup, webSocketProblems } = checking;
+  const { flipsOnlyProblems, preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
     deploy,
     rollback,
@@ -48,6 +48,7 @@ export async function loadEngine(): Promise<Engine> {
     observe: observing.observe,
     preflight,
     preflightPools,
+    flipsOnlyProblems,
     webSocketProblems,
     weakSpots: weak.weakSpots,
     shrunk: lists.shrunk,

@@ -21,7 +21,13 @@ import type { history } from '../engine/history.ts';
 import type { maintain } from '../engine/maintenance.ts';
 import type { setRotation } from '../engine/manual.ts';
 import type { observe } from '../engine/observe.ts';
-import type { preflight, preflightPools, setup, webSocketProblems } from '../engine/preflight.ts';
+import type {
+  flipsOnlyProblems,
+  preflight,
+  preflightPools,
+  setup,
+  webSocketProblems,
+} from '../engine/preflight.ts';
 import type { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
 import type { shrunk } from '../engine/shrunk.ts';
 import type { proveStorage } from '../engine/storage.ts';
@@ -91,6 +97,7 @@ export interface Engine {
   readonly observe: typeof observe;
   readonly preflight: typeof preflight;
   readonly preflightPools: typeof preflightPools;
+  readonly flipsOnlyProblems: typeof flipsOnlyProblems;
   readonly webSocketProblems: typeof webSocketProblems;
   readonly weakSpots: typeof weakSpots;
   readonly shrunk: typeof shrunk;

@@ -136,6 +136,8 @@ export interface BalancerState {
   readonly incarnation: string;
   /** The pool that it sends new requests to; null: it knows no pools, or none of this site, or could not be read. */
   readonly pool: PoolName | null;
+  /** How long its checks fail, as they are set, until it sends a dead node nothing more; absent or null: it does not say. */
+  readonly noticesDeadWithinMs?: number | null;
 }
 
 /** A floating address, and which of the machines among which it floats hold it. */

@@ -44,7 +44,7 @@ export const recovery = ({ policy, before, pool = null, servingMin }: RecoveryIn
     const out = target.nodes.filter(
       (name) => isOut(observed, name, before) || (!stays && isOnTrial(observed, name, before)),
     );
-    yield* stays ? putBackProved(observed, out) : putBack(observed, out, before);
+    yield* stays ? putBackProved(observed, out, before) : putBack(observed, out, before);
     if (!stays) {
       yield shift(
         target.nodes.filter((name) => !out.includes(name) && isLowered(observed, name)),
@@ -132,12 +132,18 @@ function* putBack(observed: Observation, out: readonly NodeName[], before: Befor
   yield* goBack(changed, before);
 }
 
-function* putBackProved(observed: Observation, out: readonly NodeName[]): Iterable<Step> {
+/** One that did not change is tried no longer: it gets its whole weight again. */
+function* putBackProved(observed: Observation, out: readonly NodeName[], before: Before): Iterable<Step> {
   const proved = out.filter((name) => {
     const node = nodeState(observed, name);
     return node.proved !== null && node.proved === liveRelease(node);
   });
-  if (proved.length > 0) yield enable(proved);
+  if (proved.length === 0) return;
+  yield shift(
+    proved.filter((name) => !hasChanged(observed, name, before)),
+    100,
+  );
+  yield enable(proved);
 }
 
 function* proveUnproved(observed: Observation, names: readonly NodeName[], before: Before): Iterable<Step> {

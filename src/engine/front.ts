@@ -28,11 +28,16 @@ export async function lookInFront(run: Run): Promise<void> {
   if (changes.length > 0) await tellForgotten(run, [...run.drained.keys()]).catch(mustBeUnreachable);
 }
 
-/** A last look, before the end is read: who came back is told, and who did not is said. */
+/**
+ * A last look, before the end is read: who came back is told, also after a signal, and who did not is said. A run that lost
+ * its lock tells nobody anything.
+ */
 export async function lookAtEnd(run: Run): Promise<void> {
   await askOnceMore(run.absences);
+  const calm: Run = isDeployError(run.signal.reason) ? run : { ...run, signal: new AbortController().signal };
   for (const absence of [...run.absences.values()]) {
-    if (absence.isBack) await welcome(run, absence).catch((error: unknown) => mustBeExpected(error));
+    if (absence.isBack && !calm.signal.aborted)
+      await welcome(calm, absence).catch((error: unknown) => mustBeExpected(error));
     const { name } = absence.balancer;
     if (run.absences.has(name))
       run.warnings.push(
@@ -103,7 +108,9 @@ async function welcome(run: Run, { balancer }: Absence): Promise<void> {
   const told = missed.map(
     ({ server, to }): RotationChange => ({ node: server.node, server: server.server, to }),
   );
-  if (told.length > 0) await balancer.change(told, run.signal);
+  // Who comes in does so first: it may have the address by now.
+  for (const part of [told.filter(({ to }) => to === 'in'), told.filter(({ to }) => to !== 'in')])
+    if (part.length > 0) await balancer.change(part, run.signal);
   const weights = own.servers.flatMap((server) => weightMissed(server, others.servers));
   if (weights.length > 0 && balancer.capabilities.weights === 'server')
     await balancer.shift(weights, run.signal);

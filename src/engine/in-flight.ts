@@ -56,7 +56,7 @@ export function isReplaced(run: Run, member: BalancerState): boolean {
 
 type MemberName = Pick<BalancerState, 'balancer' | 'member'>;
 
-const isSameMember = (one: MemberName, other: MemberName): boolean =>
+export const isSameMember = (one: MemberName, other: MemberName): boolean =>
   one.balancer === other.balancer && one.member === other.member;
 
 /** Of those that are to be emptied, and of which something is unknown. */

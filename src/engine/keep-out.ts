@@ -1,17 +1,21 @@
 import { isDeployError } from '../core/errors.ts';
 import type { Step } from '../core/step.ts';
 import type { Run } from './run.ts';
-import { tellForgotten } from './settle.ts';
+import { hasSet, tellAnew, tellForgotten } from './settle.ts';
 
 /**
- * Does the work of a step, and sees to it that the nodes that this run took out of rotation stay out meanwhile: a balancer
- * that starts anew may have forgotten it. What cannot be read or told now is met by the look before the next change.
+ * Does the work of a step, and sees to it that what this run told the balancers stays so meanwhile, which one that starts anew
+ * may have forgotten: which nodes are out, weights, a flip. What cannot be read or told now is met by the look before the next change.
  */
 export async function keepingOut<T>(run: Run, step: Step, work: () => Promise<T>): Promise<T> {
   const isOut = step.nodes.some((node) => (run.drained.get(node) ?? []).length > 0);
-  if (!isOut || !steps.has(step.kind)) return work();
+  const looks = [
+    ...(isOut && steps.has(step.kind) ? [() => tellForgotten(run, step.nodes)] : []),
+    ...(hasSet(run) && !setters.has(step.kind) ? [() => tellAnew(run)] : []),
+  ];
+  if (looks.length === 0) return work();
   const over = new AbortController();
-  const watch = lookAgainAndAgain(run, step, over.signal);
+  const watch = lookAgainAndAgain(run, looks, over.signal);
   try {
     return await work();
   } finally {
@@ -23,14 +27,23 @@ export async function keepingOut<T>(run: Run, step: Step, work: () => Promise<T>
 /** What changes nodes or asks them while they are out. */
 const steps: ReadonlySet<Step['kind']> = new Set(['activate', 'check', 'hook']);
 
-async function lookAgainAndAgain(run: Run, { nodes }: Step, over: AbortSignal): Promise<void> {
+/** What sets weights and pools itself. */
+const setters: ReadonlySet<Step['kind']> = new Set(['shift', 'flip']);
+
+async function lookAgainAndAgain(
+  run: Run,
+  looks: readonly (() => Promise<void>)[],
+  over: AbortSignal,
+): Promise<void> {
   for (;;) {
     await run.ports.clock.sleep(intervalMs, over);
     if (over.aborted) return;
-    try {
-      await tellForgotten(run, nodes);
-    } catch (error) {
-      if (!isDeployError(error) && !run.signal.aborted) throw error;
+    for (const look of looks) {
+      try {
+        await look();
+      } catch (error) {
+        if (!isDeployError(error) && !run.signal.aborted) throw error;
+      }
     }
   }
 }

@@ -4,6 +4,7 @@ import { failure, list } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import { isReady, livePool, liveRelease, locksIn, type Observation, serversOf } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
+import type { Strategy } from '../core/strategy.ts';
 import { aimsOf } from '../core/target.ts';
 import type { Balancer, Ports } from '../ports.ts';
 import { onNode } from './run.ts';
@@ -64,6 +65,20 @@ export function preflightPools(site: Site, balancers: readonly Balancer[]): Pref
     ),
   };
 }
+
+/** Balancers that can take no node out, where the strategy lives by that. Pure. */
+export const flipsOnlyProblems = (
+  { flips, name: strategy }: Pick<Strategy, 'name' | 'flips'>,
+  balancers: readonly Balancer[],
+): readonly string[] =>
+  flips
+    ? []
+    : balancers
+        .filter(({ capabilities }) => capabilities.flipsOnly)
+        .map(
+          ({ name }) =>
+            `balancers.${name}: it only moves all traffic from one pool to the other, and strategy ${strategy} takes nodes out of rotation. Use strategy blue-green; or name the balancers behind the address under balancers, and the address itself under addresses.`,
+        );
 
 /** Balancers that cannot keep to a time of WebSockets: it would hold for requests too. Pure. */
 export const webSocketProblems = (

@@ -19,7 +19,7 @@ import { namedNodes, type Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
 import { observe } from './observe.ts';
-import { preflightPools, refuseUnfit, webSocketProblems } from './preflight.ts';
+import { flipsOnlyProblems, preflightPools, refuseUnfit, webSocketProblems } from './preflight.ts';
 import { shrunk } from './shrunk.ts';
 import { describeStep } from './steps/index.ts';
 import { refuseUnfitStorage } from './storage.ts';
@@ -145,9 +145,10 @@ function unreachableNodes({ failuresMax }: Site, observed: Observation): readonl
   throw failure('TOO_MANY_UNREACHABLE', { nodes, failuresMax, reasons });
 }
 
-/** Throws `PREFLIGHT` if a balancer cannot move all traffic at once, or keep to a time of WebSockets. */
-function refuseUnable(site: Site, { balancers }: Ports, { strategy }: Aim): void {
+/** Throws `PREFLIGHT` if a balancer cannot move all traffic at once, or anything else, or keep to a time of WebSockets. */
+function refuseUnable(site: Site, { balancers }: Ports, { strategy, purpose }: Aim): void {
   const problems = [
+    ...(purpose === 'deploy' || purpose === 'rollback' ? flipsOnlyProblems(strategy, balancers) : []),
     ...(strategy.flips ? preflightPools(site, balancers).problems : []),
     ...webSocketProblems(site, balancers),
   ];

@@ -6,7 +6,7 @@ import type { Answered, Counted } from '../core/counts.ts';
 import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
 import type { EventBody, FailureText } from '../core/event.ts';
 import { compactTime } from '../core/instant.ts';
-import type { Node, NodeName } from '../core/node.ts';
+import type { Node, NodeName, PoolName } from '../core/node.ts';
 import type { BalancerState, Observation } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
 import type { AddressName, BalancerName, Site } from '../core/site.ts';
@@ -54,6 +54,11 @@ export interface Run {
   readonly heldAtMs: Map<NodeName, number>;
   /** The process of each member of a balancer, as it was seen last. */
   readonly processes: Process[];
+  /** What this run set beside rotation: weights below the configured ones, in percent, and the pool that it flipped to. */
+  readonly weights: Map<NodeName, number>;
+  pool: PoolName | null;
+  /** The processes that were told that. */
+  readonly knowing: Knowing[];
   /** Balancers that it goes on without. */
   readonly absences: Absences;
   /** Who was seen to hold each floating address at the last look. */
@@ -86,11 +91,16 @@ export const newRun = (
   renewedAtMs: fixed.ports.clock.nowMs(),
   heldAtMs: new Map(),
   leftOut: new Map(),
+  weights: new Map(),
+  pool: null,
+  knowing: [],
   holders: new Map(fixed.observed.addresses.map(({ address, holders }) => [address, holders])),
   forced: new Map(),
   rotation: new Map(),
   unwritten: new Map(),
 });
+
+export type Knowing = Pick<BalancerState, 'balancer' | 'member' | 'incarnation'>;
 
 /** A process of a balancer, and when this run first saw that it had taken the place of another; null: it did not. */
 export interface Process extends Pick<BalancerState, 'balancer' | 'member' | 'incarnation'> {

@@ -1,8 +1,9 @@
 import { note } from '../commands/note.ts';
 import type { Counted } from '../core/counts.ts';
-import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
+import { type DeployError, failure, isDeployError, list, messageOf } from '../core/errors.ts';
 import type { NodeName, PoolName } from '../core/node.ts';
 import {
+  type BalancerState,
   hasWeight,
   isAimedAt,
   type Observation,
@@ -13,7 +14,7 @@ import {
 import { aimsOf } from '../core/target.ts';
 import type { Balancer, BalancerCapabilities, BalancerView, Ports, RotationChange } from '../ports.ts';
 import { guardFloor } from './floor.ts';
-import { inFlight } from './in-flight.ts';
+import { inFlight, isSameMember } from './in-flight.ts';
 import { readBalancers, unreachableMember } from './observe.ts';
 import {
   activeBalancers,
@@ -302,6 +303,58 @@ export async function tellForgotten(run: Run, nodes: readonly NodeName[]): Promi
 }
 
 /**
+ * Once: weights and a flip of this run that a balancer forgot when its process gave way to another it is told again. What a process that
+ * knew them shows else was set by somebody.
+ */
+export async function tellAnew(run: Run): Promise<void> {
+  if (!hasSet(run)) return;
+  const { members } = await readWhole(run.ports);
+  const anew = members.filter((member) => {
+    const known = run.knowing.find((one) => isSameMember(one, member));
+    return known === undefined || known.incarnation !== member.incarnation;
+  });
+  if (anew.length === 0) return;
+  const isAnew = (server: ServerState): boolean => anew.some((member) => isSameMember(member, server));
+  await setWeights(run, {
+    nodes: [...run.weights.keys()],
+    weightOf: (server) => (isAnew(server) ? run.weights.get(server.node)! : server.weight),
+  });
+  await flipAgain(run, anew);
+  for (const { balancer, member, incarnation } of anew) {
+    const known = run.knowing.find((one) => isSameMember(one, { balancer, member }));
+    if (known) Object.assign(known, { incarnation });
+    else run.knowing.push({ balancer, member, incarnation });
+  }
+}
+
+/** Whether there is anything that a balancer could forget beside who is out. */
+export const hasSet = ({ weights, pool }: Run): boolean => weights.size > 0 || pool !== null;
+
+async function flipAgain(run: Run, anew: readonly BalancerState[]): Promise<void> {
+  const { pool: to } = run;
+  const strayed = anew.filter(({ pool }) => to !== null && pool !== null && pool !== to);
+  if (to === null || strayed.length === 0) return;
+  await stillHeld(run, poolNodes(run.observed, to));
+  guardCapacity(run, await readWhole(run.ports), to);
+  await inTurn(run, async (balancer) => {
+    if (strayed.some((member) => member.balancer === balancer.name)) await balancer.flip(to);
+  });
+  const names = [...new Set(strayed.map(({ balancer }) => balancer))];
+  emit(run.ports, {
+    type: 'note',
+    level: 'warning',
+    text: `${list(names)} started anew and had forgotten the flip: its requests go to ${to} again.`,
+  });
+}
+
+/** These processes know what this run set, unless it is known of one before them: then they are told all of it again. */
+function noteKnowing(run: Run, members: readonly BalancerState[]): void {
+  for (const { balancer, member, incarnation } of members)
+    if (!run.knowing.some((one) => isSameMember(one, { balancer, member })))
+      run.knowing.push({ balancer, member, incarnation });
+}
+
+/**
  * A look at all balancers just before `nodes` leave rotation, by a run that holds them. Throws `FLOOR_AT_RISK` if too
  * few would be left, and `LOCK_LOST`.
  */
@@ -407,8 +460,12 @@ export async function setWeights(run: Run, { nodes, weightOf }: Weights): Promis
           capabilitiesOf(run.ports, server.balancer).weights === 'server' &&
           !hasWeight(server, weightOf(server)),
       );
-    const found = other((await readWhole(run.ports)).servers);
-    if (found.length === 0) return true;
+    const { members, servers } = await readWhole(run.ports);
+    const found = other(servers);
+    if (found.length === 0) {
+      noteKnowing(run, members);
+      return true;
+    }
     if (passedMs >= patienceMs) throw unapplied(found[0]!, weightOf(found[0]!));
     const lowered = found.filter((server) => weightOf(server) < server.weight);
     const wrong = lowered.length > 0 ? other((await lookHeld(run, nodesOf(lowered))).servers) : found;
@@ -458,6 +515,7 @@ export interface Flipped {
  */
 export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
   const { clock } = run.ports;
+  run.pool = null;
   const before = await awaitPool(run, to);
   const startMs = clock.nowMs();
   try {
@@ -467,6 +525,8 @@ export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
     const stray = members.filter(({ pool }) => pool !== to);
     if (stray.length > 0)
       throw failure('FLIP_NOT_APPLIED', { pool: to, seen: aimsOf({ ...run.observed, balancers: stray }) });
+    run.pool = to;
+    noteKnowing(run, members);
     return { balancers: members.length, withinMs };
   } catch (error) {
     await unflip(run, before, to);

@@ -1,15 +1,20 @@
 import { count, list } from '../core/errors.ts';
 import type { Observation } from '../core/observation.ts';
-import type { BalancerName } from '../core/site.ts';
+import type { BalancerName, DrainSettings } from '../core/site.ts';
 import type { Balancer } from '../ports.ts';
 
 /**
  * What balancers could do to the site although nothing is wrong now, each a sentence: for a person to weigh, and no
  * obstacle to a deploy. Pure.
  */
-export const weakSpots = (balancers: readonly Balancer[], observed: Observation): readonly string[] => [
+export const weakSpots = (
+  balancers: readonly Balancer[],
+  observed: Observation,
+  drain: Pick<DrainSettings, 'timeoutMs'>,
+): readonly string[] => [
   ...single(observed),
   ...unnoticing(observed),
+  ...slow(observed, drain.timeoutMs),
   ...forgetful(balancers),
 ];
 
@@ -31,6 +36,18 @@ function unnoticing({ balancers, servers }: Observation): readonly string[] {
     if (nodes.length === 0) return [];
     return [
       `Balancer ${name} makes no health checks of ${list(nodes)}: it does not notice ${nodes.length === 1 ? 'that it is' : 'one that is'} dead.`,
+    ];
+  });
+}
+
+/** Its visitors get errors of a dead node for longer than a deploy waits for the last request of one that is well. */
+function slow({ balancers }: Observation, drainMs: number): readonly string[] {
+  return namesOf(balancers).flatMap((name) => {
+    const times = balancers.map((one) => (one.balancer === name ? (one.noticesDeadWithinMs ?? 0) : 0));
+    const noticedMs = Math.max(...times);
+    if (noticedMs <= drainMs) return [];
+    return [
+      `Balancer ${name} notices a dead node only after ${noticedMs / 1000} s of failed checks, as they are set, which is longer than drain.timeout (${drainMs / 1000} s): let it check more often, or believe fewer failures.`,
     ];
   });
 }

@@ -2,12 +2,24 @@ import { type DeployError, failure } from '../core/errors.ts';
 import type { NodeName } from '../core/node.ts';
 import type { BalancerState, ServerState } from '../core/observation.ts';
 import type { Balancer } from '../ports.ts';
-import { countsOf, type Member, type SimulatedBalancer, staleMsMax, stateOf, viewOf } from './balancer.ts';
+import {
+  countsOf,
+  isReachable,
+  type Member,
+  type SimulatedBalancer,
+  staleMsMax,
+  stateOf,
+  switchViewOf,
+  viewOf,
+} from './balancer.ts';
 import { exchange, latencyMs, type Wire } from './wire.ts';
-import { flipMember, rotate, type World, weigh } from './world.ts';
+import { endRequest, flipMember, rotate, type World, weigh } from './world.ts';
 
 /** A balancer's driver: it reads and writes members, each of which may be down, slow, or behind. */
-export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
+export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer =>
+  balancer.capabilities.flipsOnly ? switchTwin(wire, balancer) : plainTwin(wire, balancer);
+
+const plainTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
   name: balancer.name,
   hosts: [],
   capabilities: balancer.capabilities,
@@ -52,6 +64,32 @@ export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer 
   async close() {},
 });
 
+/** An address between two pools. When it moves, whoever spoke through it is cut off. */
+function switchTwin(wire: Wire, balancer: SimulatedBalancer): Balancer {
+  const { world } = wire;
+  const twin = plainTwin(wire, balancer);
+  const refused = () =>
+    Promise.reject(
+      failure('BALANCER_REFUSED', {
+        balancer: balancer.name,
+        request: 'this',
+        answer: 'it only moves an address',
+      }),
+    );
+  return {
+    ...twin,
+    change: refused,
+    shift: refused,
+    count: refused,
+    async flip(to, signal) {
+      await twin.flip(to, signal);
+      for (const request of [...world.requests])
+        if (balancer.members.includes(request.member) && request.server.pool !== to)
+          endRequest(world, request, { isCut: true });
+    },
+  };
+}
+
 const onAbort = (signal: AbortSignal): unknown => signal.reason;
 
 /** What `read` shows of a member at the moment in which the question meets it; or that it does not answer. */
@@ -66,7 +104,7 @@ function readMember<T>(
   return exchange({ world, session }, question, (reply) => {
     clock.after(latencyMs(world), () => {
       const answer =
-        member.isUp && !faults.balancerFails()
+        isReachable(member, clock.passedMs()) && !faults.balancerFails()
           ? { members: [stateOf(member)], servers: read() }
           : { members: [unread(member)], servers: [] };
       reply.ok(answer, latencyMs(world));
@@ -82,6 +120,7 @@ function look(
 ): readonly ServerState[] {
   const stale = world.faults.readIsStale() ? pastOf(world, member) : null;
   session.looks.set(member.name, stale?.atMs ?? world.clock.passedMs());
+  if (capabilities.flipsOnly) return switchViewOf(member);
   return stale?.servers ?? viewOf(member, capabilities.sessions);
 }
 
@@ -148,7 +187,7 @@ function tellMember<To extends string | number>(
   return exchange<void>({ world, session }, { text, signal, onAbort, timeout: null }, (reply) => {
     // Orders wait in the member's queue; the answer comes once they were obeyed and read back.
     clock.after(latencyMs(world) + member.lagMs, () => {
-      if (!member.isUp) {
+      if (!isReachable(member, clock.passedMs())) {
         reply.fail(unreachable(member), latencyMs(world));
         return;
       }

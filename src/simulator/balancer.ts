@@ -23,6 +23,8 @@ export interface Member {
   /** Where its own files send them, if a flip is not written there. */
   readonly ownPool: PoolName | null;
   isUp: boolean;
+  /** Until then it serves visitors, and no operator reaches it. */
+  cutOffUntilMs: number;
   restarts: number;
   /** When its process last gave way to another; negative infinity: never. */
   replacedAtMs: number;
@@ -97,6 +99,10 @@ export const isAimedAt = ({ pool }: Member, server: Server): boolean =>
 export const takesRequests = (server: Server): boolean =>
   rotationOf(server) === 'in' && server.health === 'up';
 
+/** It can be read and told. */
+export const isReachable = ({ isUp, cutOffUntilMs }: Member, nowMs: number): boolean =>
+  isUp && nowMs >= cutOffUntilMs;
+
 /** A server without weight gets no requests, whatever it was told. */
 export const rotationOf = ({ rotation, weight }: Server): ServerState['rotation'] =>
   rotation === 'in' && weight === 0 ? 'draining' : rotation;
@@ -115,6 +121,14 @@ export const viewOf = (
     health: server.rotation === 'out' ? 'unchecked' : server.health,
     sessions: sessions === 'none' ? null : server.sessions,
     weight: server.weight,
+  }));
+
+/** What is seen of one that only flips, an address between two machines: visitors of the pool that is live are counted by nobody. */
+export const switchViewOf = (member: Member): readonly ServerState[] =>
+  viewOf(member, 'exact').map((server) => ({
+    ...server,
+    health: 'unchecked',
+    sessions: isAimedAt(member, member.servers.get(server.node)!) ? null : 0,
   }));
 
 /** What the member has counted since it started. */

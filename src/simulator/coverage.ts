@@ -59,8 +59,10 @@ const holdsALock = (world: World, run: string | null): boolean =>
 
 /** What the world is like from its first moment counts as faults that struck then. */
 export function countTraits({ faults, balancers, nodes, repository }: World): void {
-  for (const { capabilities } of balancers)
+  for (const { capabilities } of balancers) {
     if (capabilities.drain === 'soft') faults.strike('soft drain only');
+    if (capabilities.flipsOnly) faults.strike('flips only');
+  }
   for (const { disk } of nodes.values()) if (disk.current === null) faults.strike('join');
   for (const broken of repository.brokenOn.values()) if (broken.length > 0) faults.strike('broken release');
   if (repository.errsAt.size > 0) faults.strike('erring release');

@@ -1,4 +1,6 @@
 import type { PoolName } from '../core/node.ts';
+import type { BalancerName } from '../core/site.ts';
+import type { SimulatedAddress } from './address.ts';
 import { type Member, noAnswers } from './balancer.ts';
 import { endJob } from './cron.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
@@ -9,7 +11,11 @@ import {
   cutRequests,
   endRequest,
   flipMember,
+  isInFront,
   isPooled,
+  membersOf,
+  mistrust,
+  moveAddress,
   nodeOf,
   remember,
   rotate,
@@ -33,9 +39,10 @@ const timesOf = ({
   unlisted,
   faults: { mix },
   balancers,
+  addresses,
 }: World): { readonly [K in keyof typeof disturbances]: number } => ({
   reboot: mix.reboots,
-  'balancer restart': balancers.length === 0 ? 0 : mix.balancerRestarts,
+  'balancer restart': processesIn({ balancers }).length > 0 ? mix.balancerRestarts : 0,
   flap: mix.flaps,
   'cut off': mix.cutOffs,
   'full disk': mix.fullDisks,
@@ -45,12 +52,19 @@ const timesOf = ({
   'clock jump': mix.clockJumps,
   leave: mix.leaves,
   'node joins': unlisted.size,
+  'balancer dies': addresses.length === 0 ? 0 : mix.balancerDeaths,
+  'balancer cut off': addresses.length === 0 ? 0 : mix.balancerCutOffs,
+  'address moves': addresses.length === 0 ? 0 : mix.addressMoves,
 });
+
+/** An address is no process. */
+const processesIn = ({ balancers }: Pick<World, 'balancers'>): readonly Member[] =>
+  balancers.flatMap(({ capabilities, members }) => (capabilities.flipsOnly ? [] : members));
 
 /** Each says whether it struck: a machine that is down already does not reboot. */
 const disturbances = {
   reboot: (world: World): boolean => reboot(world, anyNode(world)),
-  'balancer restart': (world: World): boolean => restartMember(world, world.random.pick(world.members)),
+  'balancer restart': (world: World): boolean => restartMember(world, world.random.pick(processesIn(world))),
   flap(world: World): boolean {
     const node = anyNode(world);
     node.flapsUntilMs = world.clock.passedMs() + world.random.integer({ min: 500, max: 8000 });
@@ -112,6 +126,29 @@ const disturbances = {
     boot(world, nodeOf(world, name));
     return true;
   },
+  'balancer dies': (world: World): boolean => dieAtFront(world, anyOfPair(world)),
+  /** It goes on serving visitors, and nobody can ask it or tell it anything. */
+  'balancer cut off'(world: World): boolean {
+    const name = anyOfPair(world);
+    const untilMs = world.clock.passedMs() + world.random.integer({ min: 500, max: 40_000 });
+    for (const member of membersOf(world, name)) member.cutOffUntilMs = untilMs;
+    world.tell({ kind: 'fault', node: null, what: `${name} is cut off` });
+    return true;
+  },
+  /** Now and then to one that knows nothing of what its process before it was told. */
+  'address moves'(world: World): boolean {
+    const address = world.random.pick(world.addresses);
+    const to = world.random.pick(address.balancers.filter((name) => name !== address.holder));
+    if (!isWhole(world, to)) return false;
+    if (!world.random.chance(0.5)) {
+      moveAddress(world, address, to);
+      return true;
+    }
+    for (const member of membersOf(world, to)) restartMember(world, member);
+    world.faults.strike('address to one that starts anew');
+    moveOnceUp(world, address, to);
+    return true;
+  },
   'branch moves'(world: World): boolean {
     world.repository.head = revisionOf(world.random.integer({ min: 1000, max: 9999 }));
     world.tell({ kind: 'fault', node: null, what: `the branch moves to ${world.repository.head}` });
@@ -165,7 +202,7 @@ export function bringBack(world: World, node: SimulatedNode, how: 'found' | 'reb
     // Whoever built it told the balancers; until something runs there their checks keep visitors away.
     for (const member of world.members) {
       rotate(world, member, node.name, 'in', 'operator');
-      member.servers.get(node.name)!.health = 'down';
+      mistrust(world, member, node.name);
     }
   }
   boot(world, node);
@@ -196,12 +233,53 @@ export function restartMember(world: World, member: Member): boolean {
   world.tell({ kind: 'fault', node: null, what: `${member.name} restarts` });
   for (const request of [...world.requests])
     if (request.member === member) endRequest(world, request, { isCut: true });
-  world.clock.after(world.random.integer({ min: 50, max: 2000 }), () => {
-    member.isUp = true;
-    beginAnew(world, member);
-    world.tell({ kind: 'fault', node: null, what: `${member.name} is back` });
+  world.clock.after(world.random.integer({ min: 50, max: 2000 }), () => comeUp(world, member));
+  return true;
+}
+
+/** Its machine is off: whoever waits for the other one to notice gets no answer until the address has moved. */
+function dieAtFront(world: World, name: BalancerName): boolean {
+  const { clock, random, faults } = world;
+  if (!isWhole(world, name)) return false;
+  const members = membersOf(world, name);
+  faults.strike(isInFront(world, { balancer: name }) ? 'holder dies' : 'passive dies');
+  world.tell({ kind: 'fault', node: null, what: `${name} dies` });
+  for (const member of members) member.isUp = false;
+  for (const request of [...world.requests])
+    if (members.includes(request.member)) endRequest(world, request, { isCut: true });
+  for (const address of world.addresses) {
+    if (address.holder !== name) continue;
+    const to = random.pick(address.balancers.filter((other) => other !== name));
+    moveOnceUp(world, address, to, random.integer({ min: 300, max: random.chance(0.8) ? 4000 : 25_000 }));
+  }
+  clock.after(random.integer({ min: 2000, max: 60_000 }), () => {
+    for (const member of members) comeUp(world, member);
   });
   return true;
+}
+
+/** As soon as it can, unless the one that has it is well again. */
+function moveOnceUp(world: World, address: SimulatedAddress, to: BalancerName, afterMs = 100): void {
+  const from = address.holder;
+  world.clock.after(afterMs, () => {
+    if (world.faults.isHealed || address.holder !== from) return;
+    if (isWhole(world, to)) moveAddress(world, address, to);
+    else moveOnceUp(world, address, to);
+  });
+}
+
+const isWhole = (world: World, balancer: BalancerName): boolean =>
+  membersOf(world, balancer).every(({ isUp }) => isUp);
+
+const anyOfPair = ({ random, addresses }: World): BalancerName =>
+  random.pick(random.pick(addresses).balancers);
+
+/** Its process begins anew, if it was down. */
+export function comeUp(world: World, member: Member): void {
+  if (member.isUp) return;
+  member.isUp = true;
+  beginAnew(world, member);
+  world.tell({ kind: 'fault', node: null, what: `${member.name} is back` });
 }
 
 function beginAnew(world: World, member: Member): void {

@@ -45,6 +45,10 @@ export interface FaultMix {
   readonly erringRelease: number;
   /** How long the old code may go on answering from a cache, in milliseconds. */
   readonly staleCodeMs: number;
+  /** Of balancers behind an address: one dies, loses its connection to operators, or gets the address. */
+  readonly balancerDeaths: number;
+  readonly balancerCutOffs: number;
+  readonly addressMoves: number;
   /** The engine dies, or is interrupted, at its n-th call of a port, or not at all. */
   readonly killAtCall: number | null;
   readonly signalAtCall: number | null;
@@ -78,6 +82,9 @@ export const noFaults: FaultMix = {
   brokenRelease: 0,
   erringRelease: 0,
   staleCodeMs: 0,
+  balancerDeaths: 0,
+  balancerCutOffs: 0,
+  addressMoves: 0,
   killAtCall: null,
   signalAtCall: null,
 };
@@ -119,6 +126,9 @@ export function drawFaults(random: SeededRandom): FaultMix {
     joins: sometimes(0, () => random.pick([0.2, 0.6])),
     erringRelease: sometimes(0, () => random.pick([0.02, 0.2, 0.8])),
     lateJoins: times(),
+    balancerDeaths: times(),
+    balancerCutOffs: times(),
+    addressMoves: times(),
   };
 }
 

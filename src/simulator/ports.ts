@@ -1,5 +1,6 @@
 import type { Event } from '../core/event.ts';
 import type { Ports } from '../ports.ts';
+import { addressTwin } from './address-port.ts';
 import { balancerTwin } from './balancer-port.ts';
 import { httpTwin } from './http-port.ts';
 import type { SeededRandom } from './random.ts';
@@ -27,7 +28,7 @@ export function portsOf(world: World, session: Session, random: SeededRandom): P
     random: { hex: random.hex },
     transport: transportTwin(wire),
     balancers: world.balancers.map((balancer) => balancerTwin(wire, balancer)),
-    addresses: [],
+    addresses: world.addresses.map((address) => addressTwin(wire, address)),
     source: sourceTwin(wire),
     spool: spoolTwin,
     http: httpTwin(wire),

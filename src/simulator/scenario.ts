@@ -4,7 +4,14 @@ import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
-import type { BalancerSettings, Check, CronSettings, OnFailure, Site } from '../core/site.ts';
+import type {
+  AddressSettings,
+  BalancerSettings,
+  Check,
+  CronSettings,
+  OnFailure,
+  Site,
+} from '../core/site.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, type SimulatedNode } from './node.ts';
@@ -87,17 +94,36 @@ export function drawSite(
     failuresMax: random.pick([0, 0, 1, 2]),
   };
   const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
-  return hasPools ? inPools(random.fork('pools'), whole) : whole;
+  return inFrontOf(random.fork('addresses'), hasPools ? inPools(random.fork('pools'), whole) : whole);
+}
+
+/** Half of those with two balancers have them as a pair, of which one gets the visitors. */
+function inFrontOf(random: SeededRandom, site: Site): Site {
+  const { balancers } = site;
+  if (balancers.length < 2 || random.chance(0.5)) return site;
+  const onUnreachable = random.pick(['stop', 'go on'] as const);
+  const address: AddressSettings = {
+    name: 'front',
+    balancers: balancers.map(({ name }) => name),
+    kind: 'simulated',
+    options: {},
+  };
+  return {
+    ...site,
+    balancers: balancers.map((balancer) => ({ ...balancer, onUnreachable })),
+    addresses: [address],
+  };
 }
 
 /** Most are of one size; the floor is what the smaller one can hold. */
 function inPools(random: SeededRandom, site: Site): Site {
   const count = site.nodes.length;
   const blue = random.chance(0.7) ? Math.ceil(count / 2) : random.integer({ min: 1, max: count - 1 });
+  const balancers = ['lb1', 'lb2'].slice(0, random.integer({ min: 1, max: 2 })).map(newBalancer);
   return {
     ...site,
     nodes: site.nodes.map((node, i) => ({ ...node, pool: i < blue ? 'blue' : 'green' })),
-    balancers: ['lb1', 'lb2'].slice(0, random.integer({ min: 1, max: 2 })).map(newBalancer),
+    balancers: random.fork('switch').chance(0.2) ? [{ ...newBalancer('lb1'), kind: 'address' }] : balancers,
     servingMin: random.integer({ min: 0, max: Math.min(blue, count - blue) }),
   };
 }
@@ -253,7 +279,10 @@ export function drawHolder(random: SeededRandom, site: Site, nodes: Iterable<Sim
 }
 
 /** How a kind of balancer behaves; whether it has weights, flips and counters is the simulator's own choice. */
-export type Behaviour = Pick<BalancerCapabilities, 'drain' | 'sessions' | 'settleMs' | 'successor'>;
+export type Behaviour = Pick<
+  BalancerCapabilities,
+  'drain' | 'sessions' | 'settleMs' | 'successor' | 'flipsOnly'
+>;
 
 /** A balancer of a kind behaves as that does; of those of no kind some behave as one of the kinds, drawn by the seed. */
 export function drawBalancers(
@@ -263,6 +292,8 @@ export function drawBalancers(
 ): readonly SimulatedBalancer[] {
   const hasPools = site.nodes.some(({ pool }) => pool !== null);
   return site.balancers.map(({ name, kind }) => {
+    const own = kinds[kind];
+    if (own?.flipsOnly && hasPools) return newSwitch(random, name, { site, own });
     const members = random.chance(0.2) ? [`${name}a`, `${name}b`] : [name];
     const lagMs = random.chance(0.3) ? random.integer({ min: 1, max: 300 }) : 0;
     return {
@@ -271,7 +302,7 @@ export function drawBalancers(
         drain: random.pick(['both', 'both', 'hard', 'soft']),
         sessions: random.chance(0.9) ? 'exact' : 'none',
         ...drawMemory(random.fork(`memory of ${name}`)),
-        ...behaviourOf(kinds[kind] ?? drawKind(random.fork(`kind of ${name}`), kinds)),
+        ...behaviourOf(own ?? drawKind(random.fork(`kind of ${name}`), kinds)),
         weights: 'server',
         flip: hasPools ? (random.fork('flip').chance(0.7) ? 'kept' : 'forgotten') : 'none',
         counters: true,
@@ -280,6 +311,16 @@ export function drawBalancers(
     };
   });
 }
+
+const newSwitch = (
+  random: SeededRandom,
+  name: string,
+  { site, own }: { readonly site: Site; readonly own: Behaviour },
+): SimulatedBalancer => ({
+  name,
+  capabilities: { ...own, weights: 'none', flip: 'kept', counters: false },
+  members: [drawMember(random, name, name, { site, lagMs: 0 })],
+});
 
 const drawKind = (
   random: SeededRandom,
@@ -321,6 +362,7 @@ const drawMember = (
   pool: site.nodes[0]?.pool ?? null,
   ownPool: site.nodes[0]?.pool ?? null,
   isUp: true,
+  cutOffUntilMs: 0,
   restarts: 0,
   replacedAtMs: Number.NEGATIVE_INFINITY,
   past: [],

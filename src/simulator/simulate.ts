@@ -12,6 +12,7 @@ import { setRotation } from '../engine/manual.ts';
 import { observe } from '../engine/observe.ts';
 import { unlock } from '../engine/unlock.ts';
 import type { Ports } from '../ports.ts';
+import { newAddress } from './address.ts';
 import { notConverged } from './checkers/converges.ts';
 import { type Broken, type Watcher, watch } from './checkers/index.ts';
 import { somethingDone } from './checkers/nothing-to-do.ts';
@@ -19,7 +20,7 @@ import { leftBehind } from './checkers/others-go-on.ts';
 import { type NextTurn, virtualClock } from './clock.ts';
 import { type Coverage, countTraits, newCoverage } from './coverage.ts';
 import { startCrons } from './cron.ts';
-import { boot, bringBack, scheduleDisturbances } from './disturbances.ts';
+import { boot, bringBack, comeUp, scheduleDisturbances } from './disturbances.ts';
 import { drawFaults, type FaultMix, faultsOf, noFaults } from './faults.ts';
 import { holdBack, listedSite, onlyOf } from './late.ts';
 import type { SimulatedNode } from './node.ts';
@@ -37,7 +38,7 @@ import {
 } from './scenario.ts';
 import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
 import { startTraffic } from './traffic.ts';
-import { flipMember, isPooled, newWorld, rotate, serves, type World } from './world.ts';
+import { flipMember, isPooled, mistrust, newWorld, rotate, serves, type World } from './world.ts';
 
 export interface Simulation {
   readonly seed: number;
@@ -132,7 +133,9 @@ function setStage(simulation: Simulation): Stage {
   const nodes = simulation.nodes ?? random.fork('nodes').integer({ min: 1, max: 8 });
   const { strategy, otherwise = null, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
   const drawn = drawSite(random.fork('site'), { nodes, batchMax, hasPools: strategy.flips === true });
-  const site = { ...drawn, ...simulation.site };
+  // An address that was drawn floats among the balancers that were drawn.
+  const addresses = simulation.site?.balancers ? [] : drawn.addresses;
+  const site = { ...drawn, addresses, ...simulation.site };
   const mix = simulation.faults ? { ...noFaults, ...simulation.faults } : drawFaults(random.fork('mix'));
   const past = {
     releases: drawReleases(random.fork('releases')),
@@ -150,6 +153,7 @@ function setStage(simulation: Simulation): Stage {
       faults: faultsOf(mix, random.fork('faults')),
       nodes: new Map(site.nodes.map((node) => [node.name, drawNode(disks, node, past)])),
       balancers: drawBalancers(random.fork('balancers'), site, simulation.kinds ?? {}),
+      addresses: site.addresses.map(newAddress),
       batchMax,
       isTraced: simulation.isTraced ?? true,
       repository: { head: revisionOf(100), brokenOn: new Map(), errsAt: new Map() },
@@ -167,7 +171,7 @@ function setStage(simulation: Simulation): Stage {
   if (mix.erringRelease > 0) world.repository.errsAt.set(revisionOf(100), mix.erringRelease);
   for (const node of world.nodes.values()) {
     if (node.disk.current !== null) continue;
-    for (const member of world.members) member.servers.get(node.name)!.health = 'down';
+    for (const member of world.members) mistrust(world, member, node.name);
   }
   watcher.begin(world);
   countTraits(world);
@@ -390,6 +394,10 @@ function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
     node.flapsUntilMs = 0;
     node.diskFullUntilMs = 0;
     node.application.stale = null;
+  }
+  for (const member of world.members) {
+    comeUp(world, member);
+    member.cutOffUntilMs = 0;
   }
   world.tell({ kind: 'fault', node: null, what: 'all is healed' });
   const spare = world.nodes.size - batchMax - world.site.servingMin;

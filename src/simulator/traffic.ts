@@ -2,7 +2,16 @@ import type { NodeName } from '../core/node.ts';
 import { isAimedAt, type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
 import { answering } from './node.ts';
 import type { SeededRandom } from './random.ts';
-import { balancerOf, checkHealth, endRequest, errorRate, isBroken, nodeOf, type World } from './world.ts';
+import {
+  balancerOf,
+  checkHealth,
+  endRequest,
+  errorRate,
+  isBroken,
+  isInFront,
+  nodeOf,
+  type World,
+} from './world.ts';
 import type { Request } from './world-event.ts';
 
 export interface TrafficSettings {
@@ -27,9 +36,9 @@ export function startTraffic(world: World, { gapMs }: TrafficSettings): void {
   world.clock.after(gapMs, arrive);
 }
 
-/** One visitor, through one of the balancers; some keep to the node that they had, while it lets them. */
+/** One visitor, through one of the balancers in front; some keep to the node that they had, while it lets them. */
 function send(world: World): void {
-  sendThrough(world, world.random.pick(world.members));
+  sendThrough(world, world.random.pick(world.members.filter((member) => isInFront(world, member))));
 }
 
 /** Sends one request through the member, if it is up; the node that it goes to, or null. */

@@ -3,7 +3,9 @@ import type { NodeName, PoolName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { Plan } from '../core/plan.ts';
 import type { ReleaseId } from '../core/release.ts';
+import type { BalancerName } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
+import type { SimulatedAddress } from './address.ts';
 import type { Member, Server } from './balancer.ts';
 import type { SimulatedNode } from './node.ts';
 import { type Actor, nameOf, type Session } from './session.ts';
@@ -41,6 +43,8 @@ export type WorldEvent =
   | { readonly kind: 'weight'; readonly member: Member; readonly server: Server; readonly by: Actor }
   /** All its new requests go to another pool. */
   | { readonly kind: 'flip'; readonly member: Member; readonly from: PoolName; readonly by: Actor }
+  /** Visitors come to another balancer. */
+  | { readonly kind: 'address'; readonly address: SimulatedAddress; readonly from: BalancerName }
   | { readonly kind: 'health'; readonly member: Member; readonly server: Server }
   /** A command of a run changed something on a node, its own lock's heartbeat apart. */
   | {
@@ -121,6 +125,7 @@ const texts: Texts = {
   rotation: ({ server, from, by }) => `${server.id}: ${from} -> ${server.rotation} by ${nameOf(by)}`,
   weight: ({ server, by }) => `${server.id}: weight ${server.weight} % by ${nameOf(by)}`,
   flip: ({ member, by }) => `${member.name}: all requests to ${member.pool} by ${nameOf(by)}`,
+  address: ({ address, from }) => `${address.name} moves from ${from} to ${address.holder}`,
   health: ({ server }) => `${server.id} is ${server.health}`,
   effect: ({ node, by, what }) => `${node.name}: ${what} by ${by.name}`,
   switched: ({ node, by, release, cut }) =>

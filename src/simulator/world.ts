@@ -1,7 +1,8 @@
 import type { NodeName, PoolName } from '../core/node.ts';
 import type { ServerState } from '../core/observation.ts';
 import type { ReleaseId, Revision } from '../core/release.ts';
-import type { Site } from '../core/site.ts';
+import type { BalancerName, Site } from '../core/site.ts';
+import type { SimulatedAddress } from './address.ts';
 import {
   countAnswer,
   countRequest,
@@ -30,6 +31,7 @@ export interface World {
   readonly balancers: readonly SimulatedBalancer[];
   /** Of all balancers. */
   readonly members: readonly Member[];
+  readonly addresses: readonly SimulatedAddress[];
   readonly repository: Repository;
   readonly requests: Set<Request>;
   readonly sessions: Session[];
@@ -129,6 +131,32 @@ export function endRequest(
 export const isReady = (world: World, node: NodeName): boolean =>
   world.members.every(({ isUp, servers }) => isUp && takesRequests(servers.get(node)!));
 
+export const membersOf = ({ members }: World, balancer: BalancerName): readonly Member[] =>
+  members.filter((member) => member.balancer === balancer);
+
+/** Visitors come to its balancer: all do that share no address. */
+export const isInFront = ({ addresses }: World, { balancer }: Pick<Member, 'balancer'>): boolean => {
+  const own = addresses.filter(({ balancers }) => balancers.includes(balancer));
+  return own.length === 0 || own.some(({ holder }) => holder === balancer);
+};
+
+/** A run may go on without its balancer, as long as others get the visitors. */
+export const mayBeAway = ({ site }: World, { balancer }: Pick<Member, 'balancer'>): boolean =>
+  site.balancers.some(({ name, onUnreachable }) => name === balancer && onUnreachable === 'go on');
+
+/** Those without whom nobody is served: not one that visitors do not come to, and that a run may go on without. */
+export const membersThatCount = (world: World): readonly Member[] =>
+  world.members.filter((member) => isInFront(world, member) || !mayBeAway(world, member));
+
+/** Visitors come to another balancer from now on. */
+export function moveAddress(world: World, address: SimulatedAddress, to: BalancerName): void {
+  const from = address.holder;
+  if (from === to) return;
+  Object.assign(address, { holder: to, movedAtMs: world.clock.passedMs() });
+  world.disturbedAtMs = world.clock.passedMs();
+  world.tell({ kind: 'address', address, from });
+}
+
 /** The node's pool, of two, gets no requests of any balancer. */
 export const isIdle = (world: World, node: NodeName): boolean =>
   world.members.length > 0 && world.members.every((member) => !isAimedAt(member, member.servers.get(node)!));
@@ -160,6 +188,7 @@ export function rotate(
 ): void {
   const server = member.servers.get(node)!;
   const { capabilities } = balancerOf(world, member);
+  if (capabilities.flipsOnly) return;
   // One that only drains softly has no other way out.
   const reached = to === 'out' && capabilities.drain === 'soft' ? 'draining' : to;
   if (server.rotation === reached) return;
@@ -211,8 +240,14 @@ export function remember(world: World, member: Member): void {
   if (member.past.length > pastKept) member.past.shift();
 }
 
-/** One round of a member's own checks. */
+/** The member's checks are to find the node well before it sends requests there. */
+export function mistrust(world: World, member: Member, node: NodeName): void {
+  if (!balancerOf(world, member).capabilities.flipsOnly) member.servers.get(node)!.health = 'down';
+}
+
+/** One round of a member's own checks; an address makes none. */
 export function checkHealth(world: World, member: Member): void {
+  if (balancerOf(world, member).capabilities.flipsOnly) return;
   const nowMs = world.clock.nowMs();
   for (const server of member.servers.values()) {
     if (server.rotation === 'out') continue;

@@ -194,6 +194,7 @@ function fakeEngine(calls: [string, unknown][]): Engine {
     observe: async () => observation(),
     preflight: () => ({ problems: [], warnings: [] }),
     preflightPools: () => ({ problems: [], warnings: [] }),
+    flipsOnlyProblems: () => [],
     webSocketProblems: () => [],
     weakSpots: () => [],
     shrunk: async () => [],

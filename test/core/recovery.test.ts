@@ -163,6 +163,13 @@ describe('with weights', () => {
     expect(steps('halt', trying)).toEqual([]);
   });
 
+  test('a node that was weighed for its trial, and not changed, has its whole weight before it serves again', () => {
+    const untouched = { current: { kind: 'release', id: releaseId(1) }, proved: releaseId(1) } as const;
+    const weighed = withServer(failedAt(4, 0, untouched), 'web1', { weight: 10 });
+    for (const policy of ['halt', 'hold', 'rollback'] as const)
+      expect(steps(policy, weighed)).toEqual(['shift web1', 'enable web1']);
+  });
+
   test('a node that changed nothing gets its weight back where it stands', () => {
     expect(steps('rollback', withServer(fleet(4), 'web2', { weight: 10 }))).toEqual(['shift web2']);
   });

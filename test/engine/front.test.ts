@@ -251,6 +251,30 @@ describe('a balancer that cannot be reached', () => {
     expect(site.notes()).toContain('Balancer lb1 is back, and was told what it missed: web1 out.');
   });
 
+  test('is told at the end also where the run was interrupted', async () => {
+    const site = pairSite(2, 'go on');
+    await site.deployed(1);
+    const { run } = site.ports.transport;
+    Object.assign(site.ports.transport, {
+      run: async (...args: Parameters<typeof run>) => {
+        if (args[1].name !== 'switch') return run(...args);
+        site.lb1.state.isUp = false;
+        site.front.holders = ['lb2'];
+        site.signal.abort('SIGINT');
+        return run(...args);
+      },
+    });
+    const { emit } = site.ports;
+    Object.assign(site.ports, {
+      emit: (event: Parameters<typeof emit>[0]) => {
+        if (event.type === 'step-done' && event.step.kind === 'enable') site.lb1.state.isUp = true;
+        emit(event);
+      },
+    });
+    const { exit } = await site.deploy(2);
+    expect([exit, isIn(site.lb1), isIn(site.lb2)]).toEqual([130, ['in', 'in'], ['in', 'in']]);
+  });
+
   test('is told at the end of nodes that came back meanwhile, and what an operator has out stays out', async () => {
     const site = pairSite(3, 'go on');
     await site.deployed(1);

@@ -1,4 +1,10 @@
 import { expect, test } from 'vitest';
+import { check } from '../../src/core/step.ts';
+import { keepingOut } from '../../src/engine/keep-out.ts';
+import { observe } from '../../src/engine/observe.ts';
+import { newRun } from '../../src/engine/run.ts';
+import type { WeightChange } from '../../src/ports.ts';
+import { names, release } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
 
 const drain = { timeoutMs: 300, onTimeout: 'put-back', enableTimeoutMs: 300, port: null } as const;
@@ -54,4 +60,42 @@ test('a balancer that cannot be read meanwhile does not fail the step that goes 
   });
   expect((await bench.deploy(2)).exit).toBe(0);
   expect(missed).toBeGreaterThan(0);
+});
+
+test.each([
+  ['another process', '2', [10]],
+  ['the process that was told', '1', []],
+])('weights of a run that %s shows to be whole are told again, or meant', async (_, incarnation, told) => {
+  const bench = benchSite(2, { drain, servingMin: 1 });
+  await bench.deployed(1);
+  const [balancer] = bench.ports.balancers;
+  const look = balancer!.observe;
+  const shifted: WeightChange['to'][] = [];
+  Object.assign(balancer!.capabilities, { weights: 'server' });
+  Object.assign(balancer!, {
+    async observe() {
+      const view = await look();
+      return { ...view, members: view.members.map((member) => ({ ...member, incarnation })) };
+    },
+    async shift([{ node, to }]: readonly [WeightChange]) {
+      shifted.push(to);
+      bench.servers.set(node, { ...bench.servers.get(node)!, weight: to });
+    },
+  });
+  const { site, ports } = bench;
+  const run = newRun({
+    id: 'run',
+    site,
+    ports,
+    voters: [],
+    release: release(2),
+    signal: bench.signal.signal,
+    observed: await observe(site, ports),
+  });
+  run.weights.set('web1', 10);
+  run.knowing.push({ balancer: 'lb', member: 'lb', incarnation: '1' });
+  for (const name of names(2)) run.heldAtMs.set(name, ports.clock.nowMs());
+  const step = check(['web1'], { release: release(2), nodes: ['web1'] });
+  await keepingOut(run, step, () => aMoment(bench));
+  expect(shifted).toEqual(told);
 });

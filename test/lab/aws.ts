@@ -246,6 +246,8 @@ const actions: Readonly<Record<string, (model: Model, asked: Asked) => Fields>> 
         Protocol: group.protocol,
         Port: group.port,
         TargetType: group.type,
+        HealthCheckIntervalSeconds: 30,
+        UnhealthyThresholdCount: 2,
         LoadBalancerArns: isUsed(forwarders, group) ? [loadBalancerArn] : [],
       })),
     };

@@ -136,6 +136,8 @@ const shownConfig = ({ id, port, check }: FakeConfig & { readonly id: number }) 
   id,
   port,
   check,
+  check_interval: 20,
+  check_attempts: 4,
   protocol: 'http',
   algorithm: 'roundrobin',
   stickiness: 'none',

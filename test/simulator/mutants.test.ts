@@ -3,7 +3,12 @@ import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
 import type { Answers, ServerCounts } from '../../src/core/counts.ts';
 import { dutyHooks } from '../../src/core/migration.ts';
 import type { PoolName } from '../../src/core/node.ts';
-import { type BalancerState, nodeState, type ServerState } from '../../src/core/observation.ts';
+import {
+  type AddressState,
+  type BalancerState,
+  nodeState,
+  type ServerState,
+} from '../../src/core/observation.ts';
 import type { Release } from '../../src/core/release.ts';
 import type { Site } from '../../src/core/site.ts';
 import { activate, check, drain, enable, prepare, type Step } from '../../src/core/step.ts';
@@ -148,6 +153,12 @@ const unflipped = (balancer: Balancer): Partial<Balancer> => {
     ...seenAs(balancer, (member) => (told === null ? member : { ...member, pool: told })),
   };
 };
+
+/** A pair of which the first holds the address until it moves; faults that move it, and keep the other from being asked. */
+const pairSettings = (onUnreachable: 'stop' | 'go on'): Partial<Site> => ({
+  balancers: ['lb1', 'lb2'].map((name) => ({ name, kind: 'haproxy', onUnreachable, options: {} })),
+  addresses: [{ name: 'front', balancers: ['lb1', 'lb2'], kind: 'simulated', options: {} }],
+});
 
 /** Other steps than the strategy's, for a target that is not reached yet; `before`: what the first node has. */
 const instead =
@@ -675,6 +686,79 @@ const mutants: { readonly [name: string]: Case } = {
       },
     },
     caughtBy: ['one-cron'],
+  },
+  'only the balancer that holds the address is told': {
+    mutant: {
+      ports: (ports, world) => ({
+        ...ports,
+        balancers: ports.balancers.map((balancer) => {
+          const out = new Set<string>();
+          return {
+            ...balancer,
+            async change(changes, signal) {
+              if (world.addresses[0]?.holder === balancer.name) await balancer.change(changes, signal);
+              else for (const { node, to } of changes) to === 'in' ? out.delete(node) : out.add(node);
+            },
+            ...seen(balancer, (server) =>
+              out.has(server.node) ? { ...server, rotation: 'out', sessions: 0 } : server,
+            ),
+          };
+        }),
+      }),
+    },
+    site: pairSettings('go on'),
+    faults: { addressMoves: 30 },
+    caughtBy: ['told-together'],
+  },
+  'who holds the address is read once': {
+    mutant: {
+      ports: (ports) => ({
+        ...ports,
+        addresses: ports.addresses.map((address) => {
+          let first: Promise<AddressState> | null = null;
+          return { ...address, holders: (signal) => (first ??= address.holders(signal)) };
+        }),
+      }),
+    },
+    site: pairSettings('go on'),
+    faults: { addressMoves: 10, balancerCutOffs: 10 },
+    caughtBy: ['no-spilled-request'],
+  },
+  'what a balancer forgot is not told again': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        const told = new Map<string, number>();
+        return {
+          shift: (changes, signal) =>
+            balancer.shift(
+              changes.filter(
+                ({ server, to }) => told.get(String(server)) !== to && told.set(String(server), to),
+              ),
+              signal,
+            ),
+        };
+      }),
+    },
+    strategy: canaryOf({ weight: 10 }),
+    nodes: 4,
+    faults: { balancerRestarts: 5 },
+    caughtBy: ['told-again'],
+  },
+  'a flip that a balancer forgot is not told again': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        let told: PoolName | null = null;
+        return {
+          async flip(to, signal) {
+            if (told !== to) await balancer.flip(to, signal);
+            told = to;
+          },
+        };
+      }),
+    },
+    ...ofPools,
+    faults: { balancerRestarts: 10 },
+    caughtBy: ['told-again'],
   },
   'assets are not lent': {
     mutant: { ports: swapped(named('receive', (command) => withParams(command, { assets: [] }))) },

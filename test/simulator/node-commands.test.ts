@@ -41,6 +41,7 @@ function newTwin(site: Site): { readonly world: World; readonly node: SimulatedN
       faults: faultsOf(noFaults, random),
       nodes: new Map([[node.name, node]]),
       balancers: [],
+      addresses: [],
       batchMax: 1,
       isTraced: false,
       repository: { head: revisionOf(1), brokenOn: new Map(), errsAt: new Map() },

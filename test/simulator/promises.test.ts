@@ -9,7 +9,7 @@ type WatchedBy = readonly string[] | string;
 /** The promises that the tool makes, in their order. */
 const promises: { readonly [promise: string]: WatchedBy } = {
   '1 floor': ['floor', 'out-at-once'],
-  '2 no spilled request': ['no-spilled-request', 'drain-in-time'],
+  '2 no spilled request': ['no-spilled-request', 'told-together', 'drain-in-time'],
   '3 proof before traffic': ['proof-before-traffic', 'allowed-release', 'join-gate'],
   '4 blast radius': ['blast-radius', 'proof-before-traffic'],
   '5 way back': ['way-back', 'one-way-back', 'floor'],
@@ -26,7 +26,10 @@ const promises: { readonly [promise: string]: WatchedBy } = {
 const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S1 floor': ['floor'],
   'S2 never more nodes out than the strategy takes out': ['out-at-once'],
-  'S3 no request is cut before its time, and none is sent to a drained node': ['no-spilled-request'],
+  'S3 no request is cut before its time, and none is sent to a drained node': [
+    'no-spilled-request',
+    'told-together',
+  ],
   'S4 no change of a node that a balancer may send requests': ['no-spilled-request'],
   'S5 back only on answers as the new release, after the last change': ['proof-before-traffic'],
   'S6 no next step before the gate of the one before': ['blast-radius', 'judged-first'],
@@ -48,6 +51,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S22 nothing is left drained or locked, and what is not ours is left alone': [
     'nothing-left-drained',
     'weights-whole',
+    'told-again',
     'lock-freed',
     'ours-only',
   ],

@@ -55,6 +55,9 @@ const faults: { readonly [F in keyof FaultMix]: readonly string[] } = {
   brokenRelease: ['broken release'],
   erringRelease: ['erring release'],
   staleCodeMs: ['stale code'],
+  balancerDeaths: ['balancer dies', 'holder dies', 'passive dies'],
+  balancerCutOffs: ['balancer cut off'],
+  addressMoves: ['address moves', 'address to one that starts anew'],
   killAtCall: ['kill'],
   signalAtCall: ['SIGINT', 'SIGTERM'],
 };
@@ -120,7 +123,7 @@ const seldom: { readonly [C in SessionCommand]?: readonly SiteState[] } = {
 const commands = Object.keys(ends) as readonly SessionCommand[];
 
 describe('the swarm meets everything', () => {
-  test.each([...Object.values(faults).flat(), 'soft drain only'])('the fault: %s', (fault) => {
+  test.each([...Object.values(faults).flat(), 'soft drain only', 'flips only'])('the fault: %s', (fault) => {
     expect(lives.struck[fault] ?? 0).toBeGreaterThanOrEqual(struckMin);
   });
 

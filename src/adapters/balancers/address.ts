@@ -20,6 +20,7 @@ const capabilities: BalancerCapabilities = {
   successor: { rotation: 'kept', requests: 'counted' },
   weights: 'none',
   flip: 'kept',
+  flipsOnly: true,
   counters: false,
 };
 

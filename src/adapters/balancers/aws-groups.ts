@@ -21,6 +21,7 @@ interface Group {
   /** Where targets are registered that say no port of their own. */
   readonly port: number | null;
   readonly loadBalancers: readonly string[];
+  readonly noticesDeadWithinMs: number | null;
 }
 
 /** The pools' target groups, and the load balancers that they belong to. */
@@ -88,8 +89,16 @@ async function groupNamed(
     arn: group.TargetGroupArn,
     port: group.Port ?? null,
     loadBalancers: group.LoadBalancerArns ?? [],
+    noticesDeadWithinMs: noticesDeadWithinMs(group),
   };
 }
+
+/** So many checks in a row must fail, one in each interval. */
+const noticesDeadWithinMs = ({
+  HealthCheckIntervalSeconds: every,
+  UnhealthyThresholdCount: failures,
+}: TargetGroup): number | null =>
+  every === undefined || failures === undefined ? null : every * failures * 1000;
 
 const isOfNetwork = ({ Protocol }: TargetGroup): boolean => Protocol !== 'HTTP' && Protocol !== 'HTTPS';
 

@@ -7,7 +7,7 @@ import { type AwsApi, awsApi } from './aws-api.ts';
 import { awsFlips } from './aws-flips.ts';
 import { groupReader, type TargetGroupReading } from './aws-groups.ts';
 import { type AwsOptions, type AwsServer, awsOptions, serverNamed, shownServer } from './aws-options.ts';
-import { hostedBalancer, hostedCapabilities, settled, type TargetState } from './hosted.ts';
+import { hostedBalancer, hostedCapabilities, settled, slowest, type TargetState } from './hosted.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
 import type { Ordered, Target } from './target.ts';
 
@@ -40,6 +40,7 @@ export const aws: BalancerKind = balancerKind<AwsOptions>({
       send: (orders, reading, signal) => send(balancer, api, { orders, reading }, signal),
       describe: ({ to, node, group, server }) =>
         `${verbFor(to)} ${nameIn(group)} ${shownOf(server)} (${node})`,
+      noticesDeadWithinMs: (reading) => slowest(reading.map((group) => group.noticesDeadWithinMs)),
       flips,
       close: api.close,
     });

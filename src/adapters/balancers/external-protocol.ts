@@ -84,7 +84,9 @@ const between = (expected: string, max: number): Field<number> =>
 const percent = between('a number from 0 to 100', 100);
 const milliseconds = between('a number of milliseconds', Number.MAX_SAFE_INTEGER);
 
-export const capabilitiesField: Field<BalancerCapabilities> = objectOf<BalancerCapabilities>({
+export const capabilitiesField: Field<BalancerCapabilities> = objectOf<
+  Omit<BalancerCapabilities, 'flipsOnly'>
+>({
   drain: oneOf(['soft', 'hard', 'both']),
   sessions: oneOf(['exact', 'estimate', 'none']),
   settleMs: integer(0, 60_000),

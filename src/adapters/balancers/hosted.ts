@@ -22,6 +22,8 @@ export interface Hosted<T extends Target, Reading> {
   send(orders: readonly Ordered<T>[], reading: Reading, signal?: AbortSignal): Promise<void>;
   /** What `send` would send, for people. */
   describe(order: Ordered<T>): string;
+  /** How long checks fail, as they are set, until a dead node gets nothing more; null: it is not said. */
+  readonly noticesDeadWithinMs?: (reading: Reading) => number | null;
   /** Null: it knows no pools. */
   readonly flips: Flips | null;
   close(): void;
@@ -99,12 +101,21 @@ const ways: Readonly<
 };
 
 async function look<T extends Target, Reading>(
-  { balancer, address, targets, flips, read, stateOf }: Hosted<T, Reading>,
+  { balancer, address, targets, flips, read, stateOf, noticesDeadWithinMs = () => null }: Hosted<T, Reading>,
   signal?: AbortSignal,
 ): Promise<BalancerView> {
   const [reading, pool] = await Promise.all([read(signal), flips === null ? null : flips.livePool(signal)]);
   return {
-    members: [{ balancer, member: address, unreachable: null, incarnation: 'hosted', pool }],
+    members: [
+      {
+        balancer,
+        member: address,
+        unreachable: null,
+        incarnation: 'hosted',
+        pool,
+        noticesDeadWithinMs: noticesDeadWithinMs(reading),
+      },
+    ],
     servers: targets.map((target) => ({
       balancer,
       member: address,
@@ -154,6 +165,12 @@ async function tell<T extends Target, Reading>(
 /** Nobody asks for what `capabilities` says no to; who does all the same is told so. */
 const unableTo = (balancer: BalancerName, request: string): DeployError =>
   failure('BALANCER_REFUSED', { balancer, request, answer: 'its kind cannot' });
+
+/** Of several, the slowest of those that say it. */
+export const slowest = (times: readonly (number | null)[]): number | null => {
+  const known = times.filter((ms) => ms !== null);
+  return known.length === 0 ? null : Math.max(...known);
+};
 
 /** Waits for all, then throws the first failure, if there is one. */
 export async function settled(work: readonly Promise<unknown>[]): Promise<void> {

@@ -7,6 +7,7 @@ import {
   mapOf,
   oneOf,
   oneOrMore,
+  optional,
   period,
   port,
   secret,
@@ -16,7 +17,7 @@ import {
 import type { NodeName } from '../../core/node.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
-import { hostedBalancer, hostedCapabilities, settle, settled, type TargetState } from './hosted.ts';
+import { hostedBalancer, hostedCapabilities, settle, settled, slowest, type TargetState } from './hosted.ts';
 import { type HostedQuestion, hostedHttp, shownAnswer } from './hosted-http.ts';
 import { httpUrl, jsonIn, someOf } from './json.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
@@ -62,6 +63,7 @@ export const linode: BalancerKind = balancerKind<LinodeOptions>({
         await settled(orders.map((order) => ask(putOf(balancer, options, order, reading), signal)));
       },
       describe: ({ to, node, server, port: at }) => `PUT port ${at} ${server} mode ${modes[to]} (${node})`,
+      noticesDeadWithinMs: (reading) => slowest(reading.map(noticesDeadWithinMs)),
       flips: null,
       close: () => {},
     });
@@ -184,10 +186,23 @@ interface PortConfig {
   readonly port: number;
   /** `none`: nodes are not checked. */
   readonly check: string;
+  /** In seconds; null where it is not said. */
+  readonly check_interval: number | null;
+  /** So many failures in a row make a node `DOWN`. */
+  readonly check_attempts: number | null;
 }
 
 const id = integer(1, Number.MAX_SAFE_INTEGER);
-const portConfig: Field<PortConfig> = someOf<PortConfig>({ id, port, check: text });
+const portConfig: Field<PortConfig> = someOf<PortConfig>({
+  id,
+  port,
+  check: text,
+  check_interval: optional(integer(0, 86_400)),
+  check_attempts: optional(integer(0, 1000)),
+});
+
+const noticesDeadWithinMs = ({ check, check_interval: every, check_attempts: failures }: PortConfig) =>
+  check === 'none' || every === null || failures === null ? null : every * failures * 1000;
 
 interface LinodeNode {
   readonly id: number;

@@ -1,7 +1,7 @@
 import { failure } from '../../core/errors.ts';
 import type { Preflight } from '../../engine/preflight.ts';
 import { checkText } from '../../reporters/check-text.ts';
-import { type Command, json, onSite, paintOf, siteOf, type Work } from '../call.ts';
+import { type Call, type Command, json, onSite, paintOf, siteOf, type Work } from '../call.ts';
 
 /** Everything that is looked at before a deploy; makes the directories of an empty `deployTo`. */
 export const checkCommand: Command = async (call) =>
@@ -9,7 +9,7 @@ export const checkCommand: Command = async (call) =>
     const { environment, flags } = call;
     const { stdout } = environment;
     const { site, wanted } = work;
-    const { problems, warnings } = await preflightOf(work, environment.signal);
+    const { problems, warnings } = await preflightOf(call, work);
     if (flags.json)
       stdout.write(json({ ready: problems.length === 0, problems, warnings, lists: site.lists }));
     if (problems.length > 0) throw failure('PREFLIGHT', { problems });
@@ -26,7 +26,10 @@ export const checkCommand: Command = async (call) =>
  * Directories first, so that what is then missing can be put into them. A node or a mount that does not answer is a
  * problem, not a stop.
  */
-async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): Promise<Preflight> {
+async function preflightOf(
+  { environment: { config, signal } }: Call,
+  { site, ports, engine }: Work,
+): Promise<Preflight> {
   const observed = await engine.observe(site, ports, signal);
   if (Object.values(observed.nodes).some(({ unreachable }) => unreachable !== null))
     return engine.preflight(site, observed);
@@ -39,6 +42,7 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
     problems: [
       ...problems,
       ...pools.problems,
+      ...engine.flipsOnlyProblems(await config.strategy(site.strategy), ports.balancers),
       ...engine.webSocketProblems(site, ports.balancers),
       ...storage.problems,
     ],
@@ -46,7 +50,7 @@ async function preflightOf({ site, ports, engine }: Work, signal: AbortSignal): 
       ...warnings,
       ...pools.warnings,
       ...storage.warnings,
-      ...engine.weakSpots(ports.balancers, ready),
+      ...engine.weakSpots(ports.balancers, ready, site.drain),
       ...(await engine.shrunk(site, ports, signal)),
     ],
   };

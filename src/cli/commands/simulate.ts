@@ -43,6 +43,7 @@ export const simulatedPart = (site: Site): Partial<Site> => ({
   // than without, all have some.
   nodes: site.nodes.map((node) => ({ ...node, address: node.name, traffic: true })),
   balancers: site.balancers,
+  addresses: site.addresses,
   servingMin: site.servingMin,
   drain: site.drain,
   keepReleases: site.keepReleases,

@@ -17,7 +17,9 @@ export const shift: StepHandler<'shift'> = {
     );
     const nodes = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
     try {
+      for (const node of nodes) run.weights.delete(node);
       await setWeights(run, { nodes, weightOf: () => step.to });
+      if (step.to < 100) for (const node of nodes) run.weights.set(node, step.to);
     } catch (error) {
       return [...failed, ...stepFailed(run, error)];
     }

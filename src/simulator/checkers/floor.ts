@@ -1,7 +1,7 @@
 import type { NodeName, PoolName } from '../../core/node.ts';
-import { isAimedAt } from '../balancer.ts';
+import { isAimedAt, takesRequests } from '../balancer.ts';
 import { type Actor, isRun, type Session } from '../session.ts';
-import { isReady, lastLookOf, type World } from '../world.ts';
+import { lastLookOf, membersThatCount, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
@@ -26,7 +26,7 @@ export const floor: Checker = {
           ? null
           : `${by.name} sent all requests of ${member.name} to ${member.pool}, where ${holds} nodes serve; ${from} has ${held}, and servingMin is ${world.site.servingMin}`;
       }
-      if (!['rotation', 'weight', 'health', 'fault'].includes(event.kind)) return null;
+      if (!['rotation', 'weight', 'health', 'fault', 'address'].includes(event.kind)) return null;
       const before = bearing;
       bearing = bearingIn(world);
       const by = event.kind === 'rotation' || event.kind === 'weight' ? event.by : 'fault';
@@ -52,9 +52,11 @@ interface Loss {
 /** Nodes that serve with their whole weight, or would once their pool got the traffic. */
 const bearingIn = (world: World): ReadonlySet<NodeName> =>
   new Set(
-    [...world.nodes.keys()].filter(
-      (node) =>
-        isReady(world, node) && world.members.every(({ servers }) => servers.get(node)!.weight >= 100),
+    [...world.nodes.keys()].filter((node) =>
+      membersThatCount(world).every(({ isUp, servers }) => {
+        const server = servers.get(node)!;
+        return isUp && takesRequests(server) && server.weight >= 100;
+      }),
     ),
   );
 
@@ -62,7 +64,7 @@ const bearingIn = (world: World): ReadonlySet<NodeName> =>
 const aimedIn = (world: World): ReadonlySet<NodeName> =>
   new Set(
     [...world.nodes.keys()].filter((node) =>
-      world.members.every((member) => isAimedAt(member, member.servers.get(node)!)),
+      membersThatCount(world).every((member) => isAimedAt(member, member.servers.get(node)!)),
     ),
   );
 

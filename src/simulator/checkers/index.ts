@@ -28,6 +28,8 @@ import { proofBeforeTraffic } from './proof-before-traffic.ts';
 import { schemaWindow } from './schema-window.ts';
 import { singleLock } from './single-lock.ts';
 import { stillWhileHeld } from './still-while-held.ts';
+import { toldAgain } from './told-again.ts';
+import { toldTogether } from './told-together.ts';
 import { wayBack } from './way-back.ts';
 import { weightsWhole } from './weights-whole.ts';
 
@@ -35,6 +37,7 @@ export const checkers: readonly Checker[] = [
   floor,
   outAtOnce,
   noSpilledRequest,
+  toldTogether,
   drainInTime,
   proofBeforeTraffic,
   joinGate,
@@ -58,6 +61,7 @@ export const checkers: readonly Checker[] = [
   lockFreed,
   nothingLeftDrained,
   weightsWhole,
+  toldAgain,
   endIsTrue,
   alwaysEnds,
   inTime,

@@ -1,7 +1,7 @@
 import type { Purpose } from '../../core/plan.ts';
-import type { Server } from '../balancer.ts';
+import type { Member, Server } from '../balancer.ts';
 import { isByHand, isRun } from '../session.ts';
-import type { World } from '../world.ts';
+import { membersThatCount, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
@@ -11,17 +11,19 @@ import type { Checker } from './checker.ts';
 export const outAtOnce: Checker = {
   name: 'out-at-once',
   watch(world) {
-    const out = new Map<Server, string>();
+    const out = new Map<Server, Out>();
     return (event) => {
       if (event.kind !== 'rotation') return null;
-      const { server, from, by } = event;
+      const { member, server, from, by } = event;
       if (server.rotation === 'in') out.delete(server);
       const served = from === 'in' && server.health === 'up';
       if (server.rotation === 'in' || !served || !isRun(by) || isByHand(by)) return null;
-      out.set(server, by.chain);
+      out.set(server, { chain: by.chain, member });
       // What `sluice drain` took over from a run is a person's.
       const nodes = new Set(
-        [...out].flatMap(([one, chain]) => (chain === by.chain && !one.isHeld ? [one.node] : [])),
+        [...out].flatMap(([one, { chain, member }]) =>
+          chain === by.chain && !one.isHeld && membersThatCount(world).includes(member) ? [one.node] : [],
+        ),
       );
       const most =
         by.leftOut.size +
@@ -31,6 +33,11 @@ export const outAtOnce: Checker = {
     };
   },
 };
+
+interface Out {
+  readonly chain: string;
+  readonly member: Member;
+}
 
 /** A way back, and what nodes that are behind are brought on by, may take as many as the floor lets them. */
 const goesByFloor: readonly Purpose[] = ['recovery', 'sync'];

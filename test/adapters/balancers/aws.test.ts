@@ -110,6 +110,10 @@ describe('a target that was deregistered', () => {
     await web1.close();
   });
 
+  test('is one of a group that says how long it takes to notice a dead target', async () => {
+    expect((await balancer().observe()).members).toMatchObject([{ noticesDeadWithinMs: 60_000 }]);
+  });
+
   test('may have requests in flight until its delay is over, in each of its groups', async () => {
     await balancer().change([turn('web1', 'out')]);
     expect(await web1States()).toMatchObject([

@@ -74,6 +74,16 @@ describe('a NodeBalancer with several ports', () => {
   });
   afterEach(() => fake.close());
 
+  test('says how long its slowest check takes to notice a dead node, if it makes any', async () => {
+    expect((await driver(fake, { ports: [80] }).observe()).members).toMatchObject([
+      { noticesDeadWithinMs: null },
+    ]);
+    const checked = await startLinode([config(80, 'http', 80)]);
+    const { members } = await driver(checked, { ports: [80] }).observe();
+    await checked.close();
+    expect(members).toMatchObject([{ noticesDeadWithinMs: 80_000 }]);
+  });
+
   test('takes a node out on each of them, whatever page it stands on, and on no other port', async () => {
     await driver(fake, { ports: [80, 443] }).change([turn('web1', 'draining')]);
     expect((await driver(fake, { ports: [80, 443, 8000] }).observe()).servers).toMatchObject([

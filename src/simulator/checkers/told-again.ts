@@ -1,0 +1,83 @@
+import type { NodeName, PoolName } from '../../core/node.ts';
+import type { Step } from '../../core/step.ts';
+import { isReachable, type Member } from '../balancer.ts';
+import { isUnderWay, type Session } from '../session.ts';
+import { mayBeAway, type World } from '../world.ts';
+import type { WorldEvent } from '../world-event.ts';
+import type { Checker } from './checker.ts';
+
+/**
+ * A balancer that starts anew and forgets is soon told again what a run at work had set: the weights of nodes on trial, and
+ * the pool that it flipped to.
+ */
+export const toldAgain: Checker = {
+  name: 'told-again',
+  watch(world) {
+    const runs = new Map<Session, Told>();
+    const forgot = new Set<Member>();
+    return (event) => {
+      if (event.kind === 'step') note(world, runs, event);
+      if (event.kind === 'flip') forgot[event.by === 'fault' ? 'add' : 'delete'](event.member);
+      if (event.kind !== 'call') return null;
+      const { session } = event;
+      const told = runs.get(session);
+      if (!told || told.beganAtMs === null || !isUnderWay(session)) return null;
+      for (const member of world.members.filter((one) => isDue(world, one, session, told))) {
+        if (told.pool !== null && member.pool !== told.pool && forgot.has(member))
+          return `${session.name} flipped to ${told.pool}, which ${member.name} forgot and is not told again`;
+        for (const [node, percent] of told.weights)
+          if (member.servers.get(node)!.weight > percent)
+            return `${session.name} gave ${node} ${percent} %, which ${member.name} forgot and is not told again`;
+      }
+      return null;
+    };
+  },
+};
+
+interface Told {
+  /** When the step that is under way began; null: between steps. */
+  readonly beganAtMs: number | null;
+  readonly weights: ReadonlyMap<NodeName, number>;
+  readonly pool: PoolName | null;
+}
+
+const nothing: Told = { beganAtMs: null, weights: new Map(), pool: null };
+
+function note(
+  { clock }: World,
+  runs: Map<Session, Told>,
+  { session, step, state }: Extract<WorldEvent, { kind: 'step' }>,
+): void {
+  const { weights, pool } = runs.get(session) ?? nothing;
+  const isSetter = step.kind === 'shift' || step.kind === 'flip';
+  runs.set(session, {
+    beganAtMs: state === 'begins' && !isSetter ? clock.passedMs() : null,
+    weights: step.kind === 'shift' ? weighed(weights, step, state === 'done') : weights,
+    pool: step.kind === 'flip' ? (state === 'done' ? step.to : null) : pool,
+  });
+}
+
+function weighed(
+  weights: ReadonlyMap<NodeName, number>,
+  { nodes, to }: Extract<Step, { kind: 'shift' }>,
+  isDone: boolean,
+): ReadonlyMap<NodeName, number> {
+  const others = [...weights].filter(([node]) => !nodes.includes(node));
+  const own = isDone && to < 100 ? nodes.map((node) => [node, to] as const) : [];
+  return new Map([...others, ...own]);
+}
+
+/** It could be told for a while, in this step. One that the run may go on without is told when the step is over. */
+function isDue(world: World, member: Member, session: Session, { beganAtMs }: Told): boolean {
+  const nowMs = world.clock.passedMs();
+  const sinceMs = Math.max(
+    beganAtMs ?? nowMs,
+    member.replacedAtMs,
+    member.cutOffUntilMs,
+    session.frozenUntilMs,
+  );
+  return isReachable(member, nowMs) && !mayBeAway(world, member) && nowMs - sinceMs > momentMs;
+}
+
+/** In which a run looks again, and is heard, in spite of replies that are late. */
+const momentMs = 3000;
