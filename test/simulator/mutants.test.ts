@@ -656,6 +656,19 @@ const mutants: { readonly [name: string]: Case } = {
     ...ofPools,
     caughtBy: ['no-spilled-request'],
   },
+  'who goes on for a run that died in the bake does not bake': {
+    mutant: {
+      strategy: (strategy) => ({
+        ...strategy,
+        *steps(input) {
+          for (const step of strategy.steps(input))
+            if (step.kind !== 'hold' || input.target.onceAs === undefined) yield step;
+        },
+      }),
+    },
+    ...ofPools,
+    caughtBy: ['judged-first'],
+  },
   'the cron stays where it was while traffic goes to the other pool': {
     mutant: {
       site: (site) => ({ ...site, cron: site.cron && { ...site.cron, node: 'web1', role: null } }),
