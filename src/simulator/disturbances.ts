@@ -1,9 +1,10 @@
 import type { PoolName } from '../core/node.ts';
 import { type Member, noAnswers } from './balancer.ts';
 import { endJob } from './cron.ts';
-import { newDisk, type SimulatedNode } from './node.ts';
+import { newDisk, newWorker, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
+import { startWorker } from './workers.ts';
 import {
   balancerOf,
   cutRequests,
@@ -128,6 +129,7 @@ function reboot(world: World, node: SimulatedNode): boolean {
   node.isBusy = false;
   cutRequests(world, node);
   for (const job of node.jobs) endJob(world, node, job);
+  Object.assign(node.worker, newWorker(null));
   world.tell({ kind: 'fault', node: node.name, what: node.isGone ? 'is lost' : 'reboots' });
   world.clock.after(world.random.integer({ min: 3000, max: 20_000 }), () => boot(world, node));
   return true;
@@ -141,6 +143,7 @@ export function boot(world: World, node: SimulatedNode): void {
     readyAtMs: world.clock.nowMs() + node.startMs,
     stale: null,
   };
+  startWorker(world, node);
   world.tell({ kind: 'fault', node: node.name, what: 'is back' });
 }
 

@@ -36,6 +36,7 @@ import {
 } from './scenario.ts';
 import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
 import { startTraffic } from './traffic.ts';
+import { startWorkers } from './workers.ts';
 import { flipMember, isPooled, newWorld, rotate, serves, type World } from './world.ts';
 
 export interface Simulation {
@@ -170,6 +171,7 @@ function setStage(simulation: Simulation): Stage {
   countTraits(world);
   drawHolder(random.fork('cron'), site, world.nodes.values());
   startCrons(world);
+  startWorkers(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
   return { simulation, world, watcher, coverage, random, strategy, otherwise, batchMax, expected: 0 };
 }

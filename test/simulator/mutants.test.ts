@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
 import type { Answers, ServerCounts } from '../../src/core/counts.ts';
+import type { Workers } from '../../src/core/hook.ts';
 import { dutyHooks } from '../../src/core/migration.ts';
 import type { PoolName } from '../../src/core/node.ts';
 import { type BalancerState, nodeState, type ServerState } from '../../src/core/observation.ts';
@@ -688,6 +689,24 @@ const mutants: { readonly [name: string]: Case } = {
       },
     },
     caughtBy: ['one-cron'],
+  },
+  'workers stay in the release before': {
+    mutant: {
+      ports: swapped(named('run-hook', (command) => ('workers' in command.params ? done : command))),
+    },
+    caughtBy: ['workers-whole'],
+  },
+  'workers are killed in the midst of their jobs': {
+    mutant: {
+      ports: swapped(
+        named('run-hook', (command) =>
+          'workers' in command.params
+            ? withParams(command, { workers: { ...(command.params.workers as Workers), kill: ['true'] } })
+            : command,
+        ),
+      ),
+    },
+    caughtBy: ['workers-whole'],
   },
   'assets are not lent': {
     mutant: { ports: swapped(named('receive', (command) => withParams(command, { assets: [] }))) },

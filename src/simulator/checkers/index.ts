@@ -29,6 +29,7 @@ import { singleLock } from './single-lock.ts';
 import { stillWhileHeld } from './still-while-held.ts';
 import { wayBack } from './way-back.ts';
 import { weightsWhole } from './weights-whole.ts';
+import { workersWhole } from './workers-whole.ts';
 
 export const checkers: readonly Checker[] = [
   floor,
@@ -46,6 +47,7 @@ export const checkers: readonly Checker[] = [
   once,
   oneCron,
   cronHeld,
+  workersWhole,
   assetsFirst,
   schemaWindow,
   oneRevision,
