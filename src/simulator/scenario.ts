@@ -1,11 +1,10 @@
 import { cronBlock } from '../commands/crontab.ts';
-import type { HookPoint, HookSpec, Workers } from '../core/hook.ts';
+import type { HookPoint, HookSpec } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
 import { newReleaseId, type Release, type ReleaseId, type Revision } from '../core/release.ts';
 import type { BalancerSettings, Check, CronSettings, OnFailure, Site } from '../core/site.ts';
-import { workersHooks } from '../core/workers.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, newWorker, type SimulatedNode } from './node.ts';
@@ -87,8 +86,7 @@ export function drawSite(
     failuresMax: random.pick([0, 0, 1, 2]),
   };
   const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
-  const manned = { ...whole, hooks: [...whole.hooks, ...workersHooks(drawWorkers(random.fork('workers')))] };
-  return hasPools ? inPools(random.fork('pools'), manned) : manned;
+  return hasPools ? inPools(random.fork('pools'), whole) : whole;
 }
 
 /** Most are of one size; the floor is what the smaller one can hold. */
@@ -126,19 +124,6 @@ const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSetting
     fence: null,
   };
 };
-
-/** Jobs take up to 12 s, so that some are not over in time. */
-const drawWorkers = (random: SeededRandom): Workers | null =>
-  random.chance(0.7)
-    ? null
-    : {
-        role: null,
-        stop: ['true'],
-        isRunning: null,
-        kill: random.chance(0.3) ? ['true'] : null,
-        start: [['true']],
-        drainMs: random.pick([1000, 5000, 15_000]),
-      };
 
 /** One that is asked for by the node, one that says so beforehand, one that closes nothing, and the usual. */
 const drawMigration = (random: SeededRandom): readonly HookSpec[] => {

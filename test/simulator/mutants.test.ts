@@ -15,7 +15,7 @@ import { checkers, lastPromises } from '../../src/simulator/checkers/index.ts';
 import type { FaultMix } from '../../src/simulator/faults.ts';
 import type { Mutant, Simulation } from '../../src/simulator/simulate.ts';
 import { strategies } from '../../strategies/index.ts';
-import { canaryOf, run, twoPools } from './seeds.ts';
+import { canaryOf, manned, run, twoPools } from './seeds.ts';
 
 /** A bug that the engine could have, the faults that bring it out, and the promises that it may break. */
 interface Case {
@@ -694,6 +694,7 @@ const mutants: { readonly [name: string]: Case } = {
     mutant: {
       ports: swapped(named('run-hook', (command) => ('workers' in command.params ? done : command))),
     },
+    site: manned(15_000),
     caughtBy: ['workers-whole'],
   },
   'workers are killed in the midst of their jobs': {
@@ -706,6 +707,7 @@ const mutants: { readonly [name: string]: Case } = {
         ),
       ),
     },
+    site: manned(1000),
     caughtBy: ['workers-whole'],
   },
   'assets are not lent': {

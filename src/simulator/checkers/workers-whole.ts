@@ -1,20 +1,23 @@
+import type { SimulatedNode } from '../node.ts';
 import type { Session } from '../session.ts';
 import { reportOf } from '../session.ts';
 import { workersOf } from '../workers.ts';
-import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
 /**
  * No job of a worker is cut, unless the settings say so; none comes up in a release that is not live; and where a run is
- * done, those of its nodes run what it brought.
+ * done, those of the nodes that it changed run what it brought.
  */
 export const workersWhole: Checker = {
   name: 'workers-whole',
   watch(world) {
     const workers = workersOf(world.site);
+    const changed = new Map<Session, Set<SimulatedNode>>();
     return (event) => {
       if (workers === null) return null;
-      if (event.kind === 'ended') return leftBehind(world, event.session);
+      if (event.kind === 'switched')
+        changed.set(event.by, (changed.get(event.by) ?? new Set()).add(event.node));
+      if (event.kind === 'ended') return leftBehind(event.session, changed.get(event.session) ?? new Set());
       if (event.kind !== 'worker') return null;
       const { name, worker, disk } = event.node;
       if (event.state === 'is cut')
@@ -26,13 +29,12 @@ export const workersWhole: Checker = {
   },
 };
 
-function leftBehind(world: World, session: Session): string | null {
+function leftBehind(session: Session, changed: ReadonlySet<SimulatedNode>): string | null {
   if (reportOf(session)?.outcome !== 'done') return null;
-  const astray = (session.plan?.target.nodes ?? []).find((name) => {
-    const { isUp, worker, disk } = world.nodes.get(name)!;
-    return isUp && !session.leftOut.has(name) && worker.release !== disk.current;
-  });
-  if (astray === undefined) return null;
-  const { worker, disk } = world.nodes.get(astray)!;
-  return `${session.name} is done, and the worker on ${astray} runs ${worker.release} instead of ${disk.current}`;
+  const astray = [...changed].find(
+    ({ name, isUp, worker, disk }) => isUp && !session.leftOut.has(name) && worker.release !== disk.current,
+  );
+  return astray
+    ? `${session.name} is done, and the worker on ${astray.name} runs ${astray.worker.release} instead of ${astray.disk.current}`
+    : null;
 }
