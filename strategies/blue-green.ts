@@ -40,7 +40,9 @@ export const blueGreen = strategyKind<BlueGreenOptions>({
       const nodes = outdated(observed, target);
       const to = target.nodes.map((name) => nodeState(observed, name).pool)[0] ?? null;
       const isLive = to === null || livePool(observed) === to;
-      if (nodes.length === 0 && isLive) return;
+      // Of a run that died nobody knows how long its pool was watched: whoever goes on for it bakes for all of the time.
+      const goesOn = target.onceAs !== undefined;
+      if (nodes.length === 0 && isLive && !goesOn) return;
       // What an earlier run left out of rotation, or where a request from before the last flip is still in flight.
       const busy = nodes.filter(
         (name) => mayReceive(observed, name) || nodeState(observed, name).drained.length > 0,
@@ -48,12 +50,14 @@ export const blueGreen = strategyKind<BlueGreenOptions>({
       yield prepare(nodes, target);
       yield drain(busy);
       yield activate(nodes, target);
-      yield check(target.nodes, target);
+      yield check(isLive ? nodes : target.nodes, target);
       yield enable(busy);
-      if (isLive) return;
-      yield preview(target.nodes, target);
-      if (holdFor !== null) yield hold(target.nodes, target, { name: 'flip', forMs: msOf(holdFor) });
-      yield flip(poolNodes(observed, to), to);
+      if (!isLive) {
+        yield preview(target.nodes, target);
+        if (holdFor !== null) yield hold(target.nodes, target, { name: 'flip', forMs: msOf(holdFor) });
+        yield flip(poolNodes(observed, to), to);
+      }
+      if (isLive && !goesOn) return;
       const flipped = { release: target.release, checkEveryMs: checkEvery, options };
       yield hold(target.nodes, target, { name: 'bake', forMs: msOf(bake), flipped });
     },

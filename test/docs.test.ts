@@ -43,6 +43,9 @@ const testedWith: Readonly<Record<keyof typeof balancerKinds, string>> = {
   embedded: 'itself',
 };
 
+/** Those whose drivers have `webSockets`. */
+const tellsWebSockets: readonly string[] = ['haproxy', 'embedded'];
+
 /** What the code says, for each marked block of the README. */
 const blocks: Readonly<Record<string, string>> = {
   commands: table(
@@ -59,6 +62,7 @@ const blocks: Readonly<Record<string, string>> = {
       'requests in flight',
       'weights',
       'flip',
+      'WebSockets apart',
       'errors counted',
       'after a restart',
       'tested with',
@@ -69,6 +73,7 @@ const blocks: Readonly<Record<string, string>> = {
       counting[capabilities.sessions],
       capabilities.weights === 'server' ? 'yes' : 'no',
       capabilities.flip === 'none' ? 'no' : `yes, ${capabilities.flip}`,
+      tellsWebSockets.includes(kind) ? 'yes' : 'no',
       capabilities.counters ? 'yes' : 'no',
       capabilities.successor.rotation === 'kept' ? 'knows who is out' : 'forgets who is out',
       testedWith[kind as keyof typeof balancerKinds],

@@ -78,14 +78,21 @@ export function withCron({ site, observed, steps, goesBack }: CronInput): readon
     left.includes(owner) &&
     !(site.cron?.file && changesRelease(steps, owner)) &&
     (goesBack || !needsWriting(site, inner.reduce(predict, observed), owner));
-  const flipped = goesBack || held ? -1 : inner.findLastIndex(({ kind }) => kind === 'flip');
-  const at = flipped < 0 ? inner.length : flipped + 1;
+  const at = goesBack || held ? inner.length : withTraffic(inner);
   return [
     ...(early.length > 0 ? [cron(early, null)] : []),
     ...inner.slice(0, at),
     ...(others.length === 0 && (owner === null || isThere) ? [] : [cron(others, owner)]),
     ...inner.slice(at),
   ];
+}
+
+/** Behind the flip; where that was done by a run that died, before the rest of what follows it; else at the end. */
+function withTraffic(steps: readonly Step[]): number {
+  const flipped = steps.findLastIndex(({ kind }) => kind === 'flip');
+  if (flipped >= 0) return flipped + 1;
+  const baked = steps.findIndex((step) => step.kind === 'hold' && step.flipped !== null);
+  return baked >= 0 ? baked : steps.length;
 }
 
 /**

@@ -34,6 +34,7 @@ import {
   type Run,
   textOf,
   together,
+  writeLater,
 } from './run.ts';
 import { beginCounting } from './steps/after-flip.ts';
 import { whenFree } from './wait-for-lock.ts';
@@ -215,6 +216,7 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
   const first = run.observed;
   const journey = aim.purpose === 'recovery' ? null : { before, pool, target: aim.target };
   const steps = plan.steps.map(({ step }) => step);
+  takeOnMarks(run, aim);
   if (journey) await beginCounting(steps, run);
   const stop = journey
     ? await executeSteps(steps, run, copingWith(request, run, journey))
@@ -244,6 +246,24 @@ async function toTheEnd(request: RunRequest & Intent, run: Run, course: Course):
     backup: aim.purpose === 'rollback' ? null : backupOf(last, aim.target.release.id),
     nodes: reportNodes(request.site, last, run),
   };
+}
+
+/**
+ * What was done once for an attempt that was cut off is done for the release that took its place: whoever looks for it
+ * later, such as the deploy that contracts its schema, knows only that name.
+ */
+function takeOnMarks(run: Run, { purpose, target: { release, onceAs = release.id } }: Aim): void {
+  if (purpose !== 'deploy' || onceAs === release.id) return;
+  const hooks = Object.values(run.observed.nodes).flatMap(({ once }) =>
+    once.flatMap((mark) => (mark.release === onceAs && mark.state === 'done' ? mark.hook : [])),
+  );
+  for (const { name } of presentNodes(run))
+    writeLater(
+      run,
+      name,
+      null,
+      [...new Set(hooks)].map((hook) => ({ release: release.id, mark: 'once', hook })),
+    );
 }
 
 /** An abort: each node for itself, as far as it goes. */

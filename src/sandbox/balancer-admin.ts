@@ -17,20 +17,24 @@ export interface Administered {
 /** By the name of the server; null: as it is. */
 export type PoolPatch = ValueOf<typeof patchField>;
 
-export const patchField = mapOf(
-  objectOf({
-    rotation: optional(oneOf(['in', 'draining', 'out'])),
-    weight: optional(integer(0, 256)),
-  }),
+/** What a server can be told to stay. */
+export const toldFields = {
+  rotation: optional(oneOf(['in', 'draining', 'out'])),
+  weight: optional(integer(0, 256)),
+};
+
+const patchField = mapOf(
+  objectOf({ ...toldFields, webSockets: optional(integer(0, 0)) }),
   'the name of a server',
 );
 
 /**
  * The admin API. Every request has `Authorization: Bearer <token>`.
  *
- *     GET /servers     all servers: rotation, health, weight, requests in flight and so far, and how they ended
+ *     GET /servers     all servers: rotation, health, weight, requests in flight (WebSockets apart, too) and so far, and how they ended
  *     PATCH /servers   {"web1": {"rotation": "draining"}, "web2": {"weight": 10}}: all of it or nothing;
  *                      answers as GET does, with the state after the change
+ *                      {"web1": {"webSockets": 0}}: those that are open to it are ended
  *     PATCH /pool      {"to": "green"}: all new requests to the servers of this pool; answers likewise
  */
 export const adminApi =

@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { messageOf } from '../core/errors.ts';
-import { objectOf, optional, text } from '../core/field.ts';
-import { patchField } from './balancer-admin.ts';
+import { mapOf, objectOf, optional, text } from '../core/field.ts';
+import { toldFields } from './balancer-admin.ts';
 import type { PoolServer } from './balancer-pool.ts';
 
 /** Writes rotation and weight of each server, and the pool that gets the requests. In one go: changes that come together must not overtake each other. */
@@ -24,7 +24,10 @@ export function loadState(file: string, servers: readonly PoolServer[]): string 
   return state.value.pool;
 }
 
-const stateField = objectOf({ servers: optional(patchField), pool: optional(text) });
+const stateField = objectOf({
+  servers: optional(mapOf(objectOf(toldFields), 'the name of a server')),
+  pool: optional(text),
+});
 
 function read(file: string): unknown {
   try {

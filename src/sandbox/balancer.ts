@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, get, type RequestListener, type Server } from 'node:http';
+import { createServer, get, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Secret } from '../core/secret.ts';
 import { adminApi, type PoolPatch } from './balancer-admin.ts';
 import { type HealthCheck, type PoolServer, recordCheck, setRotation } from './balancer-pool.ts';
-import { createProxy } from './balancer-proxy.ts';
+import { createProxy, type Front } from './balancer-proxy.ts';
 import { loadState, saveState } from './balancer-state.ts';
 
 /**
  * The small balancer of the sandbox: a reverse proxy on a loopback port, and an admin API (`balancer-admin.ts`) on a
- * second one. Listens once every server was checked; the first check decides. Rejects if a port is taken, or the
+ * second one; where that is wanted, a third one shows the pool that gets no requests. Listens once every server was checked; the first check decides. Rejects if a port is taken, or the
  * state file cannot be read.
  */
 export async function startBalancer(options: BalancerOptions): Promise<RunningBalancer> {
@@ -23,13 +23,21 @@ export async function startBalancer(options: BalancerOptions): Promise<RunningBa
   };
   const stopping = new AbortController();
   if (check) await watch(servers, check, stopping.signal);
-  const proxy = createProxy(servers, () => pool ?? null);
+  const proxy = createProxy(servers);
+  const visitors = proxy.front((server) => server.pool === null || server.pool === pool);
+  const previewers = proxy.front((server) => server.pool !== null && server.pool !== pool);
   const incarnation = randomUUID();
   const admin = adminApi(options.token, {
-    view: () => ({ incarnation, unserved: proxy.unserved(), pool, servers: servers.map(shownServer) }),
+    view: () => ({
+      incarnation,
+      unserved: visitors.unserved(),
+      pool,
+      servers: servers.map((server) => ({ ...shownServer(server), webSockets: proxy.webSockets(server) })),
+    }),
     names: () => servers.map(({ name }) => name),
     change: (patch) => {
       change(servers, patch);
+      for (const server of servers) if (patch[server.name]?.webSockets === 0) proxy.closeWebSockets(server);
       save();
     },
     pools: () => pools,
@@ -38,28 +46,37 @@ export async function startBalancer(options: BalancerOptions): Promise<RunningBa
       save();
     },
   });
-  const front = await listen(proxy.handle, options.port);
-  const back = await listen(admin, options.adminPort).catch((error: unknown) => {
-    front.close();
+  const listening: Server[] = [];
+  const close = async (): Promise<void> => {
     stopping.abort();
-    throw error;
-  });
-  return {
-    url: urlOf(front),
-    adminUrl: urlOf(back),
-    async close() {
-      stopping.abort();
-      proxy.retire();
-      await Promise.all([closeGently(front), closeGently(back)]);
-      proxy.close();
-    },
+    proxy.retire();
+    await Promise.all(listening.map(closeGently));
+    proxy.close();
   };
+  const open = async (front: Way, port = 0): Promise<string> => {
+    const server = await listen(front, port);
+    listening.push(server);
+    return urlOf(server);
+  };
+  try {
+    return {
+      url: await open(visitors, options.port),
+      adminUrl: await open({ handle: admin }, options.adminPort),
+      previewUrl: options.previewPort === undefined ? null : await open(previewers, options.previewPort),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 export interface BalancerOptions {
-  /** 0 and the default: any free port. Both are on the loopback address alone. */
+  /** 0 and the default: any free port. All are on the loopback address alone. */
   readonly port?: number;
   readonly adminPort?: number;
+  /** Where requests go to the servers of the pools that get none of `port`; absent: nowhere. */
+  readonly previewPort?: number;
   /** What the admin API asks for. */
   readonly token: Secret;
   /**
@@ -76,7 +93,8 @@ export interface BalancerOptions {
 export interface RunningBalancer {
   readonly url: string;
   readonly adminUrl: string;
-  /** Takes no new connection, lets requests in flight end for at most 5 s, and stops. */
+  readonly previewUrl: string | null;
+  /** Takes no new connection, ends WebSockets, lets requests in flight end for at most 5 s, and stops. */
   close(): Promise<void>;
 }
 
@@ -140,9 +158,12 @@ const isHealthy = ({ host, port }: PoolServer, { path }: HealthCheck): Promise<b
     question.on('error', () => resolve(false));
   });
 
+type Way = Pick<Front, 'handle'> & Partial<Pick<Front, 'upgrade'>>;
+
 /** Clients keep idle connections for a minute at most: none should meet one that is just being closed. */
-function listen(handle: RequestListener, port = 0): Promise<Server> {
+function listen({ handle, upgrade }: Way, port: number): Promise<Server> {
   const server = createServer({ keepAliveTimeout: 65_000 }, handle);
+  if (upgrade) server.on('upgrade', upgrade);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve(server));

@@ -3,9 +3,10 @@ import type { BalancerName } from '../core/site.ts';
 import type { SimulatedAddress } from './address.ts';
 import { type Member, noAnswers } from './balancer.ts';
 import { endJob } from './cron.ts';
-import { newDisk, type SimulatedNode } from './node.ts';
+import { newDisk, newWorker, type SimulatedNode } from './node.ts';
 import { revisionOf } from './scenario.ts';
 import { isUnderWay } from './session.ts';
+import { startWorker } from './workers.ts';
 import {
   balancerOf,
   cutRequests,
@@ -175,6 +176,7 @@ function reboot(world: World, node: SimulatedNode): boolean {
   node.isBusy = false;
   cutRequests(world, node);
   for (const job of node.jobs) endJob(world, node, job);
+  Object.assign(node.worker, newWorker(null));
   world.tell({ kind: 'fault', node: node.name, what: node.isGone ? 'is lost' : 'reboots' });
   world.clock.after(world.random.integer({ min: 3000, max: 20_000 }), () => boot(world, node));
   return true;
@@ -188,6 +190,7 @@ export function boot(world: World, node: SimulatedNode): void {
     readyAtMs: world.clock.nowMs() + node.startMs,
     stale: null,
   };
+  startWorker(world, node);
   world.tell({ kind: 'fault', node: node.name, what: 'is back' });
 }
 

@@ -4,6 +4,7 @@ import { type Maintenance, runMark } from '../commands/maintenance.ts';
 import type { HookRun } from '../commands/run-hook.ts';
 import { assert } from '../core/assert.ts';
 import type { CommandResult, NodeCommand } from '../core/command.ts';
+import type { Workers } from '../core/hook.ts';
 import type { Held, LockState } from '../core/observation.ts';
 import type { Release, ReleaseId } from '../core/release.ts';
 import { holdMark } from '../core/step.ts';
@@ -18,6 +19,7 @@ import {
   writeJournal,
 } from './node.ts';
 import { isByHand, type Session } from './session.ts';
+import { killWorker, startWorker, startWorkerLater, stopWorker } from './workers.ts';
 import type { World } from './world.ts';
 
 /** A command that runs on a node. Each number that it yields is the time until it goes on, in milliseconds. */
@@ -337,6 +339,7 @@ function* runHook(running: Running): Work {
     release,
     duty = null,
     closesWayBack = false,
+    workers,
   } = paramsOf<HookRun>(running);
   const mark = `${onceAs}.${encodeURIComponent(hook)}`;
   const told = (): string =>
@@ -361,14 +364,38 @@ function* runHook(running: Running): Work {
   changed(running, `hook ${hook} runs`);
   tell('began');
   yield world.random.integer({ min: 5, max: 1500 });
+  const refused = workers ? yield* letFinish(running, workers) : null;
+  if (refused !== null) {
+    tell('failed');
+    return failed(refused);
+  }
   if (command === 'false' || world.faults.hookFails(node)) {
     marks.delete(`${mark}.begun`);
     tell('failed');
     return failed('the hook says no');
   }
+  if (workers) startWorker(world, node);
   if (once) marks.add(`${mark}.done`);
   tell('done');
   return ok(`done\n${told()}`);
+}
+
+/** What is wrong, or null once the worker has ended. */
+function* letFinish(
+  { world, node }: Running,
+  { kill, drainMs }: Workers,
+): Generator<number, string | null, void> {
+  const { worker } = node;
+  worker.turn = {};
+  stopWorker(worker);
+  for (let ms = 0; worker.job !== null && ms < drainMs; ms += 200) yield 200;
+  if (worker.job === null) return null;
+  if (kill === null) {
+    startWorkerLater(world, node);
+    return 'the workers did not end their jobs';
+  }
+  killWorker(world, node);
+  return null;
 }
 
 function* putCron(running: Running): Work {

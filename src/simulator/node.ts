@@ -22,6 +22,7 @@ export interface SimulatedNode {
   latest: object | null;
   /** Jobs of the cron under way. */
   readonly jobs: Set<CronRun>;
+  readonly worker: Worker;
   application: Application;
   /** When a run last changed what runs here; -Infinity: never. */
   changedAtMs: number;
@@ -83,11 +84,30 @@ export interface CronRun {
   readonly name: string;
 }
 
+/** What works on the jobs of a queue on a node: one stands for all of them. */
+export interface Worker {
+  /** The code that it runs; null: there is none. */
+  release: ReleaseId | null;
+  /** What it works on. */
+  job: object | null;
+  /** It was told to take no other job, and to end. */
+  isEnding: boolean;
+  /** The last attempt that saw to it. */
+  turn: object | null;
+}
+
 export interface Answered {
   /** The code that answered. */
   readonly release: ReleaseId;
   readonly atMs: number;
 }
+
+export const newWorker = (release: ReleaseId | null): Worker => ({
+  release,
+  job: null,
+  isEnding: false,
+  turn: null,
+});
 
 export const newDisk = (): Disk => ({
   releases: new Map(),

@@ -14,7 +14,7 @@ import type {
 } from '../core/site.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
-import { newDisk, type SimulatedNode } from './node.ts';
+import { newDisk, newWorker, type SimulatedNode } from './node.ts';
 import type { SeededRandom } from './random.ts';
 
 /** 2026-01-14T09:30:00Z. */
@@ -260,6 +260,7 @@ export function drawNode(
     isBusy: false,
     latest: null,
     jobs: new Set(),
+    worker: newWorker(live),
     application: { release: live, readyAtMs: 0, stale: null },
     changedAtMs: Number.NEGATIVE_INFINITY,
     answers: new Map(),

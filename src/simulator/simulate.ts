@@ -38,6 +38,7 @@ import {
 } from './scenario.ts';
 import { type Doom, isUnderWay, noDoom, reportOf, type Session, type SessionCommand } from './session.ts';
 import { startTraffic } from './traffic.ts';
+import { startWorkers } from './workers.ts';
 import { flipMember, isPooled, mistrust, newWorld, rotate, serves, type World } from './world.ts';
 
 export interface Simulation {
@@ -178,6 +179,7 @@ function setStage(simulation: Simulation): Stage {
   drawHolder(random.fork('cron'), site, world.nodes.values());
   holdBack(world, random.fork('late'));
   startCrons(world);
+  startWorkers(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
   return { simulation, world, watcher, coverage, random, strategy, otherwise, batchMax, expected: 0 };
 }

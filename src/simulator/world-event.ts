@@ -98,6 +98,8 @@ export type WorldEvent =
     }
   /** A job of the site's cron. */
   | { readonly kind: 'job'; readonly node: SimulatedNode; readonly state: 'begins' | 'ended' }
+  /** What works on the jobs of a queue there. */
+  | { readonly kind: 'worker'; readonly node: SimulatedNode; readonly state: 'starts' | 'is cut' }
   | { readonly kind: 'lock'; readonly node: SimulatedNode; readonly by: Session; readonly what: string }
   | { readonly kind: 'fault'; readonly what: string; readonly node: NodeName | null };
 
@@ -136,6 +138,8 @@ const texts: Texts = {
   answered: ({ node, path, release, isGood }) =>
     `${node.name} answers ${path} as ${release}${isGood ? '' : ', failing'}`,
   job: ({ node, state }) => `${node.name}: a job of the cron ${state}`,
+  worker: ({ node, state }) =>
+    `${node.name}: the worker ${state === 'starts' ? `starts in ${node.worker.release}` : state}`,
   lock: ({ node, by, what }) => `${node.name}: lock ${what} by ${by.name}`,
   fault: ({ node, what }) => `fault: ${node === null ? '' : `${node} `}${what}`,
 };

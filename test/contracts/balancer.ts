@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -440,7 +441,20 @@ export async function startBackend(name: string): Promise<Backend> {
     held.add(response);
     response.once('close', () => held.delete(response));
     response.write(`held by ${name}`);
-  }).listen(0, '127.0.0.1');
+  });
+  server.on('upgrade', ({ headers }, socket) => {
+    const key = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+    const accept = createHash('sha1').update(key).digest('base64');
+    const lines = [
+      'connection: upgrade',
+      'upgrade: websocket',
+      `sec-websocket-accept: ${accept}`,
+      `x-node: ${name}`,
+    ];
+    socket.on('error', () => {}).pipe(socket);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('\r\n')}\r\n\r\n`);
+  });
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     name,

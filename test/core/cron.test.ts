@@ -223,6 +223,9 @@ test('of two pools, a node of the one that gets the traffic is to have the cron 
 test('the cron goes with the traffic, as soon as that is flipped, there and back', () => {
   expect(movesIn('web2', [toGreen, bake])).toEqual(['flip', 'web2>web4', 'hold']);
   expect(movesIn('web4', [flip(['web1', 'web2'], 'blue')])).toEqual(['flip', 'web4>web1']);
+  // The run that flipped died before it moved the cron.
+  const baking: Step = { ...bake, flipped: {} as never };
+  expect(movesIn('web4', [baking])).toEqual(['web4>web1', 'hold']);
   expect(movesIn('web2', [toGreen], true)).toEqual(['flip', 'web2>web4']);
   expect(movesIn('web2', [drain(['web3'])], true)).toEqual(['drain']);
 });

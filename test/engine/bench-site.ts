@@ -273,6 +273,10 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     exists: (name: NodeName, file: string) => existsSync(folder(name, file)),
     /** A new machine in its place. */
     rebuild: (name: NodeName) => rmSync(join(root, name, 'srv/shop'), { recursive: true, force: true }),
+    remove: (name: NodeName, path: string) => rmSync(folder(name, path), { recursive: true }),
+    pass(ms: number): void {
+      nowMs += ms;
+    },
     list: (name: NodeName, path: string) => readdirSync(folder(name, path)),
   };
 }

@@ -24,11 +24,12 @@ export function startDataPlane(): DataPlane {
     servers,
     async listen(poolFor = () => null) {
       let pool: string | null = null;
-      const proxy = createProxy(servers, () => pool);
+      const proxy = createProxy(servers);
+      const all = proxy.front((server) => server.pool === null || server.pool === pool);
       const front = await listening((request, response) => {
         // Chosen for this request at once: the proxy asks for the pool before anything else happens.
         pool = poolFor(request.url ?? '/');
-        proxy.handle(request, response);
+        all.handle(request, response);
       });
       closers.push(() => {
         front.server.close();

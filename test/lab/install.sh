@@ -6,7 +6,7 @@ set -eu
 # Server programs are run by the tests themselves, with settings of their own.
 # moto, which stands for AWS, comes from PyPI, in a virtual environment.
 # A kernel of its own, as a program, mounts NFS and balances connections for real where the machine's kernel cannot.
-packages="openssh-server openssh-client haproxy varnish ipvsadm ldirectord keepalived iproute2 git sudo cron systemd
+packages="openssh-server openssh-client haproxy varnish ipvsadm ldirectord keepalived iproute2 git sudo cron faketime systemd
    user-mode-linux kmod nfs-kernel-server postgresql mariadb-server nginx php-fpm php-mysql php-cli wordpress python3-venv
    ansible-core $*"
 

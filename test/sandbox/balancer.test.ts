@@ -3,14 +3,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import {
   Agent,
   createServer,
+  get,
   type IncomingMessage,
   type RequestListener,
   request,
   type Server,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { type BalancerOptions, type RunningBalancer, startBalancer } from '../../src/sandbox/balancer.ts';
@@ -342,4 +344,82 @@ describe('close', () => {
     const adminPort = Number(new URL(front.adminUrl).port);
     await expect(balance({ servers: [], adminPort })).rejects.toThrow('EADDRINUSE');
   });
+});
+
+describe('the proxy and upgrades', () => {
+  const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+  /** Sends a head as it stands, and collects all that comes back until the other side ends. */
+  const said = async (url: string, head: string): Promise<string> => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`${head}\r\nhost: any\r\n\r\n`);
+    return text(socket);
+  };
+
+  test('a server that wants no WebSocket answers as it likes, and counts as any answer', async () => {
+    const server = await web('web1', (_, response) => response.writeHead(403).end('no'));
+    const front = await balance({ servers: [server] });
+    const [answer] = await once(get(front.url, { headers }), 'response');
+    expect([answer.statusCode, await text(answer)]).toEqual([403, 'no']);
+    await vi.waitFor(async () =>
+      expect(await serversOf(front)).toMatchObject([{ inFlight: 0, webSockets: 0, answered: 1, refused: 1 }]),
+    );
+  });
+
+  test('a WebSocket goes to another server when the first one cannot be reached', async () => {
+    const server = await web('web2', named('web2'));
+    server.server.on('upgrade', (_, socket) =>
+      socket.end('HTTP/1.1 101 Yes\r\nconnection: upgrade\r\nupgrade: websocket\r\nx-by: web2\r\n\r\nbye'),
+    );
+    const front = await balance({ servers: [await refused('web1'), server] });
+    for (let i = 0; i < 2; i++) {
+      const [answer, socket, head] = await once(get(front.url, { headers }), 'upgrade');
+      expect(answer.headers['x-by']).toBe('web2');
+      expect(head.toString() + (await text(socket))).toBe('bye');
+    }
+    await vi.waitFor(async () =>
+      expect(await serversOf(front)).toMatchObject([
+        { inFlight: 0, answered: 0 },
+        { inFlight: 0, answered: 2 },
+      ]),
+    );
+  });
+
+  test('any other upgrade is answered as if nothing but an answer was wanted', async () => {
+    const front = await balance({ servers: [await web('web1', named('web1'))] });
+    const head = (rest: string) => `GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c${rest}`;
+    expect(await said(front.url, head(''))).toMatch(/^HTTP\/1.1 200 [\s\S]*connection: close[\s\S]*web1$/i);
+    expect(await said(front.url, head('\r\ncontent-length: 3'))).toMatch(/^HTTP\/1.1 501 /);
+  });
+
+  test('WebSockets end with the balancer', async () => {
+    const server = await web('web1', named('web1'));
+    server.server.on('upgrade', (_, socket) => {
+      socket.on('error', () => {});
+      socket.write('HTTP/1.1 101 Yes\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+    });
+    const front = await balance({ servers: [server] });
+    const [, socket] = await once(get(front.url, { headers }), 'upgrade');
+    const ended = once(socket.on('error', () => {}).resume(), 'close');
+    await front.close();
+    await ended;
+  });
+});
+
+test('the preview shows the pool that gets no requests, whichever that is', async () => {
+  const servers = [
+    { ...(await web('web1', named('web1'))), pool: 'blue' },
+    { ...(await web('web2', named('web2'))), pool: 'green' },
+    { ...(await web('web3', named('web3'))), pool: 'blue' },
+  ];
+  const front = await balance({ servers, previewPort: 0 });
+  const shown = async () =>
+    new Set(await Promise.all([1, 2, 3].map(async () => (await fetch(front.previewUrl!)).text())));
+  expect(await shown()).toEqual(new Set(['web2']));
+  await fetch(`${front.adminUrl}/pool`, {
+    method: 'PATCH',
+    body: JSON.stringify({ to: 'green' }),
+    headers: { authorization: `Bearer ${token.reveal()}` },
+  });
+  expect(await shown()).toEqual(new Set(['web1', 'web3']));
+  expect((await balance({ servers })).previewUrl).toBeNull();
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CommandResult, NodeCommand } from '../../src/core/command.ts';
 import type { Answers, ServerCounts } from '../../src/core/counts.ts';
+import type { Workers } from '../../src/core/hook.ts';
 import { dutyHooks } from '../../src/core/migration.ts';
 import type { PoolName } from '../../src/core/node.ts';
 import {
@@ -19,7 +20,7 @@ import { checkers, lastPromises } from '../../src/simulator/checkers/index.ts';
 import type { FaultMix } from '../../src/simulator/faults.ts';
 import type { Mutant, Simulation } from '../../src/simulator/simulate.ts';
 import { strategies } from '../../strategies/index.ts';
-import { canaryOf, run, twoPools } from './seeds.ts';
+import { canaryOf, manned, run, twoPools } from './seeds.ts';
 
 /** A bug that the engine could have, the faults that bring it out, and the promises that it may break. */
 interface Case {
@@ -667,6 +668,19 @@ const mutants: { readonly [name: string]: Case } = {
     ...ofPools,
     caughtBy: ['no-spilled-request'],
   },
+  'who goes on for a run that died in the bake does not bake': {
+    mutant: {
+      strategy: (strategy) => ({
+        ...strategy,
+        *steps(input) {
+          for (const step of strategy.steps(input))
+            if (step.kind !== 'hold' || input.target.onceAs === undefined) yield step;
+        },
+      }),
+    },
+    ...ofPools,
+    caughtBy: ['judged-first'],
+  },
   'the cron stays where it was while traffic goes to the other pool': {
     mutant: {
       site: (site) => ({ ...site, cron: site.cron && { ...site.cron, node: 'web1', role: null } }),
@@ -759,6 +773,26 @@ const mutants: { readonly [name: string]: Case } = {
     ...ofPools,
     faults: { balancerRestarts: 10 },
     caughtBy: ['told-again'],
+  },
+  'workers stay in the release before': {
+    mutant: {
+      ports: swapped(named('run-hook', (command) => ('workers' in command.params ? done : command))),
+    },
+    site: manned(15_000),
+    caughtBy: ['workers-whole'],
+  },
+  'workers are killed in the midst of their jobs': {
+    mutant: {
+      ports: swapped(
+        named('run-hook', (command) =>
+          'workers' in command.params
+            ? withParams(command, { workers: { ...(command.params.workers as Workers), kill: ['true'] } })
+            : command,
+        ),
+      ),
+    },
+    site: manned(1000),
+    caughtBy: ['workers-whole'],
   },
   'assets are not lent': {
     mutant: { ports: swapped(named('receive', (command) => withParams(command, { assets: [] }))) },

@@ -43,6 +43,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   'S14 schema window': ['schema-window'],
   'S15 one cron': ['one-cron', 'cron-held'],
   'S16 assets of every release that is served can be fetched everywhere': ['assets-first'],
+  'no job of a worker is cut, and workers run what is live': ['workers-whole'],
   'S17 blue and green are never mixed': ['pool-whole'],
   'S18 sticky visitors go from new to old by a rollback alone': 'balancers do not say who is sticky to what',
   'S19 nothing is changed while it is held': ['still-while-held'],

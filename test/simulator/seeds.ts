@@ -2,7 +2,9 @@ import { setMaxListeners } from 'node:events';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
 import { assert } from '../../src/core/assert.ts';
 import { type Fields, parseFields } from '../../src/core/field.ts';
+import type { Site } from '../../src/core/site.ts';
 import { type VerdictOptions, verdictOptions } from '../../src/core/verdict.ts';
+import { workersHooks } from '../../src/core/workers.ts';
 import type { SeededRandom } from '../../src/simulator/random.ts';
 import {
   type DrawnStrategy,
@@ -14,6 +16,18 @@ import { strategies } from '../../strategies/index.ts';
 
 // A run waits for many nodes under one signal.
 setMaxListeners(0);
+
+/** A site whose nodes have workers that are never killed. */
+export const manned = (drainMs: number): Partial<Site> => ({
+  hooks: workersHooks({
+    role: null,
+    stop: ['true'],
+    isRunning: null,
+    kill: null,
+    start: [['true']],
+    drainMs,
+  }),
+});
 
 /** Resolves once no promise has anything left to do. */
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

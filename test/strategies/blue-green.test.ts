@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { makePlan } from '../../src/core/plan.ts';
 import type { Preview } from '../../src/core/site.ts';
+import { holdMark } from '../../src/core/step.ts';
 import { flipOver, type HoldTime, type Strategy } from '../../src/core/strategy.ts';
 import { strategies } from '../../strategies/index.ts';
-import { node, pooledFleet, release, site } from '../core/fleet.ts';
+import { node, pooledFleet, release, site, withNode } from '../core/fleet.ts';
 import { parsedDefaults } from './defaults.ts';
 
 const settings: Preview = { urls: ['http://lb'], headers: {} };
@@ -45,6 +46,28 @@ test('with a preview it is shown through the balancers, and held if wanted, befo
     'flip',
     'hold bake',
   ]);
+});
+
+test('who goes on for a run that flipped bakes, unless that was over, and a deploy has nothing to do', () => {
+  const live = {
+    ...pooledFleet(2, 2),
+    balancers: pooledFleet(2).balancers.map((one) => ({ ...one, pool: 'green' })),
+  };
+  const plan = (onceAs: boolean, passed = false): readonly string[] =>
+    makePlan({
+      site: site(4, { nodes: ['web1', 'web2', 'web3', 'web4'].map((name) => node(name)) }),
+      strategy: blueGreen(),
+      purpose: 'deploy',
+      observed: passed
+        ? withNode(live, 'web1', {
+            once: [{ release: release(2).id, hook: holdMark('bake'), state: 'done' }],
+          })
+        : live,
+      target: { release: release(2), nodes: ['web3', 'web4'], ...(onceAs ? { onceAs: release(2).id } : {}) },
+    }).steps.map(({ step }) => (step.kind === 'hold' ? `hold ${step.name}` : step.kind));
+  expect(plan(true)).toEqual(['hold bake']);
+  expect(plan(true, true)).toEqual([]);
+  expect(plan(false)).toEqual([]);
 });
 
 test('balancers that differ are brought together without it', () => {

@@ -135,6 +135,21 @@ const driver = (
     async count(signal): Promise<Counted> {
       return viewOf(balancer, options, targets, await seen(signal), countsOf);
     },
+    webSockets: {
+      async count(signal) {
+        const { servers } = viewOf(
+          balancer,
+          options,
+          targets,
+          await ask(balancer, options, { method: 'GET' }, signal),
+          ({ webSockets }) => ({ webSockets }),
+        );
+        return new Map(servers.map(({ server, webSockets }) => [server, webSockets]));
+      },
+      async close(servers, signal) {
+        await tell(() => targets.filter(({ id }) => servers.includes(id)).map(webSocketsOrder), signal);
+      },
+    },
     describe: (change) => `PATCH ${options.url}/servers ${describePatch(targets, change)}`,
     async close() {},
   };
@@ -175,6 +190,13 @@ function weightOrder(
   };
 }
 
+const webSocketsOrder = (target: EmbeddedTarget): Order => ({
+  target,
+  patch: { webSockets: 0 },
+  wanted: 'no WebSockets',
+  seenIn: ({ webSockets }) => ({ isApplied: webSockets === 0, seen: `${webSockets} WebSockets` }),
+});
+
 /** Of a weight the percentage: the configured weight is not known before the balancer is asked. */
 function describePatch(targets: readonly EmbeddedTarget[], change: Change): string {
   const told = typeof change.to === 'number' ? { weight: `${change.to}%` } : { rotation: change.to };
@@ -185,7 +207,7 @@ type Question =
   | { readonly method: 'GET' }
   | { readonly method: 'PATCH'; readonly body: Patch }
   | { readonly method: 'PATCH'; readonly path: '/pool'; readonly body: { readonly to: PoolName } };
-type Patch = Readonly<Record<string, Partial<Pick<AnsweredServer, 'rotation' | 'weight'>>>>;
+type Patch = Readonly<Record<string, Partial<Pick<AnsweredServer, 'rotation' | 'weight' | 'webSockets'>>>>;
 
 const patchOf = (orders: readonly Order[]): Patch =>
   Object.fromEntries(orders.map(({ target, patch }) => [target.server, patch]));
@@ -245,7 +267,9 @@ interface AnsweredServer {
   readonly configuredWeight: number;
   readonly rotation: ServerState['rotation'];
   readonly health: ServerState['health'];
+  /** WebSockets among them. */
   readonly inFlight: number;
+  readonly webSockets: number;
   readonly requests: number;
   readonly answered: number;
   readonly failures: number;
@@ -272,6 +296,7 @@ const answerField: Field<Answer> = objectOf<Answer>({
       rotation: oneOf(['in', 'draining', 'out']),
       health: oneOf(['up', 'down', 'starting', 'unchecked']),
       inFlight: natural,
+      webSockets: natural,
       requests: natural,
       answered: natural,
       failures: natural,

@@ -105,10 +105,15 @@ const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<rea
     return result.backup;
   });
 
-/** The machine that it ran on may be lost: whoever goes on then reads it from another. */
-function tellOthers({ hook: name, onceAs }: HookStep, run: Run, ranOn: NodeName): void {
-  for (const { name: node } of presentNodes(run).filter((other) => other.name !== ranOn))
-    writeLater(run, node, null, [{ release: onceAs, mark: 'once', hook: name }]);
+/**
+ * The machine that it ran on may be lost: whoever goes on then reads it from another. A release that took the place of an
+ * attempt has it under its own name as well, by which it is looked for later.
+ */
+function tellOthers({ hook: name, onceAs, release: { id } }: HookStep, run: Run, ranOn: NodeName): void {
+  for (const { name: node } of presentNodes(run))
+    for (const release of new Set([onceAs, id]))
+      if (node !== ranOn || release !== onceAs)
+        writeLater(run, node, null, [{ release, mark: 'once', hook: name }]);
 }
 
 /** At once: whoever goes on, or back, from here must know it from any node that is left. */

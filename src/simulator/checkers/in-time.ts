@@ -1,6 +1,7 @@
 import type { Site } from '../../core/site.ts';
 import type { Step, StepKind, StepOf } from '../../core/step.ts';
 import { reportOf, type Session } from '../session.ts';
+import { workersOf } from '../workers.ts';
 import type { World } from '../world.ts';
 import type { Checker } from './checker.ts';
 
@@ -46,4 +47,5 @@ const waits: { readonly [K in StepKind]?: (site: Site) => number } = {
   check: ({ checks }) => Math.max(0, ...checks.map(({ timeoutMs }) => timeoutMs)),
   enable: ({ drain }) => drain.enableTimeoutMs,
   cron: ({ cron }) => cron?.timeoutMs ?? 0,
+  hook: (site) => workersOf(site)?.drainMs ?? 0,
 };

@@ -32,6 +32,7 @@ import { toldAgain } from './told-again.ts';
 import { toldTogether } from './told-together.ts';
 import { wayBack } from './way-back.ts';
 import { weightsWhole } from './weights-whole.ts';
+import { workersWhole } from './workers-whole.ts';
 
 export const checkers: readonly Checker[] = [
   floor,
@@ -51,6 +52,7 @@ export const checkers: readonly Checker[] = [
   once,
   oneCron,
   cronHeld,
+  workersWhole,
   assetsFirst,
   schemaWindow,
   oneRevision,

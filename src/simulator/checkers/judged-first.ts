@@ -2,14 +2,15 @@ import type { Answers } from '../../core/counts.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { Held } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
-import type { Session } from '../session.ts';
+import { reportOf, type Session } from '../session.ts';
 import type { World } from '../world.ts';
 import type { WorldEvent } from '../world-event.ts';
 import type { Checker } from './checker.ts';
 
 /**
  * No node gets a release before the holds that stand before it in the plan are gone through; and none is gone through,
- * but by a person, whose nodes answered too little, or failed where the others did not.
+ * but by a person, whose nodes answered too little, or failed where the others did not. A flip that is to bake has baked
+ * before the run is done, or the one that goes on for it.
  */
 export const judgedFirst: Checker = {
   name: 'judged-first',
@@ -17,7 +18,11 @@ export const judgedFirst: Checker = {
     const begun = new Map<Session, Tally>();
     const passed = new Map<Session, Set<string>>();
     const promoted = new Map<Session, readonly string[]>();
+    /** By the first of a chain of runs, the hold after its flip. */
+    const unbaked = new Map<string, string>();
     return (event) => {
+      noteFlips(event, unbaked);
+      if (event.kind === 'ended') return unbakedAtEnd(event.session, unbaked);
       if (event.kind === 'planned') promoted.set(event.session, heldHolds(world));
       if (event.kind === 'switched') return unjudged(event, passed.get(event.by) ?? new Set());
       if (event.kind !== 'step' || event.step.kind !== 'hold') return null;
@@ -30,6 +35,28 @@ export const judgedFirst: Checker = {
     };
   },
 };
+
+/** That a hold is over stands on nodes, whether or not the run that wrote it lived to hear so. */
+function noteFlips(event: WorldEvent, unbaked: Map<string, string>): void {
+  if (event.kind === 'step' && event.step.kind === 'flip' && event.state === 'begins') {
+    const { chain, plan } = event.session;
+    const [bake] = (plan?.steps ?? []).flatMap(({ step }) =>
+      step.kind === 'hold' && step.flipped !== null ? step.name : [],
+    );
+    if (bake === undefined) unbaked.delete(chain);
+    else unbaked.set(chain, bake);
+  }
+  if (event.kind === 'effect' && event.what === `hold ${unbaked.get(event.by.chain)} is over`)
+    unbaked.delete(event.by.chain);
+}
+
+function unbakedAtEnd(session: Session, unbaked: ReadonlyMap<string, string>): string | null {
+  const bake = unbaked.get(session.chain);
+  const isDone = session.command !== 'abort' && reportOf(session)?.outcome === 'done';
+  return bake !== undefined && isDone
+    ? `${session.name} is done, and hold ${bake} was not gone through`
+    : null;
+}
 
 /** What a run that is held waits for, as it stands on the nodes. */
 const heldHolds = ({ nodes }: World): readonly string[] =>

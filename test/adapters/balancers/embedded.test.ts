@@ -12,6 +12,7 @@ import type { Balancer, Transport } from '../../../src/ports.ts';
 import { startBalancer } from '../../../src/sandbox/balancer.ts';
 import { type Backend, type BalancerLab, balancerContract, startBackend } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
+import { type WebSocketsLab, webSocketsContract } from '../../contracts/balancer-web-sockets.ts';
 
 balancerContract(
   'the embedded balancer',
@@ -41,7 +42,7 @@ test('a weight that the configured one is too small for is refused, and nothing 
 });
 
 test('a balancer that takes a change and does not make it is found out', async () => {
-  const state = { host: 'web1', port: 80, rotation: 'in', health: 'up', inFlight: 0 };
+  const state = { host: 'web1', port: 80, rotation: 'in', health: 'up', inFlight: 0, webSockets: 0 };
   const counts = { requests: 0, answered: 0, failures: 0, refused: 0, responseMs: null };
   const web1 = { name: 'web1', ...state, weight: 100, configuredWeight: 100, ...counts };
   const deaf = createServer((_, response) => {
@@ -59,6 +60,24 @@ test('a balancer that takes a change and does not make it is found out', async (
     details: { server: 'front web1', wanted: 'out', seen: 'in' },
   });
   deaf.close();
+});
+
+describe('the embedded balancer with WebSockets', () => {
+  let lab: WebSocketsLab;
+  const closers: (() => unknown)[] = [];
+  beforeEach(async () => {
+    const backends = [await startBackend('web1'), await startBackend('web2')];
+    const token = new Secret('open sesame');
+    const servers = backends.map(({ name, port }) => ({ name, host: '127.0.0.1', port }));
+    const { url, adminUrl, close } = await startBalancer({ token, servers });
+    closers.push(close, ...backends.map((backend) => backend.close));
+    lab = { url, balancer: driver({ url: adminUrl, token }, ['web1', 'web2']) };
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0)) await close();
+  });
+
+  webSocketsContract(() => lab);
 });
 
 describe('the embedded balancer with two pools', () => {

@@ -17,6 +17,7 @@ import {
   turn,
 } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
+import { webSocketsContract } from '../../contracts/balancer-web-sockets.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
 import { ask, freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
 import { settingsOf } from '../transports/settings.ts';
@@ -35,6 +36,21 @@ balancerContract(
 );
 
 reloadContract('HAProxy that is reloaded', 'haproxy');
+
+describe('HAProxy with WebSockets', () => {
+  let lab: Awaited<ReturnType<typeof startLab>>;
+  let backends: readonly Backend[];
+  beforeEach(async () => {
+    backends = [await startBackend('web1'), await startBackend('web2')];
+    lab = await startLab(backends);
+  });
+  afterEach(async () => {
+    await lab.close();
+    await Promise.all(backends.map((backend) => backend.close()));
+  });
+
+  webSocketsContract(() => ({ balancer: lab.balancer, url: lab.urls[0]! }));
+});
 
 describe('two HAProxy with two pools', () => {
   let lab: FlipLab;

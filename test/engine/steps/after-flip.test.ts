@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { deploy } from '../../../src/engine/deploy.ts';
+import type { Event } from '../../../src/core/event.ts';
+import { deploy, resume } from '../../../src/engine/deploy.ts';
 import { strategies } from '../../../strategies/index.ts';
 import { names, node } from '../../core/fleet.ts';
 import { parsedDefaults } from '../../strategies/defaults.ts';
@@ -71,8 +72,46 @@ async function flippable({ counters = true, bake = 20_000 } = {}) {
   expect((await release('1', { bake: 1 })).failure).toBe(null);
   const notes = (): string =>
     bench.events.flatMap((event) => (event.type === 'note' ? event.text : [])).join('\n');
-  return { bench, state, errs, answers, during, notes, release };
+  /** Deploys, dies while it bakes, and is gone on for. */
+  const diedAndResumed = async (ref: string) => {
+    let isBaking = false;
+    const { emit } = bench.ports;
+    const { ports, died } = bench.mortal(() => isBaking);
+    const request = { ...bench.request(1), strategy: create() };
+    const watching = {
+      ...ports,
+      emit: (event: Event) => {
+        isBaking ||= event.type === 'step-started' && event.step.kind === 'hold';
+        emit(event);
+      },
+    };
+    state.flips.length = 0;
+    await Promise.race([died, deploy({ ...request, ref }, watching)]);
+    const [diedAtMs, flipped] = [bench.ports.clock.nowMs(), [...state.flips]];
+    const report = await resume({ ...request, force: true }, bench.ports);
+    return { report, flipped, tookMs: bench.ports.clock.nowMs() - diedAtMs };
+  };
+  return { bench, state, errs, answers, during, notes, release, diedAndResumed };
 }
+
+describe('a run that died while its pool baked', () => {
+  test('is gone on for by a bake of the whole time', async () => {
+    const { diedAndResumed, state } = await flippable({ bake: 20_000 });
+    const { report, flipped, tookMs } = await diedAndResumed('2');
+    expect(report).toMatchObject({ outcome: 'done', exit: 0 });
+    expect([state.flips, flipped.length]).toEqual([flipped, 1]);
+    expect(tookMs).toBeGreaterThanOrEqual(20_000);
+  });
+
+  test('goes back by the one that goes on, if the pool fails then', async () => {
+    const { diedAndResumed, bench, state, during } = await flippable({ bake: 60_000 });
+    const before = state.pool;
+    during.look = (looks) => void (looks === 3 && bench.broken.add(before === 'blue' ? 'web4' : 'web2'));
+    const { report } = await diedAndResumed('2');
+    expect(report).toMatchObject({ outcome: 'rolled back', failure: { code: 'BAKE_UNPROVED' } });
+    expect(state.pool).toBe(before);
+  });
+});
 
 describe('a pool that all traffic was flipped to', () => {
   test('stays live if it answers as the one before did, and it is said by what figures', async () => {
