@@ -3,7 +3,7 @@ import { type Ran, runKernelTests } from '../lab/ipvs/run.ts';
 
 /** Directors that are kernels of their own, with web servers and clients in network namespaces. */
 let ran: Ran;
-const timeoutMs = 280_000;
+const timeoutMs = 420_000;
 beforeAll(async () => {
   ran = await runKernelTests(timeoutMs);
   for (const line of ran.output.matchAll(/\d+ requests .*/g)) console.log(line[0]);
