@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * `unit` needs nothing installed; `system` needs the packages of test/lab/install.sh and root; `kernel` is run by a system
- * test, in a kernel of its own (test/lab/kernel.ts).
+ * test, in a network of its own with kernels that have IPVS (test/lab/ipvs/run.ts).
  */
 export default defineConfig({
   resolve: { alias: { sluice: new URL('./src/index.ts', import.meta.url).pathname } },

@@ -32,7 +32,7 @@ const testedWith: Readonly<Record<keyof typeof balancerKinds, string>> = {
   'haproxy-dataplane': 'a stand-in for the API, before a real HAProxy',
   nginx: 'nginx 1.22',
   ipvs: 'ipvsadm, in a kernel of its own',
-  ldirectord: 'ldirectord, in a kernel of its own; tests of its own',
+  ldirectord: 'ldirectord, in a kernel of its own',
   varnish: 'Varnish 7.1',
   aws: 'moto, and a stand-in with a drain clock',
   'aws-classic': 'moto, and a stand-in with a drain clock',

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 export interface RapidClient {
   /** Resolves with the status and what is wrong with the answer, if anything. Never rejects. */
   ask(): Promise<RapidAnswer>;
+  /** The next question opens another connection. */
   close(): void;
 }
 
@@ -70,7 +71,10 @@ export function rapidClient(options: RapidOptions): RapidClient {
         socket ??= open();
         socket.write(question);
       }),
-    close: () => socket?.destroy(),
+    close() {
+      socket?.destroy();
+      socket = null;
+    },
   };
 }
 

@@ -16,8 +16,8 @@ export interface TrafficOptions {
   readonly lateMs: number;
   /** Clients that ask nothing but `slow.path`: so many slow requests are in flight at all times. */
   readonly slow?: { readonly path: string; readonly workers: number; readonly lateMs: number };
-  /** Clients that ask `rapid.path` at the least cost, on connections that they keep; they never rest. */
-  readonly rapid?: { readonly path: string; readonly workers: number };
+  /** Clients that ask `rapid.path` at the least cost, on connections that they keep, be it for so many questions; they never rest. */
+  readonly rapid?: { readonly path: string; readonly workers: number; readonly perConnection?: number };
   /** Clients that send a body of `bytes`, in pieces over `overMs`; the answer must have `received <bytes>` before its end. */
   readonly uploads?: {
     readonly path: string;
@@ -107,9 +107,10 @@ const rapidly = (
   Array.from({ length: rapid?.workers ?? 0 }, async () => {
     const { hostname: host, port } = new URL(url);
     const client = rapidClient({ host, port: Number(port), path: rapid!.path, lateMs, bodyEnd });
-    while (!stopping.aborted) {
+    for (let asked = 1; !stopping.aborted; asked++) {
       const startedMs = performance.now();
       tally.add('quick', rapid!.path, startedMs, await client.ask());
+      if (asked % (rapid!.perConnection ?? Number.POSITIVE_INFINITY) === 0) client.close();
     }
     client.close();
   });
@@ -195,10 +196,10 @@ const slowStaggerMs = 250;
 
 const freshEvery = 4;
 const agentOf = (keepAlive: 'always' | 'never' | 'mixed', index: number): Agent =>
-  new Agent({
-    keepAlive: keepAlive === 'always' || (keepAlive === 'mixed' && index % freshEvery !== freshEvery - 1),
-    maxSockets: 1,
-  });
+  keepAlive === 'always' || (keepAlive === 'mixed' && index % freshEvery !== freshEvery - 1)
+    ? new Agent({ keepAlive: true, maxSockets: 1 })
+    : // With a limit of sockets it would pass one on to the next question all the same.
+      new Agent({ keepAlive: false });
 
 async function converse(client: Client, tally: Tally, stopping: AbortSignal): Promise<void> {
   await rest(client.startAfterMs, stopping);

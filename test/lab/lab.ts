@@ -1,7 +1,7 @@
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type LabNode, makeKey, makeNodes, startNodes } from './nodes.ts';
+import { type LabNode, makeKey, makeNodes, type NodePlace, startNodes } from './nodes.ts';
 import { createRepository, type Repository } from './repository.ts';
 import { homeElsewhere, LabSite, type SiteOptions } from './site.ts';
 
@@ -14,6 +14,8 @@ export interface LabOptions {
   readonly diskBytes?: number;
   /** Directories of the machine of which each node has a copy of its own. */
   readonly own?: readonly string[];
+  /** Where the nodes are; default: at loopback addresses. */
+  readonly places?: readonly NodePlace[];
 }
 
 /** Nodes, an operator's home with a key that they know, and a repository with every version: for all sites of a file. */
@@ -39,7 +41,13 @@ export interface LabSiteOptions {
   readonly settings?: SiteOptions['settings'];
 }
 
-export async function startLab({ nodes: count, sshd = [], diskBytes, own = [] }: LabOptions): Promise<Lab> {
+export async function startLab({
+  nodes: count,
+  sshd = [],
+  diskBytes,
+  own = [],
+  places = [],
+}: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
   const sites: LabSite[] = [];
@@ -52,7 +60,7 @@ export async function startLab({ nodes: count, sshd = [], diskBytes, own = [] }:
     await chmod(folder, 0o755);
     const authorizedKey = await furnishHome(home);
     const names = Array.from({ length: count }, (_, index) => `web${index + 1}`);
-    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes, own });
+    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes, own, places });
     await startNodes(nodes);
     await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
     await cp(home, homeElsewhere(home), { recursive: true });

@@ -47,6 +47,14 @@ export interface NodesOptions {
   readonly diskBytes?: number | undefined;
   /** Directories of the machine, such as /etc/nginx, of which each node has a copy of its own. */
   readonly own?: readonly string[];
+  /** Where each of them is; default: each at a loopback address. */
+  readonly places?: readonly NodePlace[];
+}
+
+/** An address, and what a program is run through to have it: words that enter a network, say. */
+export interface NodePlace {
+  readonly address: string;
+  readonly through: readonly string[];
 }
 
 export const sshPort = 2222;
@@ -58,7 +66,9 @@ export const nodeProgram = '/opt/node';
 
 /** Nodes that are not started yet. To start them needs root. They end with `stop`, or with the process that started them. */
 export const makeNodes = (options: NodesOptions): Promise<readonly LabNode[]> =>
-  Promise.all(options.names.map((name, index) => makeNode(name, addressOf(index), options)));
+  Promise.all(
+    options.names.map((name, index) => makeNode(name, options.places?.[index] ?? onLoopback(index), options)),
+  );
 
 /** Eight at a time. */
 export async function startNodes(nodes: readonly LabNode[]): Promise<void> {
@@ -67,10 +77,13 @@ export async function startNodes(nodes: readonly LabNode[]): Promise<void> {
 }
 
 /** Every test process has a network of its own, so that what one leaves behind is not in the next one's way. */
-const addressOf = (index: number): string =>
-  `127.${20 + (process.pid % 200)}.${Math.floor(process.pid / 200) % 250}.${index + 1}`;
+const onLoopback = (index: number): NodePlace => ({
+  address: `127.${20 + (process.pid % 200)}.${Math.floor(process.pid / 200) % 250}.${index + 1}`,
+  through: [],
+});
 
-async function makeNode(name: string, address: string, options: NodesOptions): Promise<LabNode> {
+async function makeNode(name: string, place: NodePlace, options: NodesOptions): Promise<LabNode> {
+  const { address } = place;
   const folder = join(options.folder, name);
   await furnish(folder, address, options);
   let process: ChildProcess | null = null;
@@ -84,7 +97,7 @@ async function makeNode(name: string, address: string, options: NodesOptions): P
     },
     hostKey: `[${address}]:${sshPort} ${(await readFile(join(folder, 'host_key.pub'), 'utf8')).trim()}`,
     async start() {
-      process ??= await boot(folder, address, options);
+      process ??= await boot(folder, place, options);
     },
     async asRoot(script) {
       const { first } = await sshServers(process!);
@@ -220,10 +233,12 @@ const bootTimeoutMs = 15_000;
 
 async function boot(
   folder: string,
-  address: string,
+  { address, through }: NodePlace,
   { diskBytes, own = [] }: NodesOptions,
 ): Promise<ChildProcess> {
-  const words = [
+  const [program, ...words] = [
+    ...through,
+    'setpriv',
     '--pdeathsig',
     'KILL',
     'unshare',
@@ -234,7 +249,7 @@ async function boot(
     '--mount-proc',
   ];
   const parameters = [folder, process.execPath, `${diskBytes ?? ''}`, ...own];
-  const child = spawn('setpriv', [...words, 'sh', '-euc', bootScript, 'sh', ...parameters], {
+  const child = spawn(program!, [...words, 'sh', '-euc', bootScript, 'sh', ...parameters], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaint = '';

@@ -96,6 +96,31 @@ describe('what counts as a failure', () => {
   });
 });
 
+test('clients that keep no connection open another one for each question', async () => {
+  const sockets = new Set<unknown>();
+  const url = await serve((response) => {
+    sockets.add(response.socket);
+    whole(response);
+  });
+  const slow = { path: '/slow', workers: 1, lateMs: 4000 };
+  const report = await trafficOf({ ...options(url), keepAlive: 'never', slow });
+  expect(report.requests).toBeGreaterThan(2);
+  expect(sockets.size).toBe(report.requests);
+});
+
+test('rapid clients keep a connection for as many questions as they are told', async () => {
+  const questions = new Map<unknown, number>();
+  const url = await serve((response) => {
+    questions.set(response.socket, (questions.get(response.socket) ?? 0) + 1);
+    whole(response);
+  });
+  const rapid = { path: '/', workers: 1, perConnection: 5 };
+  const report = await trafficOf({ ...options(url), workers: 0, rapid });
+  expect(report).toMatchObject({ failed: 0 });
+  expect([...questions.values()].slice(0, -1)).toEqual(Array(questions.size - 1).fill(5));
+  expect(questions.size).toBeGreaterThan(1);
+});
+
 test('slow requests are in flight at all times, and are asked with their own time limit', async () => {
   const url = await serve((response, path) =>
     path === '/slow' ? setTimeout(() => whole(response), 1200) : whole(response),

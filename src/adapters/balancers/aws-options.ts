@@ -10,7 +10,6 @@ import {
   optional,
   type Parsed,
   parsed,
-  period,
   port,
   problem,
   scalar,
@@ -21,7 +20,7 @@ import {
 } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { Secret } from '../../core/secret.ts';
-import { settle } from './hosted.ts';
+import { settle, timeout } from './hosted.ts';
 import { httpUrl } from './json.ts';
 
 export interface AwsOptions extends AwsAccess {
@@ -122,7 +121,7 @@ export const awsAccess: Fields<AwsAccess> = {
     'An access key, for where the SDK finds nothing better (a role, a profile, the environment).',
     optional(credentials, 'as the SDK finds them'),
   ),
-  timeout: describe('How long the API may take to answer an attempt.', withDefault(period, 5000, '5s')),
+  timeout,
 };
 
 export const awsOptions: Fields<AwsOptions> = {

@@ -1,6 +1,6 @@
 import { type DeployError, failure, isDeployError } from '../../core/errors.ts';
-import { describe, duration, type Field, withDefault } from '../../core/field.ts';
-import type { PoolName } from '../../core/node.ts';
+import { describe, duration, type Field, period, withDefault } from '../../core/field.ts';
+import type { NodeName, PoolName } from '../../core/node.ts';
 import type { ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, BalancerView, RotationChange } from '../../ports.ts';
@@ -57,6 +57,33 @@ export const settle: Field<number> = describe(
   'How long the balancer may send requests as before after it took a change: at least 2m for a Network Load Balancer.',
   withDefault(duration, 10_000, '10s'),
 );
+
+export const timeout: Field<number> = describe(
+  'How long the API may take to answer an attempt.',
+  withDefault(period, 5000, '5s'),
+);
+
+/** A node at one place of a balancer that has several: at a port, or at one of several balancers that are as one. */
+export interface PlacedTarget extends Target {
+  /** Its number. */
+  readonly place: number;
+  /** What the node is called there. */
+  readonly server: string;
+}
+
+/** Every node at every place. */
+export const placedTargets = (
+  balancer: BalancerName,
+  places: readonly number[],
+  servers: Readonly<Record<NodeName, string>>,
+  nodes: readonly NodeName[],
+): readonly PlacedTarget[] =>
+  places.flatMap((place) =>
+    nodes.map((node) => {
+      const server = servers[node] ?? node;
+      return { node, place, server, id: `${balancer} ${place}/${server}` };
+    }),
+  );
 
 export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Reading>): Balancer {
   const { balancer, targets, capabilities, flips } = hosted;

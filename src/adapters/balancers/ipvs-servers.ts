@@ -2,8 +2,8 @@ import type { IpvsServer, IpvsService, IpvsTable } from '../../commands/ipvs-tab
 import { failure } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { Host } from '../../ports.ts';
-import { directorName } from './director.ts';
+import type { Host, Transport } from '../../ports.ts';
+import { directorName, type OnDirector, onDirector } from './director.ts';
 import { type DirectorOptions, realServer, type VirtualService } from './ipvs-options.ts';
 import type { Target } from './target.ts';
 
@@ -14,18 +14,40 @@ export interface IpvsTarget extends Target {
   readonly server: string;
 }
 
-export const ipvsTargets = (
+/** A director, as the drivers have it. */
+export interface DirectorMember<Options extends DirectorOptions> {
+  readonly balancer: BalancerName;
+  readonly name: string;
+  readonly options: Options;
+  readonly targets: readonly IpvsTarget[];
+  readonly run: OnDirector;
+}
+
+interface DirectorSite {
+  readonly nodes: readonly NodeName[];
+  readonly addresses?: Readonly<Record<NodeName, string>>;
+  readonly transport: Transport;
+}
+
+/** One for each director that the settings name. */
+export const directorMembers = <Options extends DirectorOptions>(
+  balancer: BalancerName,
+  options: Options,
+  site: DirectorSite,
+): readonly DirectorMember<Options>[] =>
+  (options.hosts ?? [null]).map((host) => ({
+    balancer,
+    name: directorName(host),
+    options,
+    targets: targetsOf(balancer, options, host, site),
+    run: onDirector(balancer, host, site.transport),
+  }));
+
+const targetsOf = (
   balancer: BalancerName,
   { services, servers, hosts }: DirectorOptions,
-  {
-    host,
-    nodes,
-    addresses,
-  }: {
-    readonly host: Host | null;
-    readonly nodes: readonly NodeName[];
-    readonly addresses: Readonly<Record<NodeName, string>>;
-  },
+  host: Host | null,
+  { nodes, addresses = {} }: DirectorSite,
 ): readonly IpvsTarget[] =>
   services.flatMap((service) =>
     nodes.map((node) => {

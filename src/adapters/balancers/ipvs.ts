@@ -4,13 +4,13 @@ import { failure } from '../../core/errors.ts';
 import type { ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, BalancerView, WeightChange } from '../../ports.ts';
-import { directorName, type OnDirector, onDirector } from './director.ts';
 import { type IpvsOptions, ipvsOptions } from './ipvs-options.ts';
 import {
+  type DirectorMember,
+  directorMembers,
   type FoundServer,
   foundIn,
   type IpvsTarget,
-  ipvsTargets,
   isSticky,
   mustLetGo,
   sessionsOf,
@@ -42,27 +42,15 @@ export const ipvs: BalancerKind = balancerKind<IpvsOptions>({
   summary: "IPVS (LVS), through ipvsadm on the director. sluice needs root's rights there.",
   options: ipvsOptions,
   capabilities: ipvsCapabilities,
-  create({ name, options, nodes, addresses = {}, transport }) {
-    const members = (options.hosts ?? [null]).map(
-      (host): Member => ({
-        balancer: name,
-        name: directorName(host),
-        options,
-        targets: ipvsTargets(name, options, { host, nodes, addresses }),
-        run: onDirector(name, host, transport),
-        incarnationOf: incarnations(),
-      }),
+  create({ name, options, ...site }) {
+    const members = directorMembers(name, options, site).map(
+      (member): Member => ({ ...member, incarnationOf: incarnations() }),
     );
     return driver(name, members, options);
   },
 });
 
-interface Member {
-  readonly balancer: BalancerName;
-  readonly name: string;
-  readonly options: IpvsOptions;
-  readonly targets: readonly IpvsTarget[];
-  readonly run: OnDirector;
+interface Member extends DirectorMember<IpvsOptions> {
   readonly incarnationOf: (table: IpvsTable) => string;
 }
 

@@ -11,11 +11,11 @@ import { describe, duration, type Fields, withDefault } from '../../core/field.t
 import type { ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, BalancerView } from '../../ports.ts';
-import { directorName, type OnDirector, onDirector } from './director.ts';
 import { absoluteFile, type DirectorOptions, directorOptions } from './ipvs-options.ts';
 import {
+  type DirectorMember,
+  directorMembers,
   type IpvsTarget,
-  ipvsTargets,
   isSticky,
   mustLetGo,
   oneOf,
@@ -49,18 +49,7 @@ export const ldirectord: BalancerKind = balancerKind<LdirectordOptions>({
   summary: "IPVS (LVS) with ldirectord, by files in its maintenancedir. sluice needs root's rights there.",
   options: ldirectordOptions(),
   capabilities: ldirectordCapabilities,
-  create({ name, options, nodes, addresses = {}, transport }) {
-    const members = (options.hosts ?? [null]).map(
-      (host): Member => ({
-        balancer: name,
-        name: directorName(host),
-        options,
-        targets: ipvsTargets(name, options, { host, nodes, addresses }),
-        run: onDirector(name, host, transport),
-      }),
-    );
-    return driver(name, members, options);
-  },
+  create: ({ name, options, ...site }) => driver(name, directorMembers(name, options, site), options),
 });
 
 interface LdirectordOptions extends DirectorOptions {
@@ -82,13 +71,7 @@ function ldirectordOptions(): Fields<LdirectordOptions> {
   };
 }
 
-interface Member {
-  readonly balancer: BalancerName;
-  readonly name: string;
-  readonly options: LdirectordOptions;
-  readonly targets: readonly IpvsTarget[];
-  readonly run: OnDirector;
-}
+type Member = DirectorMember<LdirectordOptions>;
 
 function driver(name: BalancerName, members: readonly Member[], options: LdirectordOptions): Balancer {
   const targets = members.flatMap((member) => member.targets);

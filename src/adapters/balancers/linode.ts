@@ -8,7 +8,6 @@ import {
   oneOf,
   oneOrMore,
   optional,
-  period,
   port,
   secret,
   text,
@@ -17,11 +16,21 @@ import {
 import type { NodeName } from '../../core/node.ts';
 import type { Secret } from '../../core/secret.ts';
 import type { BalancerName } from '../../core/site.ts';
-import { hostedBalancer, hostedCapabilities, settle, settled, slowest, type TargetState } from './hosted.ts';
+import {
+  hostedBalancer,
+  hostedCapabilities,
+  type PlacedTarget,
+  placedTargets,
+  settle,
+  settled,
+  slowest,
+  type TargetState,
+  timeout,
+} from './hosted.ts';
 import { type HostedQuestion, hostedHttp, shownAnswer } from './hosted-http.ts';
 import { httpUrl, jsonIn, someOf } from './json.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
-import type { Ordered, Target } from './target.ts';
+import type { Ordered } from './target.ts';
 
 const capabilities = { ...hostedCapabilities, drain: 'both' } as const;
 
@@ -47,22 +56,22 @@ export const linode: BalancerKind = balancerKind<LinodeOptions>({
       'Where the API is.',
       withDefault(httpUrl, 'https://api.linode.com/v4', 'https://api.linode.com/v4'),
     ),
-    timeout: describe('How long the API may take to answer an attempt.', withDefault(period, 5000, '5s')),
+    timeout,
   },
   capabilities,
   create({ name: balancer, options, nodes }) {
     const ask = asking(balancer, options);
-    return hostedBalancer<LinodeTarget, readonly PortReading[]>({
+    return hostedBalancer<PlacedTarget, readonly PortReading[]>({
       balancer,
       address: new URL(options.url).host,
-      targets: targetsOf(balancer, options, nodes),
+      targets: placedTargets(balancer, options.ports, options.servers, nodes),
       capabilities: { ...capabilities, settleMs: options.settle },
       read: portReader(balancer, options, ask),
       stateOf: (target, reading) => stateOf(balancer, target, reading),
       async send(orders, reading, signal) {
         await settled(orders.map((order) => ask(putOf(balancer, options, order, reading), signal)));
       },
-      describe: ({ to, node, server, port: at }) => `PUT port ${at} ${server} mode ${modes[to]} (${node})`,
+      describe: ({ to, node, server, place }) => `PUT port ${place} ${server} mode ${modes[to]} (${node})`,
       noticesDeadWithinMs: (reading) => slowest(reading.map(noticesDeadWithinMs)),
       flips: null,
       close: () => {},
@@ -79,24 +88,6 @@ interface LinodeOptions {
   readonly url: string;
   readonly timeout: number;
 }
-
-interface LinodeTarget extends Target {
-  readonly port: number;
-  /** A label or an address. */
-  readonly server: string;
-}
-
-const targetsOf = (
-  balancer: BalancerName,
-  { ports, servers }: LinodeOptions,
-  nodes: readonly NodeName[],
-): readonly LinodeTarget[] =>
-  ports.flatMap((at) =>
-    nodes.map((node) => {
-      const server = servers[node] ?? node;
-      return { node, port: at, server, id: `${balancer} ${at}/${server}` };
-    }),
-  );
 
 type Ask = (question: HostedQuestion, signal?: AbortSignal) => Promise<unknown>;
 
@@ -224,7 +215,7 @@ const linodeNode: Field<LinodeNode> = someOf<LinodeNode>({
   status: text,
 });
 
-function stateOf(balancer: BalancerName, target: LinodeTarget, reading: readonly PortReading[]): TargetState {
+function stateOf(balancer: BalancerName, target: PlacedTarget, reading: readonly PortReading[]): TargetState {
   const { check, node } = found(balancer, target, reading);
   return {
     rotation: rotations[node.mode],
@@ -237,10 +228,10 @@ const healths: Readonly<Record<string, TargetState['health']>> = { UP: 'up', DOW
 
 function found(
   balancer: BalancerName,
-  { node, port: at, server }: LinodeTarget,
+  { node, place, server }: PlacedTarget,
   reading: readonly PortReading[],
 ): PortConfig & { readonly node: LinodeNode } {
-  const config = reading.find((one) => one.port === at)!;
+  const config = reading.find((one) => one.port === place)!;
   const known = config.nodes.find(
     ({ label, address }) => label === server || address === server || address.replace(/:\d+$/, '') === server,
   );
@@ -259,7 +250,7 @@ const unknownNode = (
 function putOf(
   balancer: BalancerName,
   options: LinodeOptions,
-  order: Ordered<LinodeTarget>,
+  order: Ordered<PlacedTarget>,
   reading: readonly PortReading[],
 ): HostedQuestion {
   const { id: config, node } = found(balancer, order, reading);

@@ -7,7 +7,6 @@ import {
   mapOf,
   oneOf,
   oneOrMore,
-  period,
   port,
   secret,
   text,
@@ -15,7 +14,16 @@ import {
 } from '../../core/field.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
-import { hostedBalancer, hostedCapabilities, settle, settled, type TargetState } from './hosted.ts';
+import {
+  hostedBalancer,
+  hostedCapabilities,
+  type PlacedTarget,
+  placedTargets,
+  settle,
+  settled,
+  type TargetState,
+  timeout,
+} from './hosted.ts';
 import { httpUrl, someOf } from './json.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
 import {
@@ -25,7 +33,7 @@ import {
   type RackspaceApi,
   rackspaceApi,
 } from './rackspace-api.ts';
-import type { Ordered, Target } from './target.ts';
+import type { Ordered } from './target.ts';
 
 const identityUrl = 'https://identity.api.rackspacecloud.com/v2.0';
 
@@ -54,15 +62,15 @@ export const rackspace: BalancerKind = balancerKind<RackspaceOptions>({
     username: describe('Whose API key it is.', text),
     apiKey: describe('The API key.', secret),
     settle,
-    timeout: describe('How long the API may take to answer an attempt.', withDefault(period, 5000, '5s')),
+    timeout,
   },
   capabilities,
   create({ name: balancer, options, nodes }) {
     const api = rackspaceApi(balancer, options);
-    return hostedBalancer<RackspaceTarget, readonly Reading[]>({
+    return hostedBalancer<PlacedTarget, readonly Reading[]>({
       balancer,
       address: new URL(options.url).host,
-      targets: targetsOf(balancer, options, nodes),
+      targets: placedTargets(balancer, options.loadBalancer, options.servers, nodes),
       capabilities: { ...capabilities, settleMs: options.settle },
       read: (signal) =>
         Promise.all(
@@ -70,8 +78,8 @@ export const rackspace: BalancerKind = balancerKind<RackspaceOptions>({
         ),
       stateOf: (target, reading) => stateOf(balancer, target, reading),
       send: (orders, reading, signal) => send(balancer, api, { orders, reading }, signal),
-      describe: ({ to, node, loadBalancer, server }) =>
-        `PUT load balancer ${loadBalancer} ${server} condition ${conditions[to]} (${node})`,
+      describe: ({ to, node, place, server }) =>
+        `PUT load balancer ${place} ${server} condition ${conditions[to]} (${node})`,
       flips: null,
       close: () => {},
     });
@@ -83,24 +91,6 @@ interface RackspaceOptions extends RackspaceAccess {
   readonly servers: Readonly<Record<NodeName, string>>;
   readonly settle: number;
 }
-
-interface RackspaceTarget extends Target {
-  readonly loadBalancer: number;
-  /** An address, with or without its port. */
-  readonly server: string;
-}
-
-const targetsOf = (
-  balancer: BalancerName,
-  { loadBalancer: ids, servers }: RackspaceOptions,
-  nodes: readonly NodeName[],
-): readonly RackspaceTarget[] =>
-  ids.flatMap((loadBalancer) =>
-    nodes.map((node) => {
-      const server = servers[node] ?? node;
-      return { node, loadBalancer, server, id: `${balancer} ${loadBalancer}/${server}` };
-    }),
-  );
 
 interface Reading {
   readonly id: number;
@@ -153,21 +143,17 @@ async function parsedAs<T>(
   throw failure('BALANCER_UNREACHABLE', { balancer, address: path, reason });
 }
 
-const stateOf = (
-  balancer: BalancerName,
-  target: RackspaceTarget,
-  reading: readonly Reading[],
-): TargetState => {
+const stateOf = (balancer: BalancerName, target: PlacedTarget, reading: readonly Reading[]): TargetState => {
   const { condition, status } = found(balancer, target, reading);
   return { rotation: rotations[condition], health: status === 'ONLINE' ? 'up' : 'down', sessions: null };
 };
 
 function found(
   balancer: BalancerName,
-  { node, loadBalancer, server }: RackspaceTarget,
+  { node, place, server }: PlacedTarget,
   reading: readonly Reading[],
 ): RackspaceNode {
-  const { nodes } = reading.find(({ id }) => id === loadBalancer)!;
+  const { nodes } = reading.find(({ id }) => id === place)!;
   const known = nodes.find((one) => one.address === server || shown(one) === server);
   if (known) return known;
   throw failure('BALANCER_SERVER_UNKNOWN', { balancer, server, node, known: nodes.map(shown) });
@@ -185,12 +171,12 @@ const send = (
   {
     orders,
     reading,
-  }: { readonly orders: readonly Ordered<RackspaceTarget>[]; readonly reading: readonly Reading[] },
+  }: { readonly orders: readonly Ordered<PlacedTarget>[]; readonly reading: readonly Reading[] },
   signal?: AbortSignal,
 ): Promise<void> =>
   settled(
     reading.map(async ({ id }) => {
-      const own = orders.filter(({ loadBalancer }) => loadBalancer === id);
+      const own = orders.filter(({ place }) => place === id);
       for (const order of own) {
         const path = `/loadbalancers/${id}/nodes/${found(balancer, order, reading).id}`;
         const json = { node: { condition: conditions[order.to] } };

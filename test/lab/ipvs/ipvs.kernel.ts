@@ -4,8 +4,9 @@ import {
   type BalancerLab,
   balancerContract,
 } from '../../contracts/balancer.ts';
+import { deployUser } from '../nodes.ts';
 import { driverOf, type Forwarding, servicePort, startSite } from './lab.ts';
-import { machineTransport, network, onMachine } from './network.ts';
+import { type Director, directorTransport, network, onDirector } from './network.ts';
 
 const abilities: Abilities = {
   drain: 'hard',
@@ -29,13 +30,13 @@ const flagOf: Readonly<Record<Forwarding, string>> = { nat: '-m', direct: '-g' }
 
 interface LabOptions {
   readonly forwarding: Forwarding;
-  readonly directors?: readonly string[];
+  readonly directors?: readonly Director[];
   readonly save?: string;
 }
 
 async function startLab(
   backends: readonly Backend[],
-  { forwarding, directors = network.directors, save }: LabOptions,
+  { forwarding, directors = ['lb1', 'lb2'], save }: LabOptions,
 ): Promise<BalancerLab> {
   const site = await startSite(backends, forwarding);
   const service = `${network.virtual[forwarding]}:${servicePort}`;
@@ -46,14 +47,17 @@ async function startLab(
     ),
   ].join('\n');
   const fill = (rules: string) => `ipvsadm -C; ${rules} | ipvsadm -R; rm -rf /run/sluice`;
-  for (const director of directors) onMachine(director, fill(`echo '${table}'`));
-  const transport = machineTransport();
+  for (const director of directors) onDirector(director, fill(`echo '${table}'`));
+  const transport = await directorTransport();
   const make = (nodes: readonly string[] = ['web1', 'web2'], user: string | null = null) =>
     driverOf(
       'ipvs',
       {
         services: service,
-        hosts: directors.map((address) => (user === null ? address : { address, user })),
+        hosts: directors.map((name) => ({
+          address: network.directors[name],
+          ...(user === null ? {} : { user }),
+        })),
         weight: 100,
         ...(save === undefined ? {} : { save }),
       },
@@ -66,20 +70,23 @@ async function startLab(
     serverNamed: (name) =>
       `tcp ${service}/${addresses[name] === undefined ? name : `${addresses[name]}:${servicePort}`}`,
     forNodes: (nodes) => make(nodes),
-    withoutRights: () => make(undefined, 'nobody'),
+    withoutRights: () => make(undefined, deployUser.name),
     async takeOutByHand(node) {
       for (const director of directors)
-        onMachine(
+        onDirector(
           director,
           `ipvsadm -e -t ${service} -r ${addresses[node]}:${servicePort} ${flagOf[forwarding]} -w 0`,
         );
     },
     async restartMember() {
-      onMachine('lb1', fill(save === undefined ? `echo '${table}'` : `cat ${save}`));
+      onDirector('lb1', fill(save === undefined ? `echo '${table}'` : `cat ${save}`));
     },
     async stopMember() {
       transport.cut('lb1');
     },
-    close: site.close,
+    async close() {
+      await transport.close();
+      await site.close();
+    },
   };
 }

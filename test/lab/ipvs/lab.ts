@@ -20,7 +20,7 @@ export interface Site {
 
 /** Makes the backends, which are in this process, real servers of the network; and the way there through each director. */
 export async function startSite(backends: readonly Backend[], forwarding: Forwarding): Promise<Site> {
-  makeNetwork();
+  await makeNetwork();
   const folder = '/tmp/relay';
   const behind = await Promise.all(
     backends.map(async ({ name, port }) => {

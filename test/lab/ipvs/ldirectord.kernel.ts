@@ -1,36 +1,79 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
-import type { Balancer } from '../../../src/ports.ts';
-import { type Backend, ofNode, startBackend, turn } from '../../contracts/balancer.ts';
-import { driverOf, type Site, servicePort, startSite } from './lab.ts';
-import { machineTransport, network, onMachine } from './network.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  type Abilities,
+  type Backend,
+  type BalancerLab,
+  balancerContract,
+  ofNode,
+  startBackend,
+  turn,
+} from '../../contracts/balancer.ts';
+import { deployUser } from '../nodes.ts';
+import { driverOf, servicePort, startSite } from './lab.ts';
+import { directorTransport, network, onDirector } from './network.ts';
+
+const abilities: Abilities = {
+  drain: 'hard',
+  sessions: 'estimate',
+  settleMs: 500,
+  successor: { rotation: 'forgotten', requests: 'counted' },
+  weights: 'none',
+  counters: false,
+  checksHealth: true,
+  balances: 'connections',
+  // Its files stay, and it has `readdquiescent = yes`.
+  staysOut: true,
+};
 
 const service = `${network.virtual.nat}:${servicePort}`;
 const config = '/run/ldirectord.cf';
-const patience = { timeout: 20_000, interval: 100 };
 
-let site: Site;
-let backends: readonly Backend[];
-let balancer: Balancer;
+balancerContract('a director with ldirectord', abilities, startLab);
 
-beforeAll(async () => {
-  backends = [await startBackend('web1'), await startBackend('web2')];
-  site = await startSite(backends, 'nat');
-  onMachine(
+async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
+  const site = await startSite(backends, 'nat');
+  onDirector(
     'lb1',
     `ipvsadm -C; mkdir -p /run/maintenance; ${written(configText())}; ldirectord ${config} start`,
   );
-  balancer = driverFor(['web1', 'web2']);
-});
-afterAll(async () => {
-  onMachine('lb1', `ldirectord ${config} stop`);
-  await site.close();
-  await Promise.all(backends.map((backend) => backend.close()));
-});
-beforeEach(async () => {
-  await balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
-  await vi.waitFor(async () => expect(await seen()).toEqual({ web1: 'in up', web2: 'in up' }), patience);
-});
+  const transport = await directorTransport();
+  const make = (nodes: readonly string[] = ['web1', 'web2'], login: { readonly user?: string } = {}) =>
+    driverOf(
+      'ldirectord',
+      {
+        services: service,
+        hosts: { address: network.directors.lb1, ...login },
+        config,
+        timeout: '15s',
+      },
+      { nodes, transport },
+    );
+  const addresses: Readonly<Record<string, string>> = network.real;
+  return {
+    balancer: make(),
+    urls: site.urls.slice(0, 1),
+    serverNamed: (name) =>
+      `tcp ${service}/${addresses[name] === undefined ? name : `${addresses[name]}:${servicePort}`}`,
+    forNodes: (nodes) => make(nodes),
+    withoutRights: () => make(undefined, { user: deployUser.name }),
+    async takeOutByHand(node) {
+      onDirector('lb1', `: > /run/maintenance/${addresses[node]}:${servicePort}`);
+      await sleep(2500);
+    },
+    async restartMember() {
+      onDirector('lb1', `ldirectord ${config} restart`);
+    },
+    async stopMember() {
+      onDirector('lb1', `ldirectord ${config} stop`);
+    },
+    async close() {
+      onDirector('lb1', `rm -f /run/maintenance/*; ldirectord ${config} stop || :`);
+      await transport.close();
+      await site.close();
+    },
+  };
+}
 
 const configText = (quiescent = 'yes'): string => `checkinterval = 1
 checktimeout = 3
@@ -52,111 +95,93 @@ virtual = ${service}
 
 const written = (text: string, file = config): string => `printf %s '${text}' > ${file}`;
 
-const driverFor = (nodes: readonly string[], settings: Readonly<Record<string, unknown>> = {}): Balancer =>
-  driverOf(
-    'ldirectord',
-    { services: service, hosts: 'lb1', config, timeout: '15s', ...settings },
-    { nodes, transport: machineTransport() },
-  );
+describe('ldirectord', () => {
+  let lab: BalancerLab;
+  let backends: readonly Backend[];
 
-const stateOf = async (node: string) => ofNode(await balancer.observe(), node)[0]!;
-
-async function seen(): Promise<Readonly<Record<string, string>>> {
-  const { servers } = await balancer.observe();
-  return Object.fromEntries(servers.map(({ node, rotation, health }) => [node, `${rotation} ${health}`]));
-}
-
-const ask = (path = ''): Promise<Response> =>
-  fetch(`${site.urls[0]}${path}`, { headers: { connection: 'close' } });
-
-async function whoAnswers(): Promise<readonly string[]> {
-  const answers = await Promise.all(Array.from({ length: 8 }, async () => (await ask()).text()));
-  return [...new Set(answers)].sort();
-}
-
-test('a node that is taken out gets no new request, the one in flight ends whole, and a reload changes neither', async () => {
-  const slow = ask('/hold');
-  const [web1, web2] = backends as [Backend, Backend];
-  await vi.waitFor(() => expect(web1.held() + web2.held()).toBe(1), patience);
-  const [busy, idle] = web1.held() > 0 ? [web1, web2] : [web2, web1];
-  await balancer.change([turn(busy.name, 'out')]);
-  expect(await stateOf(busy.name)).toMatchObject({ rotation: 'out', health: 'unchecked' });
-  expect(await whoAnswers()).toEqual([idle.name]);
-  expect((await stateOf(busy.name)).sessions).toBe(1);
-  const before = (await balancer.observe()).members;
-  onMachine('lb1', `ldirectord ${config} reload`);
-  await sleep(2500);
-  expect((await balancer.observe()).members).toEqual(before);
-  expect(await whoAnswers()).toEqual([idle.name]);
-  expect((await stateOf(busy.name)).sessions).toBe(1);
-  busy.release();
-  expect(await (await slow).text()).toBe(`held by ${busy.name}, whole`);
-  await vi.waitFor(async () => expect((await stateOf(busy.name)).sessions).toBe(0), patience);
-  await balancer.change([turn(busy.name, 'in')]);
-  await vi.waitFor(async () => expect(await whoAnswers()).toEqual(['web1', 'web2']), patience);
-});
-
-test('a node whose checks fail is in rotation, and down', async () => {
-  backends[0]!.setHealthy(false);
-  try {
-    await vi.waitFor(async () => expect(await seen()).toEqual({ web1: 'in down', web2: 'in up' }), patience);
-  } finally {
-    backends[0]!.setHealthy(true);
-  }
-});
-
-test('what an operator took out by the address alone is out, and is not put in by another file', async () => {
-  onMachine('lb1', `: > /run/maintenance/${network.real.web1}`);
-  try {
-    await vi.waitFor(
-      async () => expect(await seen()).toEqual({ web1: 'out unchecked', web2: 'in up' }),
-      patience,
-    );
-    await expect(balancer.change([turn('web1', 'in')])).rejects.toMatchObject({
-      code: 'BALANCER_NOT_APPLIED',
-      details: { wanted: 'in', seen: `out (of the maintenance file ${network.real.web1})` },
-    });
-  } finally {
-    onMachine('lb1', `rm /run/maintenance/${network.real.web1}`);
-  }
-});
-
-test('a server that ldirectord does not know is named, with those that it has', async () => {
-  await expect(driverFor(['web1', 'web9']).observe()).rejects.toMatchObject({
-    code: 'BALANCER_SERVER_UNKNOWN',
-    details: {
-      server: `tcp ${service}/web9`,
-      known: Object.values(network.real).map((address) => `tcp ${service}/${address}:${servicePort}`),
-    },
+  beforeAll(async () => {
+    backends = [await startBackend('web1'), await startBackend('web2')];
+    lab = await startLab(backends);
   });
-});
+  afterAll(async () => {
+    await lab.close();
+    await Promise.all(backends.map((backend) => backend.close()));
+  });
+  beforeEach(async () => {
+    await lab.balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
+    await vi.waitFor(async () => expect(await seen()).toEqual({ web1: 'in up', web2: 'in up' }), patience);
+  });
 
-test('an ldirectord that would cut connections is refused, and told nothing', async () => {
-  onMachine(
-    'lb1',
-    written(configText('no'), '/run/ldirectord.cf.no') +
-      `; cp ${config} ${config}.yes; cp ${config}.no ${config}`,
-  );
-  try {
-    const unfit = {
-      code: 'BALANCER_UNFIT',
-      details: { member: 'lb1', reason: expect.stringContaining('cuts') },
-    };
-    await expect(balancer.observe()).rejects.toMatchObject(unfit);
-    await expect(balancer.change([turn('web1', 'out')])).rejects.toMatchObject(unfit);
-    expect(onMachine('lb1', 'ls /run/maintenance')).toBe('');
-  } finally {
-    onMachine('lb1', `cp ${config}.yes ${config}`);
+  const patience = { timeout: 20_000, interval: 100 };
+  const stateOf = async (node: string) => ofNode(await lab.balancer.observe(), node)[0]!;
+
+  async function seen(): Promise<Readonly<Record<string, string>>> {
+    const { servers } = await lab.balancer.observe();
+    return Object.fromEntries(servers.map(({ node, rotation, health }) => [node, `${rotation} ${health}`]));
   }
-});
 
-test('one that does not run is unreachable', async () => {
-  onMachine('lb1', `ldirectord ${config} stop`);
-  await vi.waitFor(async () => {
-    const [member] = (await balancer.observe()).members;
-    expect(member).toMatchObject({ unreachable: 'ldirectord does not run', incarnation: '' });
-  }, patience);
-  await expect(balancer.change([turn('web1', 'out')])).rejects.toMatchObject({
-    code: 'BALANCER_UNREACHABLE',
+  const ask = (path = ''): Promise<Response> =>
+    fetch(`${lab.urls[0]}${path}`, { headers: { connection: 'close' } });
+
+  async function whoAnswers(): Promise<readonly string[]> {
+    const answers = await Promise.all(Array.from({ length: 8 }, async () => (await ask()).text()));
+    return [...new Set(answers)].sort();
+  }
+
+  test('a node that is taken out gets no new request, the one in flight ends whole, and a reload changes neither', async () => {
+    const slow = ask('/hold');
+    const [web1, web2] = backends as [Backend, Backend];
+    await vi.waitFor(() => expect(web1.held() + web2.held()).toBe(1), patience);
+    const [busy, idle] = web1.held() > 0 ? [web1, web2] : [web2, web1];
+    await lab.balancer.change([turn(busy.name, 'out')]);
+    expect(await stateOf(busy.name)).toMatchObject({ rotation: 'out', health: 'unchecked' });
+    expect(await whoAnswers()).toEqual([idle.name]);
+    expect((await stateOf(busy.name)).sessions).toBe(1);
+    const before = (await lab.balancer.observe()).members;
+    onDirector('lb1', `ldirectord ${config} reload`);
+    await sleep(2500);
+    expect((await lab.balancer.observe()).members).toEqual(before);
+    expect(await whoAnswers()).toEqual([idle.name]);
+    expect((await stateOf(busy.name)).sessions).toBe(1);
+    busy.release();
+    expect(await (await slow).text()).toBe(`held by ${busy.name}, whole`);
+    await vi.waitFor(async () => expect((await stateOf(busy.name)).sessions).toBe(0), patience);
+    await lab.balancer.change([turn(busy.name, 'in')]);
+    await vi.waitFor(async () => expect(await whoAnswers()).toEqual(['web1', 'web2']), patience);
+  });
+
+  test('what an operator took out by the address alone is out, and is not put in by another file', async () => {
+    onDirector('lb1', `: > /run/maintenance/${network.real.web1}`);
+    try {
+      await vi.waitFor(
+        async () => expect(await seen()).toEqual({ web1: 'out unchecked', web2: 'in up' }),
+        patience,
+      );
+      await expect(lab.balancer.change([turn('web1', 'in')])).rejects.toMatchObject({
+        code: 'BALANCER_NOT_APPLIED',
+        details: { wanted: 'in', seen: `out (of the maintenance file ${network.real.web1})` },
+      });
+    } finally {
+      onDirector('lb1', `rm /run/maintenance/${network.real.web1}`);
+    }
+  });
+
+  test('an ldirectord that would cut connections is refused, and told nothing', async () => {
+    onDirector(
+      'lb1',
+      written(configText('no'), '/run/ldirectord.cf.no') +
+        `; cp ${config} ${config}.yes; cp ${config}.no ${config}`,
+    );
+    try {
+      const unfit = {
+        code: 'BALANCER_UNFIT',
+        details: { member: network.directors.lb1, reason: expect.stringContaining('cuts') },
+      };
+      await expect(lab.balancer.observe()).rejects.toMatchObject(unfit);
+      await expect(lab.balancer.change([turn('web1', 'out')])).rejects.toMatchObject(unfit);
+      expect(onDirector('lb1', 'ls /run/maintenance')).toBe('');
+    } finally {
+      onDirector('lb1', `cp ${config}.yes ${config}`);
+    }
   });
 });
