@@ -1,5 +1,5 @@
 import { cronBlock } from '../commands/crontab.ts';
-import type { HookPoint, HookSpec } from '../core/hook.ts';
+import type { HookPoint, HookSpec, Workers } from '../core/hook.ts';
 import { isoTime } from '../core/instant.ts';
 import { dutyHooks } from '../core/migration.ts';
 import type { Node, NodeName } from '../core/node.ts';
@@ -12,6 +12,7 @@ import type {
   OnFailure,
   Site,
 } from '../core/site.ts';
+import { workersHooks } from '../core/workers.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 import { type Member, newServer, type SimulatedBalancer } from './balancer.ts';
 import { newDisk, newWorker, type SimulatedNode } from './node.ts';
@@ -94,7 +95,8 @@ export function drawSite(
     failuresMax: random.pick([0, 0, 1, 2]),
   };
   const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
-  return inFrontOf(random.fork('addresses'), hasPools ? inPools(random.fork('pools'), whole) : whole);
+  const manned = { ...whole, hooks: [...whole.hooks, ...workersHooks(drawWorkers(random.fork('workers')))] };
+  return inFrontOf(random.fork('addresses'), hasPools ? inPools(random.fork('pools'), manned) : manned);
 }
 
 /** Half of those with two balancers have them as a pair, of which one gets the visitors. */
@@ -151,6 +153,19 @@ const drawCron = (random: SeededRandom, names: readonly NodeName[]): CronSetting
     fence: null,
   };
 };
+
+/** Jobs take up to 12 s, so that some are not over in time. */
+const drawWorkers = (random: SeededRandom): Workers | null =>
+  random.chance(0.7)
+    ? null
+    : {
+        role: null,
+        stop: ['true'],
+        isRunning: null,
+        kill: random.chance(0.3) ? ['true'] : null,
+        start: [['true']],
+        drainMs: random.pick([1000, 5000, 15_000]),
+      };
 
 /** One that is asked for by the node, one that says so beforehand, one that closes nothing, and the usual. */
 const drawMigration = (random: SeededRandom): readonly HookSpec[] => {

@@ -2,7 +2,10 @@ import { isByHand, isRun, reportOf, type Session } from '../session.ts';
 import { nodeOf } from '../world.ts';
 import type { Checker } from './checker.ts';
 
-/** A run that says that all is well, or as it was, has nothing out of rotation any more that has a release to serve. */
+/**
+ * A run that says that all is well, or as it was, has nothing out of rotation any more that has a release to serve, but at a
+ * balancer that it says it could not reach.
+ */
 export const nothingLeftDrained: Checker = {
   name: 'nothing-left-drained',
   watch(world) {
@@ -19,8 +22,10 @@ export const nothingLeftDrained: Checker = {
       const { session } = event;
       const report = reportOf(session);
       if (!report || ![0, 1, 130, 143].includes(report.exit) || session.effects === 0) return null;
-      const left = world.members.flatMap(({ isUp, servers }) =>
-        [...servers.values()]
+      const isAway = (balancer: string): boolean =>
+        report.warnings.some((text) => text.startsWith(`${balancer} was not reached to the end`));
+      const left = world.members.flatMap(({ isUp, balancer, servers }) =>
+        [...(isAway(balancer) ? [] : servers.values())]
           .filter(
             ({ id, node }) => isUp && out.get(id) === session && nodeOf(world, node).disk.current !== null,
           )

@@ -6,7 +6,7 @@ import type { Checker } from './checker.ts';
 
 /**
  * No job of a worker is cut, unless the settings say so; none comes up in a release that is not live; and where a run is
- * done, those of the nodes that it changed run what it brought.
+ * done, those of the nodes that it changed run what it brought, or it says why not.
  */
 export const workersWhole: Checker = {
   name: 'workers-whole',
@@ -30,9 +30,14 @@ export const workersWhole: Checker = {
 };
 
 function leftBehind(session: Session, changed: ReadonlySet<SimulatedNode>): string | null {
-  if (reportOf(session)?.outcome !== 'done') return null;
+  const report = reportOf(session);
+  if (report?.outcome !== 'done') return null;
   const astray = [...changed].find(
-    ({ name, isUp, worker, disk }) => isUp && !session.leftOut.has(name) && worker.release !== disk.current,
+    ({ name, isUp, worker, disk }) =>
+      isUp &&
+      !session.leftOut.has(name) &&
+      worker.release !== disk.current &&
+      !report.warnings.some((text) => text.startsWith(`Hook workers (after:activate) failed on ${name}:`)),
   );
   return astray
     ? `${session.name} is done, and the worker on ${astray.name} runs ${astray.worker.release} instead of ${astray.disk.current}`
