@@ -326,9 +326,9 @@ export const noticeFields = {
 
 const withNoticeFields = (kinds: Registries['notices']): Registries['notices'] =>
   Object.fromEntries(
-    Object.entries(kinds).map(([name, { summary, options }]) => [
+    Object.entries(kinds).map(([name, kind]) => [
       name,
-      { summary, options: { ...options, ...noticeFields } },
+      { ...kind, options: { ...kind.options, ...noticeFields } },
     ]),
   );
 
