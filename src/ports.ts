@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts';
 import type { Counted } from './core/counts.ts';
+import type { MachineState } from './core/drift.ts';
 import type { Event } from './core/event.ts';
 import type { HeldImage, ImageSummary, Manifest } from './core/image.ts';
 import type { Node, NodeName, PoolName } from './core/node.ts';
@@ -217,6 +218,8 @@ export interface Images {
   list(): Promise<readonly ImageSummary[]>;
   /** Rejects with `IMAGE_DAMAGED` if it is not what its name says. */
   read(name: Revision): Promise<Manifest>;
+  /** What the seed had beside it when it was captured, the last time; null: nobody looked. Rejects as `read` does. */
+  machine(name: Revision): Promise<MachineState | null>;
   /** The paths whose content in the store is gone or damaged. */
   verify(name: Revision): Promise<readonly string[]>;
   /** Deletes images, and what no other one holds. */
@@ -230,6 +233,8 @@ export interface CaptureOptions {
   readonly by: string;
   /** What was built there; null: changes were made by hand. */
   readonly commit: Revision | null;
+  /** What the seed has beside the directory. */
+  readonly machine: MachineState;
   readonly signal?: AbortSignal;
 }
 

@@ -2,21 +2,35 @@ import type { Engine } from './environment.ts';
 
 /** The real engine, loaded when a command needs it: help must not wait for it. */
 export async function loadEngine(): Promise<Engine> {
-  const [run, taking, observing, checking, storage, manual, locking, log, cron, maintenance, weak, seed] =
-    await Promise.all([
-      import('../engine/deploy.ts'),
-      import('../engine/take-over.ts'),
-      import('../engine/observe.ts'),
-      import('../engine/preflight.ts'),
-      import('../engine/storage.ts'),
-      import('../engine/manual.ts'),
-      import('../engine/unlock.ts'),
-      import('../engine/history.ts'),
-      import('../engine/cron.ts'),
-      import('../engine/maintenance.ts'),
-      import('../engine/weak-spots.ts'),
-      import('../engine/seed.ts'),
-    ]);
+  const [
+    run,
+    taking,
+    observing,
+    checking,
+    storage,
+    manual,
+    locking,
+    log,
+    cron,
+    maintenance,
+    weak,
+    seed,
+    drift,
+  ] = await Promise.all([
+    import('../engine/deploy.ts'),
+    import('../engine/take-over.ts'),
+    import('../engine/observe.ts'),
+    import('../engine/preflight.ts'),
+    import('../engine/storage.ts'),
+    import('../engine/manual.ts'),
+    import('../engine/unlock.ts'),
+    import('../engine/history.ts'),
+    import('../engine/cron.ts'),
+    import('../engine/maintenance.ts'),
+    import('../engine/weak-spots.ts'),
+    import('../engine/seed.ts'),
+    import('../engine/drift.ts'),
+  ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { preflight, preflightPools, setup, webSocketProblems } = checking;
   return {
@@ -47,5 +61,6 @@ export async function loadEngine(): Promise<Engine> {
     buildImage: seed.buildImage,
     compareImages: seed.compareImages,
     pruneImages: seed.pruneImages,
+    findDrift: drift.findDrift,
   };
 }

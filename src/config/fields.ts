@@ -97,6 +97,10 @@ export const siteFields = ({ strategies, balancers, addresses, hooks, notices }:
       'still be deployed to.',
     defaultsTo(nodeListOrNone, []),
   ),
+  drift: describe(
+    'What `sluice status --drift` compares beside packages, for nodes must be alike.',
+    defaultsTo(objectOf(driftFields), {}, 'see below'),
+  ),
   balancers: describe(
     'The load balancers in front of the nodes, by name; all are told, and all must agree.',
     defaultsTo(mapOf(variantOf('kind', balancersOfSite(balancers)), word), {}),
@@ -259,6 +263,27 @@ export const sharedFields = {
     optional(oneOf(Object.keys(storageKinds) as StorageKind[]), 'any network or cluster file system'),
   ),
   linkedDirs: describe('Those linkedDirs that are there.', listOf(pathInRelease, 1)),
+};
+
+/** What nodes are to have in common beside the site. */
+export const driftFields = {
+  paths: describe(
+    'The configuration of the web server: files and directories, of which only digests are read.',
+    defaultsTo(listOf(absolutePath), [
+      '/etc/nginx',
+      '/etc/apache2',
+      '/etc/httpd',
+      '/etc/php',
+      '/etc/php.ini',
+      '/etc/php.d',
+      '/etc/php-fpm.conf',
+      '/etc/php-fpm.d',
+    ]),
+  ),
+  ignore: describe(
+    'Names of packages, and absolute paths, that may differ: * stands for anything, as in linux-image-*.',
+    defaultsTo(listOf(textLike('the name of a package or an absolute path', /^[\w/*][^\p{Cc}]*$/u)), []),
+  ),
 };
 
 /** Something that runs by itself. */

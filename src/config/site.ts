@@ -106,6 +106,7 @@ const siteOf = (settings: Settings, stage: string, local: Local): Site => ({
   keepReleases: settings.keepReleases,
   nodes: settings.nodes.flat(),
   witnesses: settings.witnesses.flat(),
+  drift: settings.drift,
   balancers: Object.entries(settings.balancers).map(([name, { kind, options }]) => {
     const { onUnreachable, ...own } = options;
     // Read by its field, as every setting of a kind.

@@ -11,7 +11,15 @@ import type { BalancerState, Observation } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
 import type { AddressName, BalancerName, Site } from '../core/site.ts';
 import type { Step } from '../core/step.ts';
-import type { Artifact, Balancer, BalancerCapabilities, ImageArtifact, Ports, RunOptions } from '../ports.ts';
+import type {
+  Artifact,
+  Balancer,
+  BalancerCapabilities,
+  Host,
+  ImageArtifact,
+  Ports,
+  RunOptions,
+} from '../ports.ts';
 
 /** One run under way: what its steps share. The maps and `artifact` change while it goes on. */
 export interface Run {
@@ -246,7 +254,7 @@ export const around = (run: Run, step: Step): Pick<Fence, 'before' | 'after'> =>
  */
 export async function onNode<R>(
   ports: Ports,
-  node: Node,
+  node: Host,
   command: NodeCommand<R>,
   options: RunOptions & { readonly attemptsMax?: number } = {},
 ): Promise<R> {
@@ -282,10 +290,10 @@ export async function onHeld<R>(
 export const attemptsMax = 3;
 const retryAfterMs = 500;
 
-const lockLost = (node: Node, command: NodeCommand): DeployError =>
+const lockLost = (node: Host, command: NodeCommand): DeployError =>
   failure('LOCK_LOST', { node: node.name, run: String(command.params.run) });
 
-const commandFailed = (node: Node, command: NodeCommand, status: number, output: string): DeployError =>
+const commandFailed = (node: Host, command: NodeCommand, status: number, output: string): DeployError =>
   failure('COMMAND_FAILED', { node: node.name, command: command.summary, status, output });
 
 /** The expected failure in anything thrown by an aborted wait. */

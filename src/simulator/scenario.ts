@@ -51,6 +51,7 @@ export function drawSite(
     keepReleases: random.integer({ min: 2, max: 5 }),
     nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
     witnesses: [],
+    drift: { paths: [], ignore: [] },
     balancers: Array.from({ length: balancers }, (_, i) => newBalancer(`lb${i + 1}`)),
     addresses: [],
     strategy: { name: 'simulated', options: {} },
