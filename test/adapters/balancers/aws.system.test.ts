@@ -1,9 +1,11 @@
+import { EC2 } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancing } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Balancer } from '../../../src/ports.ts';
+import type { Balancer, Transport } from '../../../src/ports.ts';
 import { turn } from '../../contracts/balancer.ts';
 import { type RunningMoto, startMoto } from '../../lab/moto.ts';
+import { addressOf } from '../addresses/kinds.ts';
 import { balancerOf } from './balancer-of.ts';
 
 /**
@@ -109,4 +111,23 @@ test('classic load balancers are read and changed', async () => {
     { rotation: 'in' },
     { rotation: 'out', sessions: 0 },
   ]);
+});
+
+test('an Elastic IP address is found, and moves from an instance to an interface and back', async () => {
+  const api = new EC2(client());
+  const { PublicIp } = await api.allocateAddress({ Domain: 'vpc' });
+  const { Reservations } = await api.describeInstances({ InstanceIds: [instances[1]!] });
+  const [card] = Reservations![0]!.Instances![0]!.NetworkInterfaces!;
+  const address = addressOf(
+    'aws',
+    { ip: PublicIp, instances: { lb1: instances[0], lb2: card!.NetworkInterfaceId }, ...client() },
+    {} as Transport,
+  );
+  expect(await address.holders()).toMatchObject({ ip: PublicIp, holders: [], unasked: [] });
+  for (const to of ['lb1', 'lb2', 'lb1']) {
+    await address.move!(to);
+    expect((await address.holders()).holders).toEqual([to]);
+  }
+  await api.releaseAddress({ PublicIp });
+  expect((await address.holders()).unasked[0]?.reason).toContain('InvalidAddress.NotFound');
 });
