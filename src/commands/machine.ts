@@ -15,10 +15,11 @@ export const readMachine = (paths: readonly string[]): NodeCommand<MachineState>
     'if command -v dpkg-query > /dev/null 2>&1; then',
     // What is removed or half installed is not there.
     `  dpkg-query -W -f '\${db:Status-Status} \${binary:Package} \${Version}\\n' | sed -n 's/^installed /p /p'`,
-    'elif command -v rpm > /dev/null 2>&1; then',
-    `  rpm -qa --qf 'p %{NAME}.%{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n'`,
     'elif command -v apk > /dev/null 2>&1; then',
     "  apk info -v 2>/dev/null | sed -n 's/^\\(.*\\)-\\([^-]*-r[0-9]*\\)$/p \\1 \\2/p'",
+    // BusyBox may have something of this name that knows no packages.
+    'elif command -v rpm > /dev/null 2>&1; then',
+    `  rpm -qa --qf 'p %{NAME}.%{ARCH} %{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n'`,
     'else echo unmanaged; fi',
     `for top in ${words(...paths)}; do`,
     '  [ -e "$top" ] || continue',
