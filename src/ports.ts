@@ -102,6 +102,12 @@ export interface Balancer {
    */
   flip(to: PoolName, signal?: AbortSignal): Promise<void>;
   /**
+   * Sends so many percent of new requests, whole, from 1 to 99, to the pool and the others to the other one, by one change at
+   * every member, and reads back that it took it: `BalancerState.pool` is null until the next flip. Absent unless
+   * `capabilities.weights` is `pool`. Rejects as `change` does.
+   */
+  readonly share?: (to: PoolName, percent: number, signal?: AbortSignal) => Promise<void>;
+  /**
    * What every member has counted since it started; only where `capabilities.counters` is true. Members and servers
    * as in `observe`.
    */
@@ -138,8 +144,8 @@ export interface BalancerCapabilities {
     /** Of the requests that the old process still serves: whether they are in `sessions`. */
     readonly requests: 'counted' | 'uncounted';
   };
-  /** `server`: `shift` sets the weight of each. */
-  readonly weights: 'server' | 'none';
+  /** `server`: `shift` sets the weight of each; `pool`: `share` that of all of a pool together. */
+  readonly weights: 'server' | 'pool' | 'none';
   /** `flip` moves all traffic to a pool; whether that is `kept` or `forgotten` when the balancer starts anew. */
   readonly flip: 'kept' | 'forgotten' | 'none';
   /** Whether `count` counts. */

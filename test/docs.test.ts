@@ -25,6 +25,12 @@ const counting: Readonly<Record<BalancerCapabilities['sessions'], string>> = {
   none: 'not counted: see drain.port',
 };
 
+const weighing: Readonly<Record<BalancerCapabilities['weights'], string>> = {
+  server: 'of servers',
+  pool: 'of pools',
+  none: 'no',
+};
+
 /** What stood behind the driver in the tests that hold every kind to one contract. */
 const testedWith: Readonly<Record<keyof typeof balancerKinds, string>> = {
   haproxy: 'HAProxy 2.6 and 3.0',
@@ -66,7 +72,7 @@ const blocks: Readonly<Record<string, string>> = {
       `\`${kind}\``,
       leaving[capabilities.drain],
       counting[capabilities.sessions],
-      capabilities.weights === 'server' ? 'yes' : 'no',
+      weighing[capabilities.weights],
       capabilities.flip === 'none' ? 'no' : `yes, ${capabilities.flip}`,
       capabilities.counters ? 'yes' : 'no',
       capabilities.successor.rotation === 'kept' ? 'knows who is out' : 'forgets who is out',

@@ -1,4 +1,5 @@
 import { note } from '../commands/note.ts';
+import { assert } from '../core/assert.ts';
 import type { Counted } from '../core/counts.ts';
 import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
 import type { NodeName, PoolName } from '../core/node.ts';
@@ -452,19 +453,19 @@ export interface Flipped {
 }
 
 /**
- * Sends all new requests to the pool once every balancer finds its nodes healthy: one change at each balancer, those that hold
+ * Sends all new requests, or a share of them in percent, to the pool once every balancer finds its nodes healthy: one change at each balancer, those that hold
  * no floating address first, and read back. If one refuses, those that took it are flipped back. Throws `POOL_NOT_READY`, `POOL_IDLE`, the
  * first refusal, or `FLIP_NOT_APPLIED`.
  */
-export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
+export async function flipTo(run: Run, to: PoolName, share?: number): Promise<Flipped> {
   const { clock } = run.ports;
   const before = await awaitPool(run, to);
   const startMs = clock.nowMs();
   try {
-    await inTurn(run, (balancer) => balancer.flip(to));
+    await inTurn(run, (balancer) => turnTo(balancer, to, share));
     const withinMs = clock.nowMs() - startMs;
     const { members } = await until(run, patienceMs, null, () => readWhole(run.ports));
-    const stray = members.filter(({ pool }) => pool !== to);
+    const stray = members.filter(({ pool }) => pool !== (share === undefined ? to : null));
     if (stray.length > 0)
       throw failure('FLIP_NOT_APPLIED', { pool: to, seen: aimsOf({ ...run.observed, balancers: stray }) });
     return { balancers: members.length, withinMs };
@@ -472,6 +473,12 @@ export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
     await unflip(run, before, to);
     throw error;
   }
+}
+
+function turnTo(balancer: Balancer, to: PoolName, share: number | undefined): Promise<void> {
+  if (share === undefined) return balancer.flip(to);
+  assert(balancer.share, `balancer ${balancer.name} can share, or the plan was refused`);
+  return balancer.share(to, share);
 }
 
 /** A look at all balancers, by a run that holds the pool's nodes, that shows every one of them healthy. */

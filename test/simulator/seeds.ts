@@ -57,6 +57,8 @@ const draws: {
     strategy: strategies['blue-green'].create({
       ...defaultsOf(strategies['blue-green'].options),
       bake: random.pick([0, 3000, 30_000, 'promote']),
+      shift: random.fork('shift').pick([[], [], [5], [10, 50]]),
+      shiftBake: random.fork('shift bake').pick([3000, 20_000]),
     }),
     batchMax: nodes,
   }),

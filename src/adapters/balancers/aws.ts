@@ -11,7 +11,7 @@ import { hostedBalancer, hostedCapabilities, settled, type TargetState } from '.
 import { type BalancerKind, balancerKind } from './kind.ts';
 import type { Ordered, Target } from './target.ts';
 
-const capabilities = { ...hostedCapabilities, drain: 'hard', flip: 'kept' } as const;
+const capabilities = { ...hostedCapabilities, drain: 'hard', weights: 'pool', flip: 'kept' } as const;
 
 /**
  * Target groups of an Application or a Network Load Balancer (Elastic Load Balancing API 2015-12-01). A node is in
@@ -33,6 +33,7 @@ export const aws: BalancerKind = balancerKind<AwsOptions>({
       capabilities: {
         ...capabilities,
         settleMs: options.settle,
+        weights: flips === null ? 'none' : capabilities.weights,
         flip: flips === null ? 'none' : capabilities.flip,
       },
       read: groups.read,

@@ -79,6 +79,10 @@ test('target groups, listeners and rules are read, changed and flipped', async (
   );
   expect(weights).toContainEqual({ [blue]: 0, [green]: 100 });
   expect(weights).toContainEqual({ [blue]: 0, [green]: 1 });
+  await balancer.share!('blue', 5);
+  expect((await balancer.observe()).members).toMatchObject([{ pool: null }]);
+  await balancer.flip('blue');
+  expect((await balancer.observe()).members).toMatchObject([{ pool: 'blue' }]);
 
   await expect(
     driver('aws', { targetGroup: 'red', servers: serversByName() }).observe(),
