@@ -115,6 +115,11 @@ describe('a pool that all traffic was flipped to', () => {
     expect(state.flips).toEqual([`5 % to ${after}`, `25 % to ${after}`, after]);
     expect(notes()).toMatch(/Hold bake 5 % is passed\. The pool failed 0 of [\d,]+ requests \(0 %\)/);
     expect(notes()).toMatch(/Hold bake 25 % is passed\. The pool failed 0 of/);
+    // Each time against what the pool before answered by itself.
+    const measures = [...notes().matchAll(/the one before it 0 of ([\d,]+)/g)].map(
+      ([, requests]) => requests,
+    );
+    expect(new Set(measures.slice(-3)).size).toBe(1);
   });
 
   test('goes back with the first part of it, if it errs more with that', async () => {
