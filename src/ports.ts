@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts';
 import type { Counted } from './core/counts.ts';
+import type { MachineState } from './core/drift.ts';
 import type { Event } from './core/event.ts';
 import type { HeldImage, ImageSummary, Manifest } from './core/image.ts';
 import type { Node, NodeName, PoolName } from './core/node.ts';
@@ -101,6 +102,12 @@ export interface Balancer {
    */
   flip(to: PoolName, signal?: AbortSignal): Promise<void>;
   /**
+   * Sends so many percent of new requests, whole, from 1 to 99, to the pool and the others to the other one, by one change at
+   * every member, and reads back that it took it: `BalancerState.pool` is null until the next flip. Absent unless
+   * `capabilities.weights` is `pool`. Rejects as `change` does.
+   */
+  readonly share?: (to: PoolName, percent: number, signal?: AbortSignal) => Promise<void>;
+  /**
    * What every member has counted since it started; only where `capabilities.counters` is true. Members and servers
    * as in `observe`.
    */
@@ -137,8 +144,8 @@ export interface BalancerCapabilities {
     /** Of the requests that the old process still serves: whether they are in `sessions`. */
     readonly requests: 'counted' | 'uncounted';
   };
-  /** `server`: `shift` sets the weight of each. */
-  readonly weights: 'server' | 'none';
+  /** `server`: `shift` sets the weight of each; `pool`: `share` that of all of a pool together. */
+  readonly weights: 'server' | 'pool' | 'none';
   /** `flip` moves all traffic to a pool; whether that is `kept` or `forgotten` when the balancer starts anew. */
   readonly flip: 'kept' | 'forgotten' | 'none';
   /** It can take no node out of rotation, nor put one back: all that it does is to flip. */
@@ -219,6 +226,8 @@ export interface Images {
   list(): Promise<readonly ImageSummary[]>;
   /** Rejects with `IMAGE_DAMAGED` if it is not what its name says. */
   read(name: Revision): Promise<Manifest>;
+  /** What the seed had beside it when it was captured, the last time; null: nobody looked. Rejects as `read` does. */
+  machine(name: Revision): Promise<MachineState | null>;
   /** The paths whose content in the store is gone or damaged. */
   verify(name: Revision): Promise<readonly string[]>;
   /** Deletes images, and what no other one holds. */
@@ -232,6 +241,8 @@ export interface CaptureOptions {
   readonly by: string;
   /** What was built there; null: changes were made by hand. */
   readonly commit: Revision | null;
+  /** What the seed has beside the directory. */
+  readonly machine: MachineState;
   readonly signal?: AbortSignal;
 }
 

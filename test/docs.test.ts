@@ -26,6 +26,12 @@ const counting: Readonly<Record<BalancerCapabilities['sessions'], string>> = {
   none: 'not counted: see drain.port',
 };
 
+const weighing: Readonly<Record<BalancerCapabilities['weights'], string>> = {
+  server: 'of servers',
+  pool: 'of pools',
+  none: 'no',
+};
+
 /** What stood behind the driver in the tests that hold every kind to one contract. */
 const testedWith: Readonly<Record<keyof typeof balancerKinds, string>> = {
   haproxy: 'HAProxy 2.6 and 3.0',
@@ -71,7 +77,7 @@ const blocks: Readonly<Record<string, string>> = {
       `\`${kind}\``,
       leaving[capabilities.drain],
       counting[capabilities.sessions],
-      capabilities.weights === 'server' ? 'yes' : 'no',
+      weighing[capabilities.weights],
       capabilities.flip === 'none' ? 'no' : `yes, ${capabilities.flip}`,
       tellsWebSockets.includes(kind) ? 'yes' : 'no',
       capabilities.counters ? 'yes' : 'no',

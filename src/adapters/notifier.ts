@@ -1,12 +1,12 @@
 import { assert } from '../core/assert.ts';
-import { failure, isDeployError, messageOf } from '../core/errors.ts';
+import { isDeployError, messageOf } from '../core/errors.ts';
 import type { Event } from '../core/event.ts';
 import { type Notice, noticesOfRun } from '../core/notice.ts';
 import { Secret } from '../core/secret.ts';
 import type { NoticeSettings } from '../core/site.ts';
 import type { Http } from '../ports.ts';
 import { noticeKinds } from './notices/index.ts';
-import type { NoticeKind, Post } from './notices/kind.ts';
+import type { NoticeKind } from './notices/kind.ts';
 import { redactor } from './redact.ts';
 
 /** Tells others of a run, beside it: none of them can delay it or make it fail. */
@@ -52,35 +52,14 @@ async function send(
   const found = kinds[kind];
   assert(found, `the config was parsed, so notices to ${kind} are registered`);
   if (!(on ?? found.moments).includes(notice.moment)) return;
-  for (const post of found.posts(notice, options)) await sendPost(post, { found, http, timeoutMs });
-}
-
-interface Sending {
-  readonly found: NoticeKind;
-  readonly http: Http;
-  readonly timeoutMs: number;
-}
-
-async function sendPost({ url, headers, body }: Post, { found, http, timeoutMs }: Sending): Promise<void> {
-  const answer = await http.request({
-    method: 'POST',
-    url,
-    headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(body),
-    via: null,
-    timeoutMs,
-  });
-  const reason =
-    answer.status < 200 || answer.status > 299
-      ? `it answered with status ${answer.status}`
-      : (found.refusal?.(answer.body) ?? null);
-  if (reason !== null) throw failure('HTTP_UNANSWERED', { url, reason });
+  await found.send(notice, options, { http, timeoutMs });
 }
 
 /** Names the receiver by its kind alone: addresses are secrets. */
 function warningOf(error: unknown, { kind, options }: NoticeSettings): string {
   const reason = isDeployError(error, 'HTTP_UNANSWERED') ? String(error.details.reason) : messageOf(error);
-  return `The notice to ${kind} was not taken: ${redactor(secretsIn(options))(reason)}.`;
+  const oneLine = reason.replace(/\s+/g, ' ').replace(/\.$/, '');
+  return `The notice to ${kind} was not taken: ${redactor(secretsIn(options))(oneLine)}.`;
 }
 
 export const secretsIn = (options: Readonly<Record<string, unknown>>): readonly string[] =>

@@ -41,6 +41,7 @@ export interface Flags {
   readonly json?: boolean;
   readonly verbose?: boolean;
   readonly watch?: boolean;
+  readonly drift?: boolean;
   readonly force?: boolean;
   readonly skipUnreachable?: boolean;
   readonly withoutQuorum?: boolean;

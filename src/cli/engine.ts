@@ -16,6 +16,7 @@ export async function loadEngine(): Promise<Engine> {
     weak,
     seed,
     lists,
+    drift,
   ] = await Promise.all([
     import('../engine/deploy.ts'),
     import('../engine/take-over.ts'),
@@ -30,6 +31,7 @@ export async function loadEngine(): Promise<Engine> {
     import('../engine/weak-spots.ts'),
     import('../engine/seed.ts'),
     import('../engine/shrunk.ts'),
+    import('../engine/drift.ts'),
   ]);
   const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
   const { flipsOnlyProblems, preflight, preflightPools, setup, webSocketProblems } = checking;
@@ -63,5 +65,6 @@ export async function loadEngine(): Promise<Engine> {
     buildImage: seed.buildImage,
     compareImages: seed.compareImages,
     pruneImages: seed.pruneImages,
+    findDrift: drift.findDrift,
   };
 }

@@ -17,6 +17,7 @@ import type {
   rollback,
   sync,
 } from '../engine/deploy.ts';
+import type { findDrift } from '../engine/drift.ts';
 import type { history } from '../engine/history.ts';
 import type { maintain } from '../engine/maintenance.ts';
 import type { setRotation } from '../engine/manual.ts';
@@ -112,4 +113,5 @@ export interface Engine {
   readonly buildImage: typeof buildImage;
   readonly compareImages: typeof compareImages;
   readonly pruneImages: typeof pruneImages;
+  readonly findDrift: typeof findDrift;
 }

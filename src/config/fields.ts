@@ -106,6 +106,10 @@ export const siteFields = (
       'still be deployed to.',
     defaultsTo(nodeListOrNone, []),
   ),
+  drift: describe(
+    'What `sluice status --drift` compares beside packages, for nodes must be alike.',
+    defaultsTo(objectOf(driftFields), {}, 'see below'),
+  ),
   balancers: describe(
     'The load balancers in front of the nodes, by name; all are told, and all must agree.',
     defaultsTo(mapOf(variantOf('kind', balancersOfSite(balancers)), word), {}),
@@ -270,6 +274,27 @@ export const sharedFields = {
   linkedDirs: describe('Those linkedDirs that are there.', listOf(pathInRelease, 1)),
 };
 
+/** What nodes are to have in common beside the site. */
+export const driftFields = {
+  paths: describe(
+    'The configuration of the web server: files and directories, of which only digests are read.',
+    defaultsTo(listOf(absolutePath), [
+      '/etc/nginx',
+      '/etc/apache2',
+      '/etc/httpd',
+      '/etc/php',
+      '/etc/php.ini',
+      '/etc/php.d',
+      '/etc/php-fpm.conf',
+      '/etc/php-fpm.d',
+    ]),
+  ),
+  ignore: describe(
+    'Names of packages, and absolute paths, that may differ: * stands for anything, as in linux-image-*.',
+    defaultsTo(listOf(textLike('the name of a package or an absolute path', /^[\w/*][^\p{Cc}]*$/u)), []),
+  ),
+};
+
 /** Something that runs by itself. */
 export const cronJobFields = {
   schedule: describe('When it runs, as in a crontab: five fields, or a word such as @daily.', schedule),
@@ -335,9 +360,9 @@ export const noticeFields = {
 
 const withNoticeFields = (kinds: Registries['notices']): Registries['notices'] =>
   Object.fromEntries(
-    Object.entries(kinds).map(([name, { summary, options }]) => [
+    Object.entries(kinds).map(([name, kind]) => [
       name,
-      { summary, options: { ...options, ...noticeFields } },
+      { ...kind, options: { ...kind.options, ...noticeFields } },
     ]),
   );
 

@@ -46,6 +46,8 @@ export interface StageConfig {
    * still be deployed to.
    */
   readonly witnesses?: readonly (string | NodeConfig)[];
+  /** What `sluice status --drift` compares beside packages, for nodes must be alike. */
+  readonly drift?: DriftConfig;
   /** The load balancers in front of the nodes, by name; all are told, and all must agree. */
   readonly balancers?: Readonly<Record<string, BalancerConfig>>;
   /** IP addresses that float among balancers, by name: the balancer that has one is the active one, and is told last. */
@@ -91,6 +93,13 @@ export interface StageConfig {
    * and come back with what they had.
    */
   readonly failuresMax?: number | `${number}%`;
+}
+
+export interface DriftConfig {
+  /** The configuration of the web server: files and directories, of which only digests are read. */
+  readonly paths?: readonly string[];
+  /** Names of packages, and absolute paths, that may differ: * stands for anything, as in linux-image-*. */
+  readonly ignore?: readonly string[];
 }
 
 export interface SharedConfig {

@@ -139,6 +139,7 @@ const siteOf = (settings: Settings, { stage, local, listings }: Around): Site =>
   nodes: settings.nodes.flat(),
   lists: listings.map(({ shown, nodes }) => ({ shown, nodes: nodes.length })),
   witnesses: settings.witnesses.flat(),
+  drift: settings.drift,
   balancers: Object.entries(settings.balancers).map(([name, { kind, options }]) => {
     const { onUnreachable, ...own } = options;
     // Read by its field, as every setting of a kind.

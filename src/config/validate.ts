@@ -260,8 +260,8 @@ function serversOfNobody(nodes: NodeList, balancers: Settings['balancers']): rea
 }
 
 /**
- * Balancers among which an address floats are balancers of the site, and only one that has such an address can be gone on without. By convention `droplets` and `names`, in the options of
- * any kind of address, map them.
+ * Balancers among which an address floats are balancers of the site, and only one that has such an address can be gone on without. By convention `droplets`, `instances` and `names`, in the options of
+ * any kind of address, map them; the first two map each.
  */
 function addressesOfNobody({
   balancers,
@@ -279,7 +279,7 @@ function addressesOfNobody({
   const stray = Object.entries(addresses).flatMap(([address, { options }]) => {
     const path = join('addresses', address);
     const among = options.balancers as readonly string[];
-    const mapped = ['droplets', 'names'].flatMap((option) =>
+    const mapped = [...Object.keys(mapsOfEach), 'names'].flatMap((option) =>
       Object.keys(options[option] ?? {}).map((name) => ({ path: join(`${path}.${option}`, name), name })),
     );
     return [
@@ -291,15 +291,19 @@ function addressesOfNobody({
       ...mapped.flatMap(({ path: at, name }) =>
         among.includes(name) ? [] : [`${at}: it does not float to ${name}${suggestion(name, among)}`],
       ),
-      ...(options.droplets === undefined
-        ? []
-        : among
-            .filter((name) => !Object.keys(options.droplets ?? {}).includes(name))
-            .map((name) => `${path}.droplets: expected the droplet of ${name} as well`)),
+      ...Object.entries(mapsOfEach).flatMap(([option, noun]) =>
+        options[option] === undefined
+          ? []
+          : among
+              .filter((name) => !Object.keys(options[option] ?? {}).includes(name))
+              .map((name) => `${path}.${option}: expected the ${noun} of ${name} as well`),
+      ),
     ];
   });
   return [...unseen, ...stray];
 }
+
+const mapsOfEach = { droplets: 'droplet', instances: 'instance' } as const;
 
 const rolesOfNobody = (nodes: NodeList, hooks: Settings['hooks']): readonly string[] =>
   entriesOf(hooks).flatMap(({ path, entry: { action } }) =>

@@ -315,6 +315,11 @@ const catalogue = {
       `The plan sets weights of ${list(d.nodes)}, and balancer ${d.balancer} cannot.`,
     hint: () => 'leave weight out of the steps of strategy canary.',
   },
+  BALANCER_WITHOUT_SHARES: {
+    message: (d: { pool: string; balancers: readonly string[] }) =>
+      `The plan sends a part of the traffic to pool ${d.pool}, and not every balancer can: ${list(d.balancers)} cannot.`,
+    hint: () => 'leave shift out of the strategy: all traffic is then flipped at once.',
+  },
   POOLS_ABSENT: {
     message: () => 'The site has no pools, and nothing to flip between.',
     hint: () => 'give each node a pool (nodes: [{ name, pool }]), or choose another strategy.',

@@ -181,6 +181,18 @@ export const secret: Field<Secret> = {
   },
 };
 
+/** A secret that never stands in a config, not even a private one. */
+export const keptSecret: Field<Secret> = {
+  ...secret,
+  expected: "{ env: 'NAME' } or { file: '/path' }",
+  schema: { anyOf: [placeSchema('env'), placeSchema('file')] },
+  parse(value, path, readSecret) {
+    return typeof value === 'string'
+      ? problem(path, `expected ${this.expected}, got a text`)
+      : secret.parse.call(this, value, path, readSecret);
+  },
+};
+
 const isHttpUrl = (value: unknown): value is string =>
   typeof value === 'string' && URL.canParse(value) && ['http:', 'https:'].includes(new URL(value).protocol);
 

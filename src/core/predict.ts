@@ -58,9 +58,9 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
     ...observed,
     servers: withServers(observed, nodes, (server) => ({ ...server, weight: to })),
   }),
-  flip: (observed, { to }) => ({
+  flip: (observed, { to, share }) => ({
     ...observed,
-    balancers: observed.balancers.map((balancer) => ({ ...balancer, pool: to })),
+    balancers: observed.balancers.map((balancer) => ({ ...balancer, pool: share === undefined ? to : null })),
     servers: withServers(observed, poolNodes(observed, to).filter(isProved(observed)), (server) =>
       server.rotation === 'in' && server.health !== 'unchecked' ? { ...server, health: 'up' } : server,
     ),

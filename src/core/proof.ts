@@ -71,7 +71,14 @@ export function brokenPromises({
     }
     before = after;
   });
-  return [...new Set([...problems, ...leftOut(observed, before), ...leftLowered(before, steps)])];
+  return [
+    ...new Set([
+      ...problems,
+      ...leftOut(observed, before),
+      ...leftLowered(before, steps),
+      ...leftShared(steps),
+    ]),
+  ];
 }
 
 /** What the plan takes out of rotation it also puts back; a pool that gets no traffic any more is still in it. */
@@ -85,6 +92,14 @@ const leftLowered = (last: Observation, steps: readonly Step[]): readonly string
   [...new Set(steps.flatMap((step) => (step.kind === 'shift' ? step.nodes : [])))]
     .filter((node) => isLowered(last, node))
     .map((node) => `the end: ${node} would be left with a part of its weight`);
+
+/** A part of the traffic is a way to all of it. */
+const leftShared = (steps: readonly Step[]): readonly string[] => {
+  const last = steps.findLast((step) => step.kind === 'flip');
+  return last?.share === undefined
+    ? []
+    : [`the end: pool ${last.to} would be left with a part of the traffic`];
+};
 
 /** Nothing else can be said of a step that names a node of nowhere. */
 const unknownNodes = (observed: Observation, steps: readonly Step[]): readonly string[] =>
@@ -187,6 +202,13 @@ const holdsWhole: Promise = (step, { first, before }) =>
         .filter(({ name, drained }) => drained.length > nodeState(first, name).drained.length)
         .map(({ name }) => `it would wait with ${name} out of rotation`);
 
+const sharesInBounds: Promise = (step) =>
+  step.kind !== 'flip' ||
+  step.share === undefined ||
+  (Number.isInteger(step.share) && step.share >= 1 && step.share <= 99)
+    ? []
+    : [`a part of the traffic is a whole percentage from 1 to 99, and it is ${step.share}`];
+
 /** A weight of 0 would take a node out of rotation without a word to it. */
 const weightsInBounds: Promise = (step) =>
   step.kind !== 'shift' || (Number.isInteger(step.to) && step.to >= 1 && step.to <= 100)
@@ -285,6 +307,7 @@ const promises: readonly Promise[] = [
   once,
   holdsWhole,
   weightsInBounds,
+  sharesInBounds,
   fairlyJudged,
   assetsFirst,
   oneCron,

@@ -1,4 +1,5 @@
 import type { CommandLine } from './command.ts';
+import type { DriftSettings } from './drift.ts';
 import type { HookSpec } from './hook.ts';
 import type { Moment } from './moment.ts';
 import type { Node, NodeName } from './node.ts';
@@ -33,6 +34,8 @@ export interface Site {
   readonly lists: readonly NodeListing[];
   /** Machines that only vote on who holds the lock. */
   readonly witnesses: readonly Node[];
+  /** What nodes are to have in common beside the site. */
+  readonly drift: DriftSettings;
   readonly balancers: readonly BalancerSettings[];
   readonly addresses: readonly AddressSettings[];
   readonly strategy: StrategySettings;

@@ -28,8 +28,15 @@ export type Step =
       /** In percent of the weight in the balancer's configuration, whole, from 1 to 100. */
       readonly to: number;
     }
-  /** All new requests to another pool; `nodes` are those of that pool. */
-  | { readonly kind: 'flip'; readonly nodes: readonly NodeName[]; readonly to: PoolName }
+  | {
+      /** All new requests to another pool. */
+      readonly kind: 'flip';
+      /** Those of that pool. */
+      readonly nodes: readonly NodeName[];
+      readonly to: PoolName;
+      /** Only so many percent of them, whole, from 1 to 99, on the way there; absent: all. */
+      readonly share?: number;
+    }
   | { readonly kind: 'cleanup'; readonly nodes: readonly NodeName[]; readonly remove: Removals }
   | {
       readonly kind: 'hook';
@@ -149,5 +156,10 @@ export const shift = (nodes: readonly NodeName[], to: number): Step => ({ kind: 
 
 export const enable = (nodes: readonly NodeName[]): Step => ({ kind: 'enable', nodes });
 
-/** Sends all traffic to the pool at once. `nodes` are all that it has. */
-export const flip = (nodes: readonly NodeName[], to: PoolName): Step => ({ kind: 'flip', nodes, to });
+/** Sends all traffic to the pool at once, or `share` percent of it. `nodes` are all that it has. */
+export const flip = (nodes: readonly NodeName[], to: PoolName, share?: number): Step => ({
+  kind: 'flip',
+  nodes,
+  to,
+  ...(share === undefined ? {} : { share }),
+});

@@ -20,7 +20,8 @@ export async function observe(site: Site, ports: Ports, signal?: AbortSignal): P
 }
 
 /** What happened and what to do next, where only one sentence is kept. */
-const inFull = ({ message, hint }: DeployError): string => (hint === null ? message : `${message} (${hint})`);
+export const inFull = ({ message, hint }: DeployError): string =>
+  hint === null ? message : `${message} (${hint})`;
 
 /** What stands in front of the nodes, at one moment. */
 export interface FrontView extends BalancerView {

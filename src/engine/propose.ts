@@ -169,14 +169,18 @@ export const planFor = (
   { strategy, purpose, target, before, maintenance }: Aim,
 ): Plan => makePlan({ site, strategy, purpose, observed, target, before, maintenance });
 
-/** Throws `BALANCER_WITHOUT_WEIGHTS` if the plan sets weights at a balancer that cannot. */
+/** Throws `BALANCER_WITHOUT_WEIGHTS` or `BALANCER_WITHOUT_SHARES` if the plan sets weights of nodes or pools at a balancer that cannot. */
 function refuseUnweighable({ steps }: Plan, observed: Observation, { balancers }: Ports): void {
   const nodes = steps.flatMap(({ step }) => (step.kind === 'shift' ? step.nodes : []));
   for (const { name, capabilities } of balancers) {
     const own = nodes.filter((node) => serversOf(observed, node).some(({ balancer }) => balancer === name));
-    if (capabilities.weights === 'none' && own.length > 0)
+    if (capabilities.weights !== 'server' && own.length > 0)
       throw failure('BALANCER_WITHOUT_WEIGHTS', { balancer: name, nodes: [...new Set(own)] });
   }
+  const pool = steps.flatMap(({ step }) => (step.kind === 'flip' && step.share ? step.to : []))[0];
+  const unable = balancers.filter(({ capabilities }) => capabilities.weights !== 'pool');
+  if (pool !== undefined && unable.length > 0)
+    throw failure('BALANCER_WITHOUT_SHARES', { pool, balancers: unable.map(({ name }) => name) });
 }
 
 /** With what the balancers' abilities make of a plan that is judged by what they count, and `more`. */

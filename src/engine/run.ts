@@ -6,12 +6,20 @@ import type { Answered, Counted } from '../core/counts.ts';
 import { type DeployError, failure, isDeployError, messageOf } from '../core/errors.ts';
 import type { EventBody, FailureText } from '../core/event.ts';
 import { compactTime } from '../core/instant.ts';
-import type { Node, NodeName, PoolName } from '../core/node.ts';
+import type { Node, NodeName } from '../core/node.ts';
 import type { BalancerState, Observation } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
 import type { AddressName, BalancerName, Site } from '../core/site.ts';
-import type { Step } from '../core/step.ts';
-import type { Artifact, Balancer, BalancerCapabilities, ImageArtifact, Ports, RunOptions } from '../ports.ts';
+import type { Step, StepOf } from '../core/step.ts';
+import type {
+  Artifact,
+  Balancer,
+  BalancerCapabilities,
+  Host,
+  ImageArtifact,
+  Ports,
+  RunOptions,
+} from '../ports.ts';
 
 /** One run under way: what its steps share. The maps and `artifact` change while it goes on. */
 export interface Run {
@@ -54,9 +62,9 @@ export interface Run {
   readonly heldAtMs: Map<NodeName, number>;
   /** The process of each member of a balancer, as it was seen last. */
   readonly processes: Process[];
-  /** What this run set beside rotation: weights below the configured ones, in percent, and the pool that it flipped to. */
+  /** What this run set beside rotation: weights below the configured ones, in percent, and where the traffic goes. */
   readonly weights: Map<NodeName, number>;
-  pool: PoolName | null;
+  flipped: Pick<StepOf<'flip'>, 'to' | 'share'> | null;
   /** The processes that were told that. */
   readonly knowing: Knowing[];
   /** Balancers that it goes on without. */
@@ -92,7 +100,7 @@ export const newRun = (
   heldAtMs: new Map(),
   leftOut: new Map(),
   weights: new Map(),
-  pool: null,
+  flipped: null,
   knowing: [],
   holders: new Map(fixed.observed.addresses.map(({ address, holders }) => [address, holders])),
   forced: new Map(),
@@ -262,7 +270,7 @@ export const around = (run: Run, step: Step): Pick<Fence, 'before' | 'after'> =>
  */
 export async function onNode<R>(
   ports: Ports,
-  node: Node,
+  node: Host,
   command: NodeCommand<R>,
   options: RunOptions & { readonly attemptsMax?: number } = {},
 ): Promise<R> {
@@ -298,10 +306,10 @@ export async function onHeld<R>(
 export const attemptsMax = 3;
 const retryAfterMs = 500;
 
-const lockLost = (node: Node, command: NodeCommand): DeployError =>
+const lockLost = (node: Host, command: NodeCommand): DeployError =>
   failure('LOCK_LOST', { node: node.name, run: String(command.params.run) });
 
-const commandFailed = (node: Node, command: NodeCommand, status: number, output: string): DeployError =>
+const commandFailed = (node: Host, command: NodeCommand, status: number, output: string): DeployError =>
   failure('COMMAND_FAILED', { node: node.name, command: command.summary, status, output });
 
 /** The expected failure in anything thrown by an aborted wait. */

@@ -1,3 +1,4 @@
+import { readMachine } from '../commands/machine.ts';
 import { failure } from '../core/errors.ts';
 import { type Difference, differences, type ImageSummary, type Manifest } from '../core/image.ts';
 import type { Observation } from '../core/observation.ts';
@@ -6,14 +7,15 @@ import type { Site } from '../core/site.ts';
 import { namedNodes } from '../core/target.ts';
 import type { Images, Ports } from '../ports.ts';
 import { observe } from './observe.ts';
-import { nodeOf } from './run.ts';
+import { nodeOf, onNode } from './run.ts';
 import { prove } from './steps/check.ts';
 
 /**
- * Builds on the seed what the config says, asks the seed its checks, then takes an image of it. `ref`: of the seed's
- * repository; null: its HEAD. Rejects with the first check that failed.
+ * Builds on the seed what the config says, asks the seed its checks, then takes an image of it, with what the seed has
+ * beside it. `ref`: of the seed's repository; null: its HEAD. Rejects with the first check that failed.
  */
 export async function buildImage(
+  { drift }: Site,
   ports: Ports,
   { ref, signal }: { readonly ref: string | null; readonly signal: AbortSignal },
 ): Promise<ImageSummary> {
@@ -26,7 +28,8 @@ export async function buildImage(
   );
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
-  return images.capture({ by: ports.operator.name, commit, signal });
+  const machine = await onNode(ports, images.seed, readMachine(drift.paths), { signal });
+  return images.capture({ by: ports.operator.name, commit, machine, signal });
 }
 
 /** Rejects with `SEED_ABSENT` where releases are commits. */

@@ -1,4 +1,5 @@
 import { note } from '../commands/note.ts';
+import { assert } from '../core/assert.ts';
 import type { Counted } from '../core/counts.ts';
 import { type DeployError, failure, isDeployError, list, messageOf } from '../core/errors.ts';
 import type { NodeName, PoolName } from '../core/node.ts';
@@ -328,22 +329,23 @@ export async function tellAnew(run: Run): Promise<void> {
 }
 
 /** Whether there is anything that a balancer could forget beside who is out. */
-export const hasSet = ({ weights, pool }: Run): boolean => weights.size > 0 || pool !== null;
+export const hasSet = ({ weights, flipped }: Run): boolean => weights.size > 0 || flipped !== null;
 
 async function flipAgain(run: Run, anew: readonly BalancerState[]): Promise<void> {
-  const { pool: to } = run;
-  const strayed = anew.filter(({ pool }) => to !== null && pool !== null && pool !== to);
-  if (to === null || strayed.length === 0) return;
+  const { flipped } = run;
+  const strayed = anew.filter(({ pool }) => flipped !== null && pool !== null && pool !== shownAs(flipped));
+  if (flipped === null || strayed.length === 0) return;
+  const { to } = flipped;
   await stillHeld(run, poolNodes(run.observed, to));
   guardCapacity(run, await readWhole(run.ports), to);
   await inTurn(run, async (balancer) => {
-    if (strayed.some((member) => member.balancer === balancer.name)) await balancer.flip(to);
+    if (strayed.some((member) => member.balancer === balancer.name)) await turn(balancer, flipped);
   });
   const names = [...new Set(strayed.map(({ balancer }) => balancer))];
   emit(run.ports, {
     type: 'note',
     level: 'warning',
-    text: `${list(names)} started anew and had forgotten the flip: its requests go to ${to} again.`,
+    text: `${list(names)} started anew and had forgotten the flip: ${flipped.share === undefined ? 'its requests go' : `${flipped.share} % of its requests go`} to ${to} again.`,
   });
 }
 
@@ -509,23 +511,24 @@ export interface Flipped {
 }
 
 /**
- * Sends all new requests to the pool once every balancer finds its nodes healthy: one change at each balancer, those that hold
+ * Sends all new requests, or a share of them in percent, to the pool once every balancer finds its nodes healthy: one change at each balancer, those that hold
  * no floating address first, and read back. If one refuses, those that took it are flipped back. Throws `POOL_NOT_READY`, `POOL_IDLE`, the
  * first refusal, or `FLIP_NOT_APPLIED`.
  */
-export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
+export async function flipTo(run: Run, to: PoolName, share?: number): Promise<Flipped> {
   const { clock } = run.ports;
-  run.pool = null;
+  const wanted = { to, ...(share === undefined ? {} : { share }) };
+  run.flipped = null;
   const before = await awaitPool(run, to);
   const startMs = clock.nowMs();
   try {
-    await inTurn(run, (balancer) => balancer.flip(to));
+    await inTurn(run, (balancer) => turn(balancer, wanted));
     const withinMs = clock.nowMs() - startMs;
     const { members } = await until(run, patienceMs, null, () => readWhole(run.ports));
-    const stray = members.filter(({ pool }) => pool !== to);
+    const stray = members.filter(({ pool }) => pool !== shownAs(wanted));
     if (stray.length > 0)
       throw failure('FLIP_NOT_APPLIED', { pool: to, seen: aimsOf({ ...run.observed, balancers: stray }) });
-    run.pool = to;
+    run.flipped = wanted;
     noteKnowing(run, members);
     return { balancers: members.length, withinMs };
   } catch (error) {
@@ -533,6 +536,17 @@ export async function flipTo(run: Run, to: PoolName): Promise<Flipped> {
     throw error;
   }
 }
+
+type Flip = NonNullable<Run['flipped']>;
+
+function turn(balancer: Balancer, { to, share }: Flip): Promise<void> {
+  if (share === undefined) return balancer.flip(to);
+  assert(balancer.share, `balancer ${balancer.name} can share, or the plan was refused`);
+  return balancer.share(to, share);
+}
+
+/** What a balancer then says of itself: one that shares names no one pool. */
+const shownAs = ({ to, share }: Flip): PoolName | null => (share === undefined ? to : null);
 
 /** A look at all balancers, by a run that holds the pool's nodes, that shows every one of them healthy. */
 function awaitPool(run: Run, to: PoolName): Promise<BalancerView> {

@@ -20,7 +20,7 @@ const objects: { readonly [K in StepKind]: (step: StepOf<K>, on: string) => stri
   check: ({ release }, on) => `${on} as ${release.id}`,
   enable: (_, on) => on,
   preview: ({ release }, on) => `${on} as ${release.id}`,
-  flip: ({ to }, on) => `to ${to}: ${on}`,
+  flip: ({ to, share }, on) => `${share === undefined ? '' : `${share} % `}to ${to}: ${on}`,
   cleanup: ({ remove }, on) => `${on}: ${count(new Set(Object.values(remove).flat()).size, 'old release')}`,
   hold: ({ name, forMs, judged }, on) =>
     `${name}: ${on} ${forMs === null ? 'until it is promoted' : `for ${duration(forMs)}`}${judged === null ? '' : ', then judged'}`,

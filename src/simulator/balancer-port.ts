@@ -1,5 +1,5 @@
 import { type DeployError, failure } from '../core/errors.ts';
-import type { NodeName } from '../core/node.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
 import type { BalancerState, ServerState } from '../core/observation.ts';
 import type { Balancer } from '../ports.ts';
 import {
@@ -13,7 +13,7 @@ import {
   viewOf,
 } from './balancer.ts';
 import { exchange, latencyMs, type Wire } from './wire.ts';
-import { endRequest, flipMember, rotate, type World, weigh } from './world.ts';
+import { endRequest, flipMember, rotate, shareMember, type World, weigh } from './world.ts';
 
 /** A balancer's driver: it reads and writes members, each of which may be down, slow, or behind. */
 export const balancerTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer =>
@@ -49,17 +49,18 @@ const plainTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
     tellAll(wire, balancer, changes, signal, (member, { node, to }) =>
       weigh(wire.world, member, node, to, wire.session),
     ),
-  async flip(to, signal) {
-    const results = await Promise.allSettled(
-      balancer.members.map((member) =>
-        tellMember(wire, member, [{ node: 'all requests', server: null, to }], signal, (told) =>
-          flipMember(wire.world, told, to, wire.session),
-        ),
-      ),
-    );
-    const refused = results.find((result) => result.status === 'rejected');
-    if (refused) throw refused.reason;
-  },
+  flip: (to, signal) =>
+    turnAll(wire, balancer, { node: 'all requests', server: null, to }, signal, (member) =>
+      flipMember(wire.world, member, to, wire.session),
+    ),
+  ...(balancer.capabilities.weights === 'pool'
+    ? {
+        share: (to, percent, signal) =>
+          turnAll(wire, balancer, { node: `${percent} % of requests`, server: null, to }, signal, (member) =>
+            shareMember(wire.world, member, { to, percent }, wire.session),
+          ),
+      }
+    : {}),
   describe: ({ node, to }) => `${balancer.name}: ${node} ${typeof to === 'number' ? `weight ${to} %` : to}`,
   async close() {},
 });
@@ -154,6 +155,21 @@ async function tellAll<To extends string | number>(
   mustBeKnown(name, members, changes);
   const results = await Promise.allSettled(
     members.map((member) => tellMember(wire, member, ordersOf(member, changes), signal, obey)),
+  );
+  const refused = results.find((result) => result.status === 'rejected');
+  if (refused) throw refused.reason;
+}
+
+/** One order for each member as a whole. */
+async function turnAll(
+  wire: Wire,
+  { members }: SimulatedBalancer,
+  order: Change<PoolName>,
+  signal: AbortSignal | undefined,
+  obey: (member: Member) => void,
+): Promise<void> {
+  const results = await Promise.allSettled(
+    members.map((member) => tellMember(wire, member, [order], signal, obey)),
   );
   const refused = results.find((result) => result.status === 'rejected');
   if (refused) throw refused.reason;

@@ -20,6 +20,8 @@ export interface Member {
   readonly servers: ReadonlyMap<NodeName, Server>;
   /** The pool that it sends new requests to; null: there are no pools. */
   pool: PoolName | null;
+  /** So many percent of them go to another pool; null: none. */
+  share: { readonly to: PoolName; readonly percent: number } | null;
   /** Where its own files send them, if a flip is not written there. */
   readonly ownPool: PoolName | null;
   isUp: boolean;
@@ -92,8 +94,8 @@ export const newServer = (member: string, node: NodeName, pool: PoolName | null 
 });
 
 /** New requests of this member go to the server's pool. */
-export const isAimedAt = ({ pool }: Member, server: Server): boolean =>
-  server.pool === null || server.pool === pool;
+export const isAimedAt = ({ pool, share }: Member, server: Server): boolean =>
+  server.pool === null || server.pool === pool || server.pool === share?.to;
 
 /** New requests go there, once they go to its pool. */
 export const takesRequests = (server: Server): boolean =>
@@ -141,12 +143,12 @@ export const countsOf = ({ balancer, name, servers }: Member): readonly ServerCo
     answers,
   }));
 
-export const stateOf = ({ balancer, name, isUp, restarts, pool }: Member): BalancerState => ({
+export const stateOf = ({ balancer, name, isUp, restarts, pool, share }: Member): BalancerState => ({
   balancer,
   member: name,
   unreachable: isUp ? null : 'connection refused',
   incarnation: isUp ? String(restarts) : '',
-  pool: isUp ? pool : null,
+  pool: isUp && share === null ? pool : null,
 });
 
 /** Counts a request that has ended. Times are averaged as by HAProxy. */

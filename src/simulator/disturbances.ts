@@ -212,7 +212,7 @@ export function bringBack(world: World, node: SimulatedNode, how: 'found' | 'reb
 }
 
 function forget(world: World, member: Member, pool: PoolName): void {
-  if (member.pool === pool) return;
+  if (member.pool === pool && member.share === null) return;
   world.faults.strike('forgotten flip');
   flipMember(world, member, pool, 'fault');
 }

@@ -27,11 +27,13 @@ export interface SiteShape {
   readonly batchMax: number;
   /** Its nodes are two pools, blue and green; default: there are none. */
   readonly hasPools?: boolean;
+  /** What stands in front of the pools can give each a part of the traffic. */
+  readonly givesParts?: boolean;
 }
 
 export function drawSite(
   random: SeededRandom,
-  { nodes: count, batchMax, hasPools = false }: SiteShape,
+  { nodes: count, batchMax, hasPools = false, givesParts = false }: SiteShape,
 ): Site {
   const names = Array.from({ length: count }, (_, i) => `web${i + 1}`);
   const balancers = random.chance(0.1) ? 0 : random.chance(0.3) ? 2 : 1;
@@ -60,6 +62,7 @@ export function drawSite(
     nodes: names.map((name) => newNode(name, [...(random.chance(0.5) ? ['db'] : []), 'cron'])),
     lists: [],
     witnesses: [],
+    drift: { paths: [], ignore: [] },
     balancers: Array.from({ length: balancers }, (_, i) => newBalancer(`lb${i + 1}`)),
     addresses: [],
     strategy: { name: 'simulated', options: {} },
@@ -96,7 +99,10 @@ export function drawSite(
   };
   const whole = random.chance(0.3) ? { ...site, hooks: [...drawMigration(random), ...site.hooks] } : site;
   const manned = { ...whole, hooks: [...whole.hooks, ...workersHooks(drawWorkers(random.fork('workers')))] };
-  return inFrontOf(random.fork('addresses'), hasPools ? inPools(random.fork('pools'), manned) : manned);
+  return inFrontOf(
+    random.fork('addresses'),
+    hasPools ? inPools(random.fork('pools'), manned, givesParts) : manned,
+  );
 }
 
 /** Half of those with two balancers have them as a pair, of which one gets the visitors. */
@@ -118,14 +124,17 @@ function inFrontOf(random: SeededRandom, site: Site): Site {
 }
 
 /** Most are of one size; the floor is what the smaller one can hold. */
-function inPools(random: SeededRandom, site: Site): Site {
+function inPools(random: SeededRandom, site: Site, givesParts: boolean): Site {
   const count = site.nodes.length;
   const blue = random.chance(0.7) ? Math.ceil(count / 2) : random.integer({ min: 1, max: count - 1 });
   const balancers = ['lb1', 'lb2'].slice(0, random.integer({ min: 1, max: 2 })).map(newBalancer);
   return {
     ...site,
     nodes: site.nodes.map((node, i) => ({ ...node, pool: i < blue ? 'blue' : 'green' })),
-    balancers: random.fork('switch').chance(0.2) ? [{ ...newBalancer('lb1'), kind: 'address' }] : balancers,
+    balancers:
+      random.fork('switch').chance(0.2) && !givesParts
+        ? [{ ...newBalancer('lb1'), kind: 'address' }]
+        : balancers,
     servingMin: random.integer({ min: 0, max: Math.min(blue, count - blue) }),
   };
 }
@@ -319,7 +328,7 @@ export function drawBalancers(
         sessions: random.chance(0.9) ? 'exact' : 'none',
         ...drawMemory(random.fork(`memory of ${name}`)),
         ...behaviourOf(own ?? drawKind(random.fork(`kind of ${name}`), kinds)),
-        weights: 'server',
+        weights: hasPools ? 'pool' : 'server',
         flip: hasPools ? (random.fork('flip').chance(0.7) ? 'kept' : 'forgotten') : 'none',
         counters: true,
       },
@@ -376,6 +385,7 @@ const drawMember = (
   },
   servers: new Map(site.nodes.map((node) => [node.name, newServer(name, node.name, node.pool)])),
   pool: site.nodes[0]?.pool ?? null,
+  share: null,
   ownPool: site.nodes[0]?.pool ?? null,
   isUp: true,
   cutOffUntilMs: 0,

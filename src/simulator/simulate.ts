@@ -70,6 +70,8 @@ export interface DrawnStrategy {
   /** What a person falls back on where that has no safe plan, such as a canary in a fleet that is down. */
   readonly otherwise?: Strategy;
   readonly batchMax: number;
+  /** It gives a pool parts of the traffic, which an address cannot do. */
+  readonly givesParts?: boolean;
 }
 
 /** Stands between the engine and its ports, and makes it as wrong as a bug would. */
@@ -132,8 +134,10 @@ interface Stage {
 function setStage(simulation: Simulation): Stage {
   const random = seededRandom(simulation.seed);
   const nodes = simulation.nodes ?? random.fork('nodes').integer({ min: 1, max: 8 });
-  const { strategy, otherwise = null, batchMax } = simulation.strategy(random.fork('strategy'), nodes);
-  const drawn = drawSite(random.fork('site'), { nodes, batchMax, hasPools: strategy.flips === true });
+  const drawnStrategy = simulation.strategy(random.fork('strategy'), nodes);
+  const { strategy, otherwise = null, batchMax, givesParts = false } = drawnStrategy;
+  const hasPools = strategy.flips === true;
+  const drawn = drawSite(random.fork('site'), { nodes, batchMax, hasPools, givesParts });
   // An address that was drawn floats among the balancers that were drawn.
   const addresses = simulation.site?.balancers ? [] : drawn.addresses;
   const site = { ...drawn, addresses, ...simulation.site };

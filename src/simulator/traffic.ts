@@ -1,5 +1,5 @@
-import type { NodeName } from '../core/node.ts';
-import { isAimedAt, type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
+import type { NodeName, PoolName } from '../core/node.ts';
+import { type Member, rotationOf, type Server, takesRequests } from './balancer.ts';
 import { answering } from './node.ts';
 import type { SeededRandom } from './random.ts';
 import {
@@ -47,9 +47,10 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   if (!member.isUp) return null;
   // Through a soft drain they may keep coming for ever, which is for a deadline to end, until the world is healed.
   const sticky = random.chance(faults.isHealed ? 0 : 0.1);
+  const aim = aimOf(member, random);
   const fit = [...member.servers.values()].filter(
     (server) =>
-      isAimedAt(member, server) &&
+      (server.pool === null || server.pool === aim) &&
       (takesRequests(server) ||
         isStillSent(world, server, member) ||
         (sticky && rotationOf(server) === 'draining' && server.health === 'up')),
@@ -67,6 +68,10 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   clock.after(durationMs(world), () => endRequest(world, request, { isCut: false }));
   return server.node;
 }
+
+/** The pool that the next request goes to. */
+const aimOf = ({ pool, share }: Member, random: SeededRandom): PoolName | null =>
+  share !== null && random.next() * 100 < share.percent ? share.to : pool;
 
 /** What the member was told has not reached every corner of it yet. */
 function isStillSent(world: World, { was, rotation, health, sinceMs }: Server, member: Member): boolean {

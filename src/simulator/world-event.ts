@@ -41,7 +41,9 @@ export type WorldEvent =
     }
   /** How many of them it sends there. */
   | { readonly kind: 'weight'; readonly member: Member; readonly server: Server; readonly by: Actor }
-  /** All its new requests go to another pool. */
+  /** A part of its new requests goes to this pool, the others to the other one. */
+  | { readonly kind: 'share'; readonly member: Member; readonly to: PoolName; readonly by: Actor }
+  /** All its new requests go to a pool; they went to `from`, or to both. */
   | { readonly kind: 'flip'; readonly member: Member; readonly from: PoolName; readonly by: Actor }
   /** Visitors come to another balancer. */
   | { readonly kind: 'address'; readonly address: SimulatedAddress; readonly from: BalancerName }
@@ -126,6 +128,8 @@ const texts: Texts = {
   step: ({ session, step, state }) => `${session.name} step ${step.kind} ${step.nodes.join(' ')} ${state}`,
   rotation: ({ server, from, by }) => `${server.id}: ${from} -> ${server.rotation} by ${nameOf(by)}`,
   weight: ({ server, by }) => `${server.id}: weight ${server.weight} % by ${nameOf(by)}`,
+  share: ({ member, to, by }) =>
+    `${member.name}: ${member.share?.percent} % of requests to ${to} by ${nameOf(by)}`,
   flip: ({ member, by }) => `${member.name}: all requests to ${member.pool} by ${nameOf(by)}`,
   address: ({ address, from }) => `${address.name} moves from ${from} to ${address.holder}`,
   health: ({ server }) => `${server.id} is ${server.health}`,

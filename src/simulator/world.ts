@@ -219,10 +219,25 @@ export function weigh(world: World, member: Member, node: NodeName, percent: num
 /** From now on the member sends new requests to this pool. */
 export function flipMember(world: World, member: Member, to: PoolName, by: Actor): void {
   const from = member.pool;
-  if (from === to || from === null) return;
+  if (from === null || (from === to && member.share === null)) return;
   member.pool = to;
+  member.share = null;
   if (!isRun(by)) world.disturbedAtMs = world.clock.passedMs();
   world.tell({ kind: 'flip', member, from, by });
+}
+
+/** From now on the member sends a part of its new requests to this pool, and the others to the other one. */
+export function shareMember(
+  world: World,
+  member: Member,
+  { to, percent }: NonNullable<Member['share']>,
+  by: Actor,
+): void {
+  const other = [...member.servers.values()].find(({ pool }) => pool !== to)?.pool;
+  if (member.pool === null || !other) return;
+  member.pool = other;
+  member.share = { to, percent };
+  world.tell({ kind: 'share', member, to, by });
 }
 
 export const balancerOf = ({ balancers }: World, { balancer }: Member): SimulatedBalancer =>

@@ -3,11 +3,9 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { gotHttp } from '../../src/adapters/http.ts';
-import { notifier } from '../../src/adapters/notifier.ts';
 import type { Event } from '../../src/core/event.ts';
-import { siteWith } from '../config/parsing.ts';
 import { failedRun, goodRun } from '../reporters/example-run.ts';
+import { told } from './told.ts';
 
 interface Taken {
   readonly path: string;
@@ -33,20 +31,6 @@ async function receiver(status: number | null = 200, answer = '{}') {
   return { taken, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-/** What is said of notices that were not taken. */
-async function told(
-  notices: readonly object[],
-  events: readonly Event[] = goodRun,
-): Promise<readonly string[]> {
-  const warnings: string[] = [];
-  const http = gotHttp({ connect: () => Promise.reject(new Error('not used here')) });
-  const site = siteWith({ notices });
-  const { tell, settled } = notifier({ notices: site.notices, http, warn: (text) => warnings.push(text) });
-  for (const event of events) tell(event);
-  await settled();
-  return warnings;
-}
-
 const jsonOf = ({ taken }: { readonly taken: readonly Taken[] }): readonly unknown[] =>
   taken.map(({ body }) => JSON.parse(body));
 
@@ -61,7 +45,7 @@ test('chats are told in a form that is no markup', async () => {
   expect(
     await told(
       kinds.map((to) => ({ to, url: `${channel.url}/${to}`, on: ['rollback'] })),
-      nasty,
+      { events: nasty },
     ),
   ).toEqual([]);
   const byKind = Object.fromEntries(channel.taken.map(({ path, body }) => [path.slice(1), JSON.parse(body)]));
@@ -124,7 +108,7 @@ test('New Relic gets a change of the entity; errors in its answer count', async 
 test('Sentry gets the release, then its deploy, and nothing of a run that went back', async () => {
   const sentry = await receiver(201);
   const notice = { to: 'sentry', url: sentry.url, token: 't', organization: 'acme', projects: ['shop'] };
-  expect(await told([notice], failedRun)).toEqual([]);
+  expect(await told([notice], { events: failedRun })).toEqual([]);
   expect(sentry.taken).toEqual([]);
   expect(await told([notice])).toEqual([]);
   const [release, deploy] = jsonOf(sentry) as readonly [Readonly<Record<string, string>>, unknown];

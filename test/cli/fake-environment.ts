@@ -214,6 +214,10 @@ function fakeEngine(calls: [string, unknown][]): Engine {
       ];
     },
     pruneImages: async () => [image],
+    findDrift: async (_site, _ports, { image: revision }) => {
+      note('findDrift', { image: revision });
+      return { image: null, nodes: [] };
+    },
     unlock: async (_site, _ports, { locks, reason }) => {
       note('unlock', { reason });
       return { broken: locks, failed: [] };

@@ -237,6 +237,28 @@ describe('simulate', () => {
 });
 
 describe('status', () => {
+  test('with --drift compares nodes with the image that is live, and ends with 1 where they are not alike', async () => {
+    const web1 = { name: 'web1', problem: null, deviations: [], unread: [] };
+    const alike = await sluice('status production --drift', {
+      engine: { findDrift: async (_site, _ports, { image }) => ({ image, nodes: [web1] }) },
+    });
+    expect(alike.status).toBe(0);
+    expect(alike.stdout).toMatch(
+      /^production: 4 of 4[\s\S]*compared with image 1b2c3d4:\n\nweb1 {2}alike\n$/,
+    );
+    const drift = { image: null, nodes: [{ ...web1, problem: 'web1 is down.' }] };
+    const engine = { findDrift: async () => drift };
+    expect((await sluice('status production --drift', { engine })).status).toBe(1);
+    const { status, stdout } = await sluice('status production --drift --json', { engine });
+    expect([status, JSON.parse(stdout).drift]).toEqual([1, drift]);
+  });
+
+  test('does not read all of that again and again', async () => {
+    const { status, stderr, calls } = await sluice('status production --drift --watch');
+    expect([status, calls]).toEqual([2, []]);
+    expect(stderr).toContain('--drift reads much of each node, and is not for --watch');
+  });
+
   test('prints what is so, and nothing stands out', async () => {
     const { status, stdout } = await sluice('status');
     expect(status).toBe(0);

@@ -47,6 +47,7 @@ describe('defaults', () => {
       balancers: [],
       strategy: { name: 'rolling', options: { batch: [1], hold: null } },
       servingMin: 1,
+      drift: { paths: expect.arrayContaining(['/etc/nginx', '/etc/apache2']), ignore: [] },
       drain: { timeoutMs: 60_000, onTimeout: 'put-back', enableTimeoutMs: 60_000, port: null },
       checks: [],
       activate: [],

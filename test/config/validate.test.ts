@@ -153,6 +153,14 @@ test('an address that floats among balancers that are not there is refused', () 
     'addresses.front.droplets.lb4: it does not float to lb4; did you mean lb1?',
     'addresses.front.droplets: expected the droplet of lb3 as well',
   ]);
+  const elastic = { kind: 'aws', ip: '192.0.2.10', balancers: ['lb1', 'lb2'] };
+  expect(problems({ front: { ...elastic, instances: { lb1: 'i-0abc1234', lb4: 'eni-0abc1234' } } })).toEqual([
+    'addresses.front.instances.lb4: it does not float to lb4; did you mean lb1?',
+    'addresses.front.instances: expected the instance of lb2 as well',
+  ]);
+  expect(problems({ front: { ...elastic, instances: { lb1: 'i-0abc1234', lb2: 'lb2' } } })).toEqual([
+    'addresses.front.instances.lb2: expected the id of an instance or of a network interface, got "lb2"',
+  ]);
 });
 
 test('a balancer is gone on without only where an address shows who gets the traffic', () => {

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Balancer } from '../../src/ports.ts';
 
 /** A balancer that sends requests to pool blue, `web1`, and not to pool green, `web2`. Made anew for each test. */
@@ -12,7 +12,7 @@ export interface FlipLab {
 }
 
 /** What every driver promises that can flip. Tried on the simulator's twin too. */
-export function flipContract(lab: () => FlipLab, { isKept = true } = {}): void {
+export function flipContract(lab: () => FlipLab, { isKept = true, hasShares = false } = {}): void {
   const poolsSeen = async () => (await lab().balancer.observe()).members.map(({ pool }) => pool);
   const all = <T>(value: T): readonly T[] => Array.from({ length: lab().members }, () => value);
   const askAll = async (times: number): Promise<ReadonlySet<string>> => {
@@ -46,6 +46,34 @@ export function flipContract(lab: () => FlipLab, { isKept = true } = {}): void {
     const before = await states();
     await lab().balancer.flip('green');
     expect(await states()).toEqual(before);
+  });
+
+  describe.skipIf(!hasShares)('a part of the requests', () => {
+    /** Of 1,000 requests, those that went to pool green. */
+    const greenOf = async (): Promise<number> => {
+      let green = 0;
+      for (let i = 0; i < 1000; i++) if ((await lab().ask(i % lab().members)) === 'web2') green++;
+      return green;
+    };
+
+    test('goes to the pool that it was promised, and no one pool is said to get them', async () => {
+      expect(lab().balancer.capabilities.weights).toBe('pool');
+      for (const percent of [20, 70]) {
+        await lab().balancer.share!('green', percent);
+        expect(await poolsSeen()).toEqual(all(null));
+        expect(Math.abs((await greenOf()) - percent * 10)).toBeLessThan(100);
+      }
+    });
+
+    test('may be told twice, and ends by a flip, onward or back', async () => {
+      for (const pool of ['green', 'blue'] as const) {
+        await lab().balancer.share!('green', 50);
+        await lab().balancer.share!('green', 50);
+        await lab().balancer.flip(pool);
+        expect(await poolsSeen()).toEqual(all(pool));
+        expect(await askAll(50)).toEqual(new Set([pool === 'green' ? 'web2' : 'web1']));
+      }
+    });
   });
 
   test('a flip outlives a restart, or it was said that it does not', async () => {

@@ -138,6 +138,7 @@ export const site = (count: number, more: Partial<Site> = {}): Site => ({
   assets: [],
   cron: null,
   keepReleases: 5,
+  drift: { paths: [], ignore: [] },
   nodes: names(count).map((name) => node(name)),
   lists: [],
   balancers: [{ name: 'lb', kind: 'haproxy', onUnreachable: 'stop', options: {} }],

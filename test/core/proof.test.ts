@@ -269,6 +269,24 @@ describe('two pools', () => {
     ]);
   });
 
+  test('a part of the traffic is a whole percentage, and a way to all of it', () => {
+    expect(broken([flip(green, 'green', 5), flip(green, 'green')], pooledFleet(2), 2)).toEqual([]);
+    expect(broken([flip(green, 'green', 5)], pooledFleet(2), 2)).toEqual([
+      'the end: pool green would be left with a part of the traffic',
+    ]);
+    for (const share of [0, 100, 2.5])
+      expect(broken([flip(green, 'green', share), flip(green, 'green')], pooledFleet(2), 2)).toEqual([
+        `step 1 (flip web3 and web4): a part of the traffic is a whole percentage from 1 to 99, and it is ${share}`,
+      ]);
+  });
+
+  test('no node of either pool changes while both get traffic', () => {
+    const change = activate(['web1'], { release: release(2), nodes: ['web1'] });
+    expect(
+      broken([flip(green, 'green', 5), change, flip(green, 'green')], pooledFleet(2), 0).join('\n'),
+    ).toContain('web1 would change while a balancer may still send it requests');
+  });
+
   test('a flip names the whole pool, and nothing else', () => {
     expect(broken([flip(['web1', 'web3'], 'green')], pooledFleet(2), 2)).toEqual([
       'step 1 (flip web1 and web3): web4 of pool green would go live unnamed',

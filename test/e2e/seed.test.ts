@@ -18,6 +18,8 @@ beforeAll(async () => {
   lab = await startLab({ nodes: 4 });
   seed = lab.nodes[3]!;
   await onNode(lab, seed, 'mkdir -p /srv/app/bin /srv/app/log /srv/app/tmp');
+  const configure = "mkdir -p /srv/conf; echo 'workers 4' > /srv/conf/web.conf";
+  await Promise.all(lab.nodes.map((node) => onNode(lab, node, configure)));
   const source = {
     seed: {
       host: seed.address,
@@ -27,7 +29,11 @@ beforeAll(async () => {
       checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
     },
   };
-  site = await lab.site({ name: 'seeded', nodes: 3, settings: { source, servingMin: 2 } });
+  site = await lab.site({
+    name: 'seeded',
+    nodes: 3,
+    settings: { source, servingMin: 2, drift: { paths: ['/srv/conf'] } },
+  });
 });
 afterAll(() => lab?.stop());
 
@@ -89,6 +95,18 @@ test('an image of the seed rolls over the nodes and back, without a failed reque
     'stat -c %h /srv/seeded/releases/*/server.mjs; stat -c %h /srv/seeded/releases/*/version',
   );
   expect(shared.trim().split('\n')).toEqual(['2', '2', '1', '1']);
+});
+
+test('a node that is no longer as the seed was is told by status --drift', async () => {
+  const alike = await site.sluice('status', 'production', '--drift');
+  expect(alike.exit, alike.output).toBe(0);
+  expect(alike.stdout).toMatch(/compared with image [0-9a-f]{7}:\n\nweb1, web2 and web3 {2}alike\n$/);
+  await onNode(lab, site.node('web2'), "echo 'workers 8' > /srv/conf/web.conf");
+  const differing = await site.sluice('status', 'production', '--drift');
+  expect(differing.exit, differing.output).toBe(1);
+  expect(differing.stdout).toMatch(
+    /web1 and web3 {2}alike\nweb2 +files that differ {2}\/srv\/conf\/web.conf\n$/,
+  );
 });
 
 test('a seed that fails its checks gives no image', async () => {

@@ -47,15 +47,18 @@ describe("the simulator's balancer with two pools", () => {
     world = worldOf(['web1', 'web2'], ['blue', 'green']);
   });
 
-  flipContract(() => {
-    const { balancer, members, restartMember: restart } = labOf(world);
-    return {
-      balancer,
-      members,
-      restartMember: restart,
-      ask: async (member) => sendThrough(world, world.members[member]!)!,
-    };
-  });
+  flipContract(
+    () => {
+      const { balancer, members, restartMember: restart } = labOf(world);
+      return {
+        balancer,
+        members,
+        restartMember: restart,
+        ask: async (member) => sendThrough(world, world.members[member]!)!,
+      };
+    },
+    { hasShares: true },
+  );
 });
 
 /** Two members of one balancer, no traffic but what is asked for, and nobody who keeps to a server. */
@@ -70,6 +73,7 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
     checks: { intervalMs: 1000, rise: 1, fall: 1 },
     servers: new Map(nodes.map((node) => [node, newServer(name, node, pools[nodes.indexOf(node)])])),
     pool: pools[0] ?? null,
+    share: null,
     ownPool: null,
     isUp: true,
     cutOffUntilMs: 0,
@@ -85,7 +89,7 @@ function worldOf(nodes: readonly string[], pools: readonly string[] = []): World
       sessions: 'exact',
       settleMs: 0,
       successor: { rotation: 'forgotten', requests: 'counted' },
-      weights: 'server',
+      weights: pools.length > 0 ? 'pool' : 'server',
       flip: 'kept',
       counters: true,
     },
@@ -155,6 +159,7 @@ function labOf(world: World): AbilitiesLab {
     change: (changes, signal) => whilePassing(twin.change(changes, signal)),
     shift: (changes, signal) => whilePassing(twin.shift(changes, signal)),
     flip: (to, signal) => whilePassing(twin.flip(to, signal)),
+    ...(twin.share ? { share: (to, percent, signal) => whilePassing(twin.share!(to, percent, signal)) } : {}),
   };
   const broken = [...world.nodes.values()].map(({ disk }) => disk.releases.get(disk.current!)!.revision);
   return {

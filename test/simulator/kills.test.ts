@@ -86,6 +86,7 @@ describe.each(['deploy', 'flip'] as const)('a %s of two pools that dies at any c
         strategy: strategies['blue-green'].create({
           ...parsedDefaults(strategies['blue-green'].options),
           bake: 3000,
+          ...(command === 'deploy' ? { shift: [20], shiftBake: 1000 } : {}),
         }),
         batchMax: nodes,
       });

@@ -67,13 +67,19 @@ const draws: {
     };
   },
   /** A person who holds out a whole pool keeps every flip from it: none is held once all is healed. */
-  'blue-green': (random, nodes) => ({
-    strategy: strategies['blue-green'].create({
-      ...defaultsOf(strategies['blue-green'].options),
-      bake: random.pick([0, 3000, 30_000, 'promote']),
-    }),
-    batchMax: nodes,
-  }),
+  'blue-green'(random, nodes) {
+    const shift = random.fork('shift').pick([[], [], [5], [10, 50]]);
+    return {
+      strategy: strategies['blue-green'].create({
+        ...defaultsOf(strategies['blue-green'].options),
+        bake: random.pick([0, 3000, 30_000, 'promote']),
+        shift,
+        shiftBake: random.fork('shift bake').pick([3000, 20_000]),
+      }),
+      batchMax: nodes,
+      givesParts: shift.length > 0,
+    };
+  },
 };
 
 interface CanaryDraw {

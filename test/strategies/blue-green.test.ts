@@ -3,6 +3,7 @@ import { makePlan } from '../../src/core/plan.ts';
 import type { Preview } from '../../src/core/site.ts';
 import { holdMark } from '../../src/core/step.ts';
 import { flipOver, type HoldTime, type Strategy } from '../../src/core/strategy.ts';
+import { stepText } from '../../src/reporters/step-text.ts';
 import { strategies } from '../../strategies/index.ts';
 import { node, pooledFleet, release, site, withNode } from '../core/fleet.ts';
 import { parsedDefaults } from './defaults.ts';
@@ -37,6 +38,57 @@ test('the pool without traffic is renewed and checked, flipped to, and baked', (
     'hold bake',
   ]);
 });
+
+test('parts of the traffic come first if wanted, each baked', () => {
+  const options = { ...parsedDefaults(strategies['blue-green'].options), shift: [5, 25], shiftBake: 60_000 };
+  const { steps } = makePlan({
+    site: site(4, { nodes: ['web1', 'web2', 'web3', 'web4'].map((name) => node(name)) }),
+    strategy: strategies['blue-green'].create(options),
+    purpose: 'deploy',
+    observed: pooledFleet(2),
+    target: { release: release(2), nodes: ['web3', 'web4'] },
+  });
+  expect(steps.slice(-6).map(({ step }) => stepText(step))).toEqual([
+    'flip 5 % to green: web3, web4',
+    'hold bake 5 %: web3, web4 for 1 min 00 s',
+    'flip 25 % to green: web3, web4',
+    'hold bake 25 %: web3, web4 for 1 min 00 s',
+    'flip to green: web3, web4',
+    'hold bake: web3, web4 for 30.0 s',
+  ]);
+});
+
+test('the way back to an older release is taken at once, without parts', () => {
+  const options = { ...parsedDefaults(strategies['blue-green'].options), shift: [5] };
+  const observed = {
+    ...pooledFleet(2),
+    balancers: pooledFleet(2).balancers.map((balancer) => ({ ...balancer, pool: 'green' })),
+  };
+  const nodes = Object.fromEntries(
+    Object.entries(observed.nodes).map(([name, state]) => [
+      name,
+      state.pool === 'green'
+        ? { ...state, current: { kind: 'release' as const, id: release(2).id }, proved: release(2).id }
+        : state,
+    ]),
+  );
+  const { steps } = makePlan({
+    site: site(4, { nodes: ['web1', 'web2', 'web3', 'web4'].map((name) => node(name)) }),
+    strategy: strategies['blue-green'].create(options),
+    purpose: 'rollback',
+    observed: { ...observed, nodes },
+    target: { release: release(1), nodes: ['web1', 'web2'] },
+  });
+  expect(steps.map(({ step }) => step.kind)).toEqual(['check', 'flip', 'hold']);
+});
+
+test.each([[['5%', '5%']], [['25%', '5%']], [['100%']], [['0%']], [[5]], ['5%']])(
+  'parts that do not rise from 1%% to 99%% are refused: %j',
+  (shift) => {
+    const { ok } = strategies['blue-green'].options.shift!.parse(shift, 'strategy.shift');
+    expect(ok).toBe(false);
+  },
+);
 
 test('with a preview it is shown through the balancers, and held if wanted, before the flip', () => {
   expect(stepsTo(2, blueGreen('promote'), settings).slice(3)).toEqual([

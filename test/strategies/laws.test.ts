@@ -97,10 +97,15 @@ function pooledCase(seed: number): Case & { readonly idle: readonly string[] } {
 
 describe('blue-green on two pools', () => {
   const blueGreen = strategies['blue-green'].create(blueGreenOptions(60_000));
-  const planOf = ({ observed, site: settings }: Case, nodes: readonly string[]): Plan =>
+  const byParts = strategies['blue-green'].create({ ...blueGreenOptions(60_000), shift: [5, 25] });
+  const planOf = (
+    { observed, site: settings }: Case,
+    nodes: readonly string[],
+    strategy: Strategy = blueGreen,
+  ): Plan =>
     makePlan({
       site: settings,
-      strategy: blueGreen,
+      strategy,
       purpose: 'deploy',
       observed,
       target: { release: release(2), nodes },
@@ -144,7 +149,7 @@ describe('blue-green on two pools', () => {
           ]),
         );
         let state = one.observed;
-        for (const { step } of planOf(one, one.idle).steps) {
+        for (const { step } of planOf(one, one.idle, byParts).steps) {
           state = predict(state, step);
           const strategy = recovery({ policy, before, pool: 'blue', servingMin: one.site.servingMin });
           const target = { release: release(2), nodes: one.idle };
@@ -194,7 +199,10 @@ const optionsOf: {
     ],
     batch: [1 + Math.floor(random() * 3)],
   }),
-  'blue-green': (random) => blueGreenOptions(random() < 0.5 ? 'promote' : 60_000),
+  'blue-green': (random) => ({
+    ...blueGreenOptions(random() < 0.5 ? 'promote' : 60_000),
+    shift: random() < 0.5 ? [5, 25] : [],
+  }),
 };
 
 const blueGreenOptions = (bake: HoldTime): Record<string, unknown> => ({

@@ -8,8 +8,8 @@ export interface AwsApi<Client> {
   readonly address: string;
   /**
    * Asks; `request` says what, for errors. The SDK tries again what was throttled, was not answered or failed at AWS, and slows
-   * down by itself. Rejects with `BALANCER_UNREACHABLE` if that did not help; with what `explain` makes of the name of
-   * a refusal, else with `BALANCER_REFUSED`; with `PACKAGE_MISSING`.
+   * down by itself. Rejects with the asker's `unreachable` if that did not help; with what `explain` makes of the name of
+   * a refusal, else with its `refused`; with `PACKAGE_MISSING`.
    */
   ask<T>(
     request: string,
@@ -21,7 +21,7 @@ export interface AwsApi<Client> {
 }
 
 export function awsApi<Client extends { destroy(): void }>(
-  balancer: BalancerName,
+  asker: Asker,
   access: AwsAccess,
   { name, load }: AwsPackage<Client>,
 ): AwsApi<Client> {
@@ -30,7 +30,7 @@ export function awsApi<Client extends { destroy(): void }>(
   let client: Client | null = null;
   const loaded = async (): Promise<Client> => {
     loading ??= load(settingsOf(access)).catch((error: unknown) => {
-      throw isMissing(error) ? failure('PACKAGE_MISSING', { user: `balancer ${balancer}`, name }) : error;
+      throw isMissing(error) ? failure('PACKAGE_MISSING', { user: asker.name, name }) : error;
     });
     client = await loading;
     return client;
@@ -43,17 +43,28 @@ export function awsApi<Client extends { destroy(): void }>(
       return call(ready, signal ? { abortSignal: signal } : {}).catch((error: unknown) => {
         signal?.throwIfAborted();
         const refusal = refusalOf(error);
-        if (refusal === null)
-          throw failure('BALANCER_UNREACHABLE', { balancer, address, reason: reasonOf(error) });
-        throw (
-          explain?.(refusal.name) ??
-          failure('BALANCER_REFUSED', { balancer, request, answer: `${refusal.name}: ${refusal.message}` })
-        );
+        if (refusal === null) throw asker.unreachable(address, reasonOf(error));
+        throw explain?.(refusal.name) ?? asker.refused(request, `${refusal.name}: ${refusal.message}`);
       });
     },
     close: () => client?.destroy(),
   };
 }
+
+/** Whose questions they are, and how it fails where they do. */
+export interface Asker {
+  /** Such as `balancer front`. */
+  readonly name: string;
+  unreachable(address: string, reason: string): Error;
+  refused(request: string, answer: string): Error;
+}
+
+/** Fails with `BALANCER_UNREACHABLE` and `BALANCER_REFUSED`. */
+export const balancerAsker = (balancer: BalancerName): Asker => ({
+  name: `balancer ${balancer}`,
+  unreachable: (address, reason) => failure('BALANCER_UNREACHABLE', { balancer, address, reason }),
+  refused: (request, answer) => failure('BALANCER_REFUSED', { balancer, request, answer }),
+});
 
 export interface AwsPackage<Client> {
   readonly name: string;

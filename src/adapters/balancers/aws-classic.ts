@@ -4,7 +4,7 @@ import { describe, type Field, mapOf, oneOrMore, textLike, withDefault } from '.
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { RotationChange } from '../../ports.ts';
-import { type AwsApi, awsApi } from './aws-api.ts';
+import { type AwsApi, awsApi, balancerAsker } from './aws-api.ts';
 import { type AwsAccess, awsAccess, instanceId } from './aws-options.ts';
 import { hostedBalancer, hostedCapabilities, settle, settled, type TargetState } from './hosted.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
@@ -32,7 +32,7 @@ export const awsClassic: BalancerKind = balancerKind<ClassicOptions>({
   },
   capabilities,
   create({ name: balancer, options, nodes }) {
-    const api = awsApi(balancer, options, elb);
+    const api = awsApi(balancerAsker(balancer), options, elb);
     const targets = targetsOf(balancer, options, nodes);
     const mustDrain = drainCheck(balancer, api, options.loadBalancer);
     return hostedBalancer<ClassicTarget, readonly Reading[]>({

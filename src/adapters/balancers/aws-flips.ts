@@ -3,7 +3,15 @@ import { failure } from '../../core/errors.ts';
 import type { PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { AwsApi } from './aws-api.ts';
-import { aimedAt, aimOf, isSticky, type PoolGroups } from './aws-forward.ts';
+import {
+  aimedAt,
+  aimOf,
+  hasShare,
+  hasStrangers,
+  isSticky,
+  type PoolGroups,
+  sharedWith,
+} from './aws-forward.ts';
 import type { Pools } from './aws-groups.ts';
 import { type Flips, settled } from './hosted.ts';
 import { readBack } from './read-back.ts';
@@ -30,7 +38,7 @@ export function awsFlips(
     },
     async flip(to, signal) {
       const { groups, forwarders } = await read(signal);
-      mustBeFlippable(balancer, to, groups, forwarders);
+      mustBeFlippable(balancer, `flip to ${to}`, { to, groups, forwarders });
       const stray = forwarders.filter(({ actions }) => poolOf([{ actions }], groups) !== to);
       await settled(stray.map((one) => modify(api, one, aimedAt(one.actions, groups, to), signal)));
       const seen = await readBack(
@@ -46,6 +54,30 @@ export function awsFlips(
         seen: seen ?? 'several pools',
       });
     },
+    async share(to, percent, signal) {
+      const { groups, forwarders } = await read(signal);
+      const wanted = `${percent} % to ${to}`;
+      mustBeFlippable(balancer, wanted, { to, groups, forwarders });
+      mustBeShareable(balancer, wanted, { groups, forwarders });
+      const isStray = (one: Forwarder): boolean => !hasShare(one.actions, groups, { to, percent });
+      const changes = forwarders.filter(isStray).map((one) => {
+        const actions = sharedWith(one.actions, groups, { to, percent });
+        return modify(api, one, actions, signal);
+      });
+      await settled(changes);
+      const stray = await readBack(
+        async () => (await read(signal)).forwarders.filter(isStray),
+        (left) => left.length === 0,
+        signal,
+      );
+      if (stray.length === 0) return;
+      throw failure('BALANCER_NOT_APPLIED', {
+        balancer,
+        server: stray[0]!.arn,
+        wanted,
+        seen: 'another share',
+      });
+    },
   };
 }
 
@@ -56,14 +88,25 @@ function poolOf(forwarders: readonly Pick<Forwarder, 'actions'>[], groups: PoolG
   return pools.size === 1 ? pool : null;
 }
 
+interface Front {
+  readonly groups: PoolGroups;
+  readonly forwarders: readonly Forwarder[];
+}
+
+function mustBeShareable(balancer: BalancerName, request: string, { groups, forwarders }: Front): void {
+  const mixed = forwarders.find(({ actions }) => hasStrangers(actions, groups));
+  if (mixed) {
+    const answer = `${mixed.arn} forwards to a target group of neither pool as well`;
+    throw failure('BALANCER_REFUSED', { balancer, request, answer });
+  }
+}
+
 function mustBeFlippable(
   balancer: BalancerName,
-  to: PoolName,
-  groups: PoolGroups,
-  forwarders: readonly Forwarder[],
+  request: string,
+  { to, groups, forwarders }: Front & { readonly to: PoolName },
 ): void {
-  const refused = (answer: string) =>
-    failure('BALANCER_REFUSED', { balancer, request: `flip to ${to}`, answer });
+  const refused = (answer: string) => failure('BALANCER_REFUSED', { balancer, request, answer });
   if (!groups.has(to)) throw refused('the settings name no target group of that pool');
   if (forwarders.length === 0) throw refused('no listener and no rule forwards to the target groups');
   const sticky = forwarders.find(({ actions }) => isSticky(actions, groups));

@@ -27,13 +27,48 @@ export function aimOf(actions: readonly Action[], pools: PoolGroups): Aim {
  * (API Reference, ModifyListener and ModifyRule), so what else stands in it is sent as it was read.
  */
 export const aimedAt = (actions: readonly Action[], pools: PoolGroups, to: PoolName): Action[] =>
+  reweighted(actions, pools, (groups) => turned(groups, pools, to));
+
+/** The same, with so many percent of their weight on one of two pools, and the others on the other one. */
+export const sharedWith = (actions: readonly Action[], pools: PoolGroups, share: Share): Action[] =>
+  reweighted(actions, pools, (groups) => shared(groups, pools, share));
+
+export interface Share {
+  readonly to: PoolName;
+  readonly percent: number;
+}
+
+/** Whether a list of actions that forwards to the pools sends this one so much. */
+export const hasShare = (actions: readonly Action[], pools: PoolGroups, { to, percent }: Share): boolean =>
+  actions
+    .filter((action) => isForward(action, pools))
+    .every((action) => {
+      const sumOf = (groups: readonly TargetGroupTuple[]): number =>
+        groups.reduce((total, { Weight }) => total + weightOf(Weight), 0);
+      const groups = groupsIn(action);
+      const own = groups.filter(({ TargetGroupArn }) => poolWith(pools, TargetGroupArn) === to);
+      return sumOf(own) * 100 === percent * sumOf(groups);
+    });
+
+/** A group of neither pool has a part of its own, which whole weights could not keep beside a share. */
+export const hasStrangers = (actions: readonly Action[], pools: PoolGroups): boolean =>
+  actions.some(
+    (action) =>
+      isForward(action, pools) &&
+      groupsIn(action).some(
+        ({ TargetGroupArn, Weight }) => weightOf(Weight) > 0 && poolWith(pools, TargetGroupArn) === undefined,
+      ),
+  );
+
+const reweighted = (
+  actions: readonly Action[],
+  pools: PoolGroups,
+  weigh: (groups: readonly TargetGroupTuple[]) => TargetGroupTuple[],
+): Action[] =>
   actions.map((action) => {
     if (!isForward(action, pools)) return resent(action);
     const { TargetGroupArn: _, ...rest } = action;
-    return {
-      ...rest,
-      ForwardConfig: { ...action.ForwardConfig, TargetGroups: turned(groupsIn(action), pools, to) },
-    };
+    return { ...rest, ForwardConfig: { ...action.ForwardConfig, TargetGroups: weigh(groupsIn(action)) } };
   });
 
 /** Clients stay for a time with the target group that they were sent to first, whatever the weights say. */
@@ -70,6 +105,20 @@ function turned(groups: readonly TargetGroupTuple[], pools: PoolGroups, to: Pool
 }
 
 const weightMax = 999;
+
+function shared(
+  groups: readonly TargetGroupTuple[],
+  pools: PoolGroups,
+  { to, percent }: Share,
+): TargetGroupTuple[] {
+  const weights = new Map(groups.map(({ TargetGroupArn, Weight }) => [TargetGroupArn!, weightOf(Weight)]));
+  for (const [place, target] of (pools.get(to) ?? []).entries()) {
+    const turns = [...pools.values()].map((arns) => arns[place]!);
+    if (!turns.some((arn) => weights.has(arn))) continue;
+    for (const arn of turns) weights.set(arn, arn === target ? percent : 100 - percent);
+  }
+  return [...weights].map(([TargetGroupArn, Weight]) => ({ TargetGroupArn, Weight }));
+}
 
 /** The secret of an OIDC client is never shown: the API is asked to keep it. */
 const resent = (action: Action): Action =>

@@ -109,7 +109,7 @@ const credentials: Field<AwsCredentials> = objectOf<AwsCredentials>({
 /** The settings of every kind that is reached through an API of AWS. */
 export const awsAccess: Fields<AwsAccess> = {
   region: describe(
-    'The region of the load balancer.',
+    'The region that it is in.',
     optional(textLike('a region such as eu-west-1', /^[a-z]+(-[a-z]+)+-\d+$/), 'as the SDK finds it'),
   ),
   profile: describe('A profile of ~/.aws/config.', optional(text, 'as the SDK finds it')),

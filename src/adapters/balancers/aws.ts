@@ -3,7 +3,7 @@ import { type DeployError, failure } from '../../core/errors.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { RotationChange } from '../../ports.ts';
-import { type AwsApi, awsApi } from './aws-api.ts';
+import { type AwsApi, awsApi, balancerAsker } from './aws-api.ts';
 import { awsFlips } from './aws-flips.ts';
 import { groupReader, type TargetGroupReading } from './aws-groups.ts';
 import { type AwsOptions, type AwsServer, awsOptions, serverNamed, shownServer } from './aws-options.ts';
@@ -11,7 +11,7 @@ import { hostedBalancer, hostedCapabilities, settled, slowest, type TargetState 
 import { type BalancerKind, balancerKind } from './kind.ts';
 import type { Ordered, Target } from './target.ts';
 
-const capabilities = { ...hostedCapabilities, drain: 'hard', flip: 'kept' } as const;
+const capabilities = { ...hostedCapabilities, drain: 'hard', weights: 'pool', flip: 'kept' } as const;
 
 /**
  * Target groups of an Application or a Network Load Balancer (Elastic Load Balancing API 2015-12-01). A node is in
@@ -23,7 +23,7 @@ export const aws: BalancerKind = balancerKind<AwsOptions>({
   options: awsOptions,
   capabilities,
   create({ name: balancer, options, nodes, pools = {} }) {
-    const api = awsApi(balancer, options, elbv2);
+    const api = awsApi(balancerAsker(balancer), options, elbv2);
     const groups = groupReader(balancer, api, options);
     const flips = isList(options.targetGroup) ? null : awsFlips(balancer, api, groups.pools);
     return hostedBalancer<AwsTarget, readonly TargetGroupReading[]>({
@@ -33,6 +33,7 @@ export const aws: BalancerKind = balancerKind<AwsOptions>({
       capabilities: {
         ...capabilities,
         settleMs: options.settle,
+        weights: flips === null ? 'none' : capabilities.weights,
         flip: flips === null ? 'none' : capabilities.flip,
       },
       read: groups.read,

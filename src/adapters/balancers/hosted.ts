@@ -37,6 +37,8 @@ export interface Flips {
   livePool(signal?: AbortSignal): Promise<PoolName | null>;
   /** As `Balancer.flip`. */
   flip(to: PoolName, signal?: AbortSignal): Promise<void>;
+  /** As `Balancer.share`. */
+  share(to: PoolName, percent: number, signal?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -104,6 +106,7 @@ export function hostedBalancer<T extends Target, Reading>(hosted: Hosted<T, Read
       if (flips === null) throw unableTo(balancer, `flip to ${to}`);
       await flips.flip(to, signal);
     },
+    ...(flips === null ? {} : { share: flips.share }),
     shift: () => Promise.reject(unableTo(balancer, 'set weights')),
     count: () => Promise.reject(unableTo(balancer, 'count')),
     describe: ({ node, server, to }) =>

@@ -1,5 +1,5 @@
-import { failure, isDeployError } from '../../core/errors.ts';
-import { type AwsPackage, awsApi } from '../balancers/aws-api.ts';
+import { failure } from '../../core/errors.ts';
+import { type Asker, type AwsPackage, awsApi } from '../balancers/aws-api.ts';
 import type { AwsAccess } from '../balancers/aws-options.ts';
 
 /** A list that AWS is asked for, until the signal says that the time is up. */
@@ -20,18 +20,18 @@ export async function askAws<Client extends { destroy(): void }, T>(
   request: string,
   call: (client: Client, options: { readonly abortSignal?: AbortSignal }) => Promise<T>,
 ): Promise<T> {
-  const api = awsApi(list, access, sdk);
-  const refuse = (reason: string, cause: unknown) => failure('NODES_UNLISTED', { list, reason }, cause);
+  const refuse = (reason: string) => failure('NODES_UNLISTED', { list, reason });
+  const asker: Asker = {
+    name: list,
+    unreachable: (address, reason) => refuse(`${request}: ${reason} (${address})`),
+    refused: (_, answer) => refuse(`${request}: ${answer} (${api.address})`),
+  };
+  const api = awsApi(asker, access, sdk);
   try {
     return await api.ask(request, call, signal);
   } catch (error) {
-    if (signal.aborted) throw refuse(`${request} was not answered in time`, error);
-    if (isDeployError(error, 'PACKAGE_MISSING'))
-      throw failure('PACKAGE_MISSING', { user: list, name: sdk.name });
-    if (!isDeployError(error)) throw error;
-    // Of a balancer they are said in other words, and with a name that this list has not.
-    const { reason, answer } = error.details;
-    throw refuse(`${request}: ${answer ?? reason} (${api.address})`, error);
+    if (!signal.aborted) throw error;
+    throw failure('NODES_UNLISTED', { list, reason: `${request} was not answered in time` }, error);
   } finally {
     api.close();
   }

@@ -2,11 +2,12 @@ import { describe, secretUrl } from '../../core/field.ts';
 import { moments } from '../../core/moment.ts';
 import type { Notice } from '../../core/notice.ts';
 import type { Secret } from '../../core/secret.ts';
-import { type NoticeKind, noticeKind } from './kind.ts';
+import type { NoticeKind } from './kind.ts';
+import { postedKind } from './post.ts';
 
 /** Channels of people, through incoming webhooks: each has its own way to say that a text is no markup. */
 const chat = (product: string, bodyOf: (lines: readonly string[]) => unknown): NoticeKind =>
-  noticeKind<{ readonly url: Secret }>({
+  postedKind<{ readonly url: Secret }>({
     summary: `Tells a channel of ${product}, through an incoming webhook.`,
     options: { url: describe('The URL of the incoming webhook; a secret.', secretUrl) },
     moments,

@@ -1,4 +1,5 @@
 import { mattermost, slack, teams } from './chat.ts';
+import { email } from './email.ts';
 import type { NoticeKind } from './kind.ts';
 import { grafana, newRelic, sentry } from './marks.ts';
 import { webhook } from './webhook.ts';
@@ -8,6 +9,7 @@ export const noticeKinds = {
   slack,
   mattermost,
   teams,
+  email,
   webhook,
   grafana,
   'new-relic': newRelic,

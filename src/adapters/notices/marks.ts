@@ -3,7 +3,7 @@ import { isoTime } from '../../core/instant.ts';
 import type { Moment } from '../../core/moment.ts';
 import type { Notice } from '../../core/notice.ts';
 import type { Secret } from '../../core/secret.ts';
-import { noticeKind } from './kind.ts';
+import { postedKind } from './post.ts';
 
 /** What changed the site stands as a mark beside what was measured. */
 const changes: readonly Moment[] = ['success', 'rollback', 'failure'];
@@ -13,7 +13,7 @@ const bearer = (token: Secret): Readonly<Record<string, string>> => ({
 });
 
 /** Source: Grafana, HTTP API, "Create annotation". Its panels show the text as HTML. */
-export const grafana = noticeKind<{ readonly url: string; readonly token: Secret }>({
+export const grafana = postedKind<{ readonly url: string; readonly token: Secret }>({
   summary: 'Marks the time of a run in Grafana, as an annotation.',
   options: {
     url: describe('The address of Grafana.', httpUrl),
@@ -41,7 +41,7 @@ interface NewRelicOptions {
 }
 
 /** Source: New Relic, "Change tracking using NerdGraph", changeTrackingCreateDeployment. Its errors have the status 200. */
-export const newRelic = noticeKind<NewRelicOptions>({
+export const newRelic = postedKind<NewRelicOptions>({
   summary: 'Marks a release in New Relic, as a change of an entity.',
   options: {
     url: describe(
@@ -86,7 +86,7 @@ interface SentryOptions {
 }
 
 /** Source: Sentry, Web API, "Create a New Release for an Organization" and "Create a Deploy". Both may be sent twice. */
-export const sentry = noticeKind<SentryOptions>({
+export const sentry = postedKind<SentryOptions>({
   summary: 'Tells Sentry of a release that is live, and of its deploy to the stage.',
   options: {
     url: describe('The address of Sentry.', defaultsTo(httpUrl, 'https://sentry.io')),

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { describe, optional, secret, secretUrl } from '../../core/field.ts';
 import { moments } from '../../core/moment.ts';
 import type { Secret } from '../../core/secret.ts';
-import { noticeKind } from './kind.ts';
+import { postedKind } from './post.ts';
 
 interface WebhookOptions {
   readonly url: Secret;
@@ -10,7 +10,7 @@ interface WebhookOptions {
 }
 
 /** The signature is over the time and the body, so that an old notice cannot be sent again as a new one. */
-export const webhook = noticeKind<WebhookOptions>({
+export const webhook = postedKind<WebhookOptions>({
   summary: 'Posts each notice to a URL, as JSON.',
   options: {
     url: describe('Where to; a secret.', secretUrl),

@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream, readFileSync } from 'node:fs';
 import { access, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { MachineState } from '../../core/drift.ts';
 import { failure } from '../../core/errors.ts';
 import {
   type ImageEntry,
@@ -14,7 +15,7 @@ import {
 import { isRevision, type Revision } from '../../core/release.ts';
 
 /**
- * Images in a folder: `images/<name>/manifest` and `about.json`, and the content of all of them, each file once, as
+ * Images in a folder: `images/<name>/manifest`, `about.json` and `machine.json`, and the content of all of them, each file once, as
  * `files/<two digits>/<digest>`. Everything appears whole, by a rename.
  */
 export interface ImageStore {
@@ -22,12 +23,14 @@ export interface ImageStore {
   list(): Promise<readonly ImageSummary[]>;
   /** Rejects with `IMAGE_DAMAGED` if it is not what its name says, or not there. */
   read(name: Revision): Promise<Manifest>;
+  /** What `add` was told of the seed; null for an image of a time when it was told nothing. Rejects as `read` does. */
+  machine(name: Revision): Promise<MachineState | null>;
   /** Whether there is content of this digest; it stays for a day at least. */
   keeps(digest: string): Promise<boolean>;
   /** Stores content, and says its digest. */
   put(content: AsyncIterable<Uint8Array>): Promise<string>;
   /** Stores the manifest of content that is there. */
-  add(manifest: Manifest, about: About): Promise<ImageSummary>;
+  add(manifest: Manifest, about: About, machine: MachineState): Promise<ImageSummary>;
   /** The content of a file of an image. Rejects with `IMAGE_DAMAGED`, once it is read, if it is not what its digest says. */
   content(name: Revision, file: FileEntry): AsyncIterable<Uint8Array>;
   /** Deletes images, and content that no image has had for a day. */
@@ -67,6 +70,15 @@ export function imageStore(folder: string): ImageStore {
       return found.sort((a, b) => b.atMs - a.atMs);
     },
     read,
+    async machine(name) {
+      if (!(await isThere(join(images, name)))) throw damaged(name, 'it is not there');
+      const text = await readFile(join(images, name, 'machine.json'), 'utf8').catch(() => 'null');
+      try {
+        return JSON.parse(text) as MachineState | null;
+      } catch {
+        throw damaged(name, 'machine.json cannot be read');
+      }
+    },
     async keeps(digest) {
       const now = new Date();
       return utimes(fileOf(digest), now, now).then(
@@ -88,7 +100,7 @@ export function imageStore(folder: string): ImageStore {
         await rm(incoming, { force: true });
       }
     },
-    async add(manifest, about) {
+    async add(manifest, about, machine) {
       const text = manifestText(manifest);
       const name = digestOf(Buffer.from(text)) as Revision;
       const files = manifest.filter((entry) => entry.kind === 'file');
@@ -100,9 +112,11 @@ export function imageStore(folder: string): ImageStore {
       try {
         await writeFile(join(fresh, 'manifest'), text, { flush: true });
         await writeFile(join(fresh, 'about.json'), `${JSON.stringify(whole, null, 2)}\n`, { flush: true });
+        await writeFile(join(fresh, 'machine.json'), `${JSON.stringify(machine)}\n`, { flush: true });
         // An image that is there keeps its place: files replace files, a folder no folder that is not empty.
         if (await isThere(place))
-          for (const file of ['manifest', 'about.json']) await rename(join(fresh, file), join(place, file));
+          for (const file of ['manifest', 'about.json', 'machine.json'])
+            await rename(join(fresh, file), join(place, file));
         else await rename(fresh, place);
       } finally {
         await rm(fresh, { recursive: true, force: true });

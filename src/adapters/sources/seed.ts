@@ -77,6 +77,7 @@ export function seedSource(settings: SeedSource, { transport, linked }: SeedSour
       capture: (options) => storeRead(folder, () => capture(work, path, options)),
       list: () => storeRead(folder, () => work.store.list()),
       read: (image) => storeRead(folder, () => work.store.read(image)),
+      machine: (image) => storeRead(folder, () => work.store.machine(image)),
       verify: (image) => storeRead(folder, () => verify(work.store, image)),
       remove: (images) => storeRead(folder, () => work.store.remove(images, Date.now())),
       readTree: (host, directory, signal) => readTree(work, host, directory, signal),
@@ -269,13 +270,13 @@ async function buildThere(
 async function capture(
   work: Work,
   path: string,
-  { by, commit, signal }: CaptureOptions,
+  { by, commit, machine, signal }: CaptureOptions,
 ): Promise<ImageSummary> {
   const { store, seed, from } = work;
   const manifest = await readTree(work, seed, path, signal);
   const missing = await lacking(store, manifest);
   if (missing.length > 0) await bring(work, path, missing, signal);
-  return store.add(manifest, { atMs: Date.now(), from, by, commit });
+  return store.add(manifest, { atMs: Date.now(), from, by, commit }, machine);
 }
 
 /** One file of each content that the store does not have. */

@@ -78,6 +78,7 @@ export const flags = {
   json: ['--json', 'for programs: JSON on standard output'],
   verbose: ['-v, --verbose', 'every detail of every node, and all output of builds and hooks'],
   watch: ['-w, --watch', 'read again every 2 s, until Ctrl-C'],
+  drift: ['--drift', 'compare packages and configuration too: 1 if nodes are not alike'],
   forceTakeOver: ['--force', 'although the run may still be alive: it changes nothing any more'],
   forceDrain: ['--force', 'although fewer nodes than servingMin would serve'],
   fenced: ['--fenced', 'nodes that cannot be read are off, and stay off: you say so, and it is recorded'],
@@ -183,8 +184,12 @@ export const commandEntries: readonly CommandEntry[] = [
     name: 'status',
     operands: ['stageIfSeveral'],
     summary: 'Show what is live and in rotation on each node.',
-    flags: ['watch', 'json'],
-    examples: ['sluice status production', 'sluice status production --watch'],
+    flags: ['drift', 'watch', 'json'],
+    examples: [
+      'sluice status production',
+      'sluice status production --watch',
+      'sluice status production --drift',
+    ],
     load: async () => (await import('./status.ts')).statusCommand,
   },
   {

@@ -31,8 +31,8 @@ const actions = {
   build: {
     images: 0,
     takes: 'nothing',
-    async run(call, { ports, engine }) {
-      const image = await engine.buildImage(ports, {
+    async run(call, { site, ports, engine }) {
+      const image = await engine.buildImage(site, ports, {
         ref: call.flags.ref ?? null,
         signal: call.environment.signal,
       });

@@ -18,10 +18,10 @@ import type { StepHandler } from './handler.ts';
 type Flip = StepOf<'flip'>;
 
 export const flip: StepHandler<'flip'> = {
-  describe: ({ to }, { balancers }) =>
+  describe: ({ to, share }, { balancers }) =>
     balancers.map(
       ({ name, capabilities }) =>
-        `${name}: all new requests to ${to}, in one change${capabilities.flip === 'kept' ? ', which outlives a restart' : ''}`,
+        `${name}: ${share === undefined ? 'all' : `${share} % of`} new requests to ${to}, in one change${capabilities.flip === 'kept' ? ', which outlives a restart' : ''}`,
     ),
   async execute(step, run) {
     try {
@@ -37,15 +37,18 @@ export const flip: StepHandler<'flip'> = {
 };
 
 async function turn(step: Flip, run: Run): Promise<readonly NodeFailure[]> {
-  await endCounting(run);
-  const flipped = await flipTo(run, step.to);
+  // What the pool before answered by itself, before it shares its traffic, is the measure.
+  if (run.answeredBefore === null) await endCounting(run);
+  const flipped = await flipTo(run, step.to, step.share);
   return eachNode(run, step, async ({ name }) => {
     writeLater(run, name, journalLine(run, step, 'done'));
-    return detailOf(flipped);
+    return detailOf(flipped, step);
   });
 }
 
-const detailOf = ({ balancers, withinMs }: Flipped): string =>
-  balancers === 1
-    ? 'live at its balancer'
-    : `live at ${balancers} balancers, which differed for ${withinMs} ms at most`;
+function detailOf({ balancers, withinMs }: Flipped, { share }: Flip): string {
+  const live = share === undefined ? 'live' : `live with ${share} % of the traffic`;
+  return balancers === 1
+    ? `${live} at its balancer`
+    : `${live} at ${balancers} balancers, which differed for ${withinMs} ms at most`;
+}

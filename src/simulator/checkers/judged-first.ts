@@ -40,11 +40,12 @@ export const judgedFirst: Checker = {
 function noteFlips(event: WorldEvent, unbaked: Map<string, string>): void {
   if (event.kind === 'step' && event.step.kind === 'flip' && event.state === 'begins') {
     const { chain, plan } = event.session;
-    const [bake] = (plan?.steps ?? []).flatMap(({ step }) =>
-      step.kind === 'hold' && step.flipped !== null ? step.name : [],
-    );
-    if (bake === undefined) unbaked.delete(chain);
-    else unbaked.set(chain, bake);
+    const { to, share } = event.step;
+    const steps = (plan?.steps ?? []).map(({ step }) => step);
+    const at = steps.findIndex((step) => step.kind === 'flip' && step.to === to && step.share === share);
+    const bake = steps.slice(at).find((step) => step.kind === 'hold' && step.flipped !== null);
+    if (bake?.kind === 'hold') unbaked.set(chain, bake.name);
+    else unbaked.delete(chain);
   }
   if (event.kind === 'effect' && event.what === `hold ${unbaked.get(event.by.chain)} is over`)
     unbaked.delete(event.by.chain);

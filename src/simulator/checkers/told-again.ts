@@ -1,5 +1,5 @@
-import type { NodeName, PoolName } from '../../core/node.ts';
-import type { Step } from '../../core/step.ts';
+import type { NodeName } from '../../core/node.ts';
+import type { Step, StepOf } from '../../core/step.ts';
 import { isReachable, type Member } from '../balancer.ts';
 import { isUnderWay, type Session } from '../session.ts';
 import { mayBeAway, type World } from '../world.ts';
@@ -18,13 +18,14 @@ export const toldAgain: Checker = {
     return (event) => {
       if (event.kind === 'step') note(world, runs, event);
       if (event.kind === 'flip') forgot[event.by === 'fault' ? 'add' : 'delete'](event.member);
+      if (event.kind === 'share') forgot.delete(event.member);
       if (event.kind !== 'call') return null;
       const { session } = event;
       const told = runs.get(session);
       if (!told || told.beganAtMs === null || !isUnderWay(session)) return null;
       for (const member of world.members.filter((one) => isDue(world, one, session, told))) {
-        if (told.pool !== null && member.pool !== told.pool && forgot.has(member))
-          return `${session.name} flipped to ${told.pool}, which ${member.name} forgot and is not told again`;
+        if (told.flip !== null && !isTurned(member, told.flip) && forgot.has(member))
+          return `${session.name} flipped to ${told.flip.to}, which ${member.name} forgot and is not told again`;
         for (const [node, percent] of told.weights)
           if (member.servers.get(node)!.weight > percent)
             return `${session.name} gave ${node} ${percent} %, which ${member.name} forgot and is not told again`;
@@ -38,22 +39,25 @@ interface Told {
   /** When the step that is under way began; null: between steps. */
   readonly beganAtMs: number | null;
   readonly weights: ReadonlyMap<NodeName, number>;
-  readonly pool: PoolName | null;
+  readonly flip: StepOf<'flip'> | null;
 }
 
-const nothing: Told = { beganAtMs: null, weights: new Map(), pool: null };
+const nothing: Told = { beganAtMs: null, weights: new Map(), flip: null };
+
+const isTurned = ({ pool, share: has }: Member, { to, share }: StepOf<'flip'>): boolean =>
+  share === undefined ? pool === to : has?.to === to && has.percent === share;
 
 function note(
   { clock }: World,
   runs: Map<Session, Told>,
   { session, step, state }: Extract<WorldEvent, { kind: 'step' }>,
 ): void {
-  const { weights, pool } = runs.get(session) ?? nothing;
+  const { weights, flip } = runs.get(session) ?? nothing;
   const isSetter = step.kind === 'shift' || step.kind === 'flip';
   runs.set(session, {
     beganAtMs: state === 'begins' && !isSetter ? clock.passedMs() : null,
     weights: step.kind === 'shift' ? weighed(weights, step, state === 'done') : weights,
-    pool: step.kind === 'flip' ? (state === 'done' ? step.to : null) : pool,
+    flip: step.kind === 'flip' ? (state === 'done' ? step : null) : flip,
   });
 }
 

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
-import { awsApi } from '../../../src/adapters/balancers/aws-api.ts';
+import { awsApi, balancerAsker } from '../../../src/adapters/balancers/aws-api.ts';
 
 const access = { region: null, profile: null, endpoint: null, credentials: null, timeout: 1000 };
 const asked = (call: () => Promise<never>, load = async () => ({ destroy: () => {} })) =>
-  awsApi('front', access, { name: '@aws-sdk/client-of-something', load }).ask('DescribeIt web', call);
+  awsApi(balancerAsker('front'), access, { name: '@aws-sdk/client-of-something', load }).ask(
+    'DescribeIt web',
+    call,
+  );
 
 const rejecting = (name: string, more: object) => () =>
   Promise.reject(Object.assign(new Error('so it is'), { name, ...more }));

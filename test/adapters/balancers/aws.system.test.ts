@@ -1,9 +1,11 @@
+import { EC2 } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancing } from '@aws-sdk/client-elastic-load-balancing';
 import { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Balancer } from '../../../src/ports.ts';
+import type { Balancer, Transport } from '../../../src/ports.ts';
 import { turn } from '../../contracts/balancer.ts';
 import { type RunningMoto, startMoto } from '../../lab/moto.ts';
+import { addressOf } from '../addresses/kinds.ts';
 import { balancerOf } from './balancer-of.ts';
 
 /**
@@ -77,6 +79,10 @@ test('target groups, listeners and rules are read, changed and flipped', async (
   );
   expect(weights).toContainEqual({ [blue]: 0, [green]: 100 });
   expect(weights).toContainEqual({ [blue]: 0, [green]: 1 });
+  await balancer.share!('blue', 5);
+  expect((await balancer.observe()).members).toMatchObject([{ pool: null }]);
+  await balancer.flip('blue');
+  expect((await balancer.observe()).members).toMatchObject([{ pool: 'blue' }]);
 
   await expect(
     driver('aws', { targetGroup: 'red', servers: serversByName() }).observe(),
@@ -109,4 +115,23 @@ test('classic load balancers are read and changed', async () => {
     { rotation: 'in' },
     { rotation: 'out', sessions: 0 },
   ]);
+});
+
+test('an Elastic IP address is found, and moves from an instance to an interface and back', async () => {
+  const api = new EC2(client());
+  const { PublicIp } = await api.allocateAddress({ Domain: 'vpc' });
+  const { Reservations } = await api.describeInstances({ InstanceIds: [instances[1]!] });
+  const [card] = Reservations![0]!.Instances![0]!.NetworkInterfaces!;
+  const address = addressOf(
+    'aws',
+    { ip: PublicIp, instances: { lb1: instances[0], lb2: card!.NetworkInterfaceId }, ...client() },
+    {} as Transport,
+  );
+  expect(await address.holders()).toMatchObject({ ip: PublicIp, holders: [], unasked: [] });
+  for (const to of ['lb1', 'lb2', 'lb1']) {
+    await address.move!(to);
+    expect((await address.holders()).holders).toEqual([to]);
+  }
+  await api.releaseAddress({ PublicIp });
+  expect((await address.holders()).unasked[0]?.reason).toContain('InvalidAddress.NotFound');
 });

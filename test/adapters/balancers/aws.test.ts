@@ -218,7 +218,34 @@ describe('two pools of target groups', () => {
       },
       restartMember: fake.restartApi,
     }),
+    { hasShares: true },
   );
+
+  test('a part is one change at each listener and rule, and leaves what else they do as it is', async () => {
+    const changes = () => fake.requests.filter((action) => action.startsWith('Modify')).length;
+    await balancer.share!('green', 5);
+    expect(changes()).toBe(3);
+    const { ClientSecret: _, ...shown } = oidc.AuthenticateOidcConfig!;
+    expect(fake.actionsOf()).toMatchObject([
+      [forward({ blue: 95, green: 5 })],
+      [{ ...oidc, AuthenticateOidcConfig: shown }, forward({ blue: 95, green: 5 }, { Order: 2 })],
+      [forward({ api: 1 })],
+      [forward({ blue: 95, green: 5 })],
+    ]);
+    await balancer.share!('green', 5);
+    expect(changes()).toBe(3);
+  });
+
+  test('a listener that forwards to a third group as well cannot give a part, and nothing is changed', async () => {
+    await fake.close();
+    await start(forward({ blue: 1, green: 0, api: 1 }));
+    const before = fake.actionsOf();
+    await expect(balancer.share!('green', 5)).rejects.toMatchObject({
+      code: 'BALANCER_REFUSED',
+      details: { answer: expect.stringContaining('a target group of neither pool') },
+    });
+    expect(fake.actionsOf()).toEqual(before);
+  });
 
   test('a flip leaves what else listeners and rules do as it is', async () => {
     await balancer.flip('green');
@@ -244,6 +271,7 @@ describe('two pools of target groups', () => {
     );
     const before = fake.actionsOf();
     await expect(balancer.flip('green')).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
+    await expect(balancer.share!('green', 5)).rejects.toMatchObject({ code: 'BALANCER_REFUSED' });
     expect(fake.actionsOf()).toEqual(before);
   });
 });

@@ -21,6 +21,8 @@ const releaseOf = (revision: Revision, n = 1): Release => ({
   revision,
 });
 
+const machine = { packages: { nginx: '1.22' }, paths: ['/etc/nginx'], files: {}, unread: [] };
+
 /** A seed that is a folder of this machine. */
 async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedSource> = {}) {
   const top = await mkdtemp(join(tmpdir(), 'sluice-seed-'));
@@ -59,7 +61,7 @@ async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedS
     store,
     source,
     write,
-    capture: async () => (await source.images.capture({ by: 'ada@laptop', commit: null })).name,
+    capture: async () => (await source.images.capture({ by: 'ada@laptop', commit: null, machine })).name,
     /** Where the store keeps this content. */
     stored(text: string) {
       const digest = createHash('sha256').update(text).digest('hex');
@@ -79,6 +81,22 @@ test('the same content has the same name, wherever and whenever it is captured',
   expect(createHash('sha256').update(text).digest('hex')).toBe(name);
   const sorted = execFileSync('sort', { input: text, env: { LC_ALL: 'C' } });
   expect(sorted.equals(text)).toBe(true);
+});
+
+test('what the seed had beside it is kept with the image, as it was the last time', async () => {
+  const { source, store, capture } = await seed(files);
+  const name = await capture();
+  expect(await source.images.machine(name)).toEqual(machine);
+  const later = { ...machine, packages: { nginx: '1.24' } };
+  await source.images.capture({ by: 'ada@laptop', commit: null, machine: later });
+  expect(await source.images.machine(name)).toEqual(later);
+  const place = join(store, 'images', name, 'machine.json');
+  await writeFile(place, '{');
+  await expect(source.images.machine(name)).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
+  await rm(place);
+  expect(await source.images.machine(name)).toBeNull();
+  await rm(dirname(place), { recursive: true });
+  await expect(source.images.machine(name)).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
 });
 
 test.each<[string, (path: string) => Promise<unknown>]>([
@@ -422,7 +440,11 @@ describe('a build on the seed', () => {
     expect(await source.images.build('v1')).toBe(first);
     expect(await readFile(join(path, 'built.php'), 'utf8')).toBe('one');
     expect(await source.images.build('HEAD')).toBe(git(repository, 'rev-parse', 'HEAD'));
-    const { name, commit } = await source.images.capture({ by: 'ada@laptop', commit: first as Revision });
+    const { name, commit } = await source.images.capture({
+      by: 'ada@laptop',
+      commit: first as Revision,
+      machine,
+    });
     expect(commit).toBe(first);
     const paths = (await source.images.read(name)).map((entry) => entry.path);
     expect(paths.sort()).toEqual(['built.php', 'index.php', 'kept.php']);

@@ -9,11 +9,17 @@ import { benchSite } from '../bench-site.ts';
 const poolOf = (name: string): string => (['web1', 'web2'].includes(name) ? 'blue' : 'green');
 
 /** Two pools, and a balancer that counts: each node of the live one answers 300 requests between two looks. */
-async function flippable({ counters = true, bake = 20_000 } = {}) {
+async function flippable({ counters = true, bake = 20_000, weights = 'pool' } = {}) {
   const bench = benchSite(4, {
     nodes: names(4).map((name) => node(name, { address: name, pool: poolOf(name) })),
   });
-  const state = { pool: 'blue', incarnation: 1, flips: [] as string[], looks: 0 };
+  const state = {
+    pool: 'blue',
+    share: null as string | null,
+    incarnation: 1,
+    flips: [] as string[],
+    looks: 0,
+  };
   const errs = { blue: 0, green: 0 };
   const during: { look: (looks: number) => void } = { look: () => {} };
   const answers = new Map(names(4).map((name) => [name, { requests: 0, errors: 0 }]));
@@ -24,23 +30,28 @@ async function flippable({ counters = true, bake = 20_000 } = {}) {
       balancer: 'lb',
       member: 'lb',
       unreachable: null,
-      pool: state.pool,
+      pool: state.share === null ? state.pool : null,
       incarnation: `${state.incarnation}`,
     },
   ];
   const serve = (): void => {
     for (const [name, { requests, errors }] of answers) {
       const pool = poolOf(name) as keyof typeof errs;
-      if (pool === state.pool)
+      if (pool === state.pool || pool === state.share)
         answers.set(name, { requests: requests + 300, errors: errors + Math.round(300 * errs[pool]) });
     }
   };
   Object.assign(balancer!, {
-    capabilities: { ...balancer!.capabilities, flip: 'kept', counters },
+    capabilities: { ...balancer!.capabilities, weights, flip: 'kept', counters },
     observe: async () => ({ ...(await observe()), members: members() }),
     async flip(to: string) {
       state.pool = to;
+      state.share = null;
       state.flips.push(to);
+    },
+    async share(to: string, percent: number) {
+      state.share = to;
+      state.flips.push(`${percent} % to ${to}`);
     },
     async count() {
       serve();
@@ -132,6 +143,45 @@ describe('a pool that all traffic was flipped to', () => {
     expect([state.pool, state.flips.length]).toEqual([before, 2]);
     expect(state.looks).toBeLessThan(5);
   });
+
+  test('gets parts of it first if wanted, each of them baked and judged', async () => {
+    const { release, state, notes } = await flippable();
+    const after = state.pool === 'blue' ? 'green' : 'blue';
+    expect(await release('2', { shift: [5, 25], shiftBake: 8000 })).toMatchObject({
+      outcome: 'done',
+      exit: 0,
+    });
+    expect(state.flips).toEqual([`5 % to ${after}`, `25 % to ${after}`, after]);
+    expect(notes()).toMatch(/Hold bake 5 % is passed\. The pool failed 0 of [\d,]+ requests \(0 %\)/);
+    expect(notes()).toMatch(/Hold bake 25 % is passed\. The pool failed 0 of/);
+    // Each time against what the pool before answered by itself.
+    const measures = [...notes().matchAll(/the one before it 0 of ([\d,]+)/g)].map(
+      ([, requests]) => requests,
+    );
+    expect(new Set(measures.slice(-3)).size).toBe(1);
+  });
+
+  test('goes back with the first part of it, if it errs more with that', async () => {
+    const { release, state, errs } = await flippable();
+    const before = state.pool;
+    errs[before === 'blue' ? 'green' : 'blue'] = 0.2;
+    const report = await release('2', { shift: [5, 25], shiftBake: 600_000 });
+    expect(report).toMatchObject({ outcome: 'rolled back', exit: 1, failure: { code: 'BAKE_WORSE' } });
+    expect([state.pool, state.share, state.flips.length]).toEqual([before, null, 2]);
+  });
+
+  test.each(['server', 'none'])(
+    'gets no part where a balancer has weights by %s: the plan is refused',
+    async (weights) => {
+      const { release, state } = await flippable({ weights });
+      expect(await release('2', { shift: [5], shiftBake: 8000 })).toMatchObject({
+        outcome: 'refused',
+        exit: 2,
+        failure: { code: 'BALANCER_WITHOUT_SHARES', message: expect.stringContaining('lb cannot') },
+      });
+      expect(state.flips).toEqual([]);
+    },
+  );
 
   test('is not measured by a pool that failed itself', async () => {
     const { release, errs, notes } = await flippable();

@@ -1,0 +1,109 @@
+import type { EC2 } from '@aws-sdk/client-ec2';
+import { failure, messageOf } from '../../core/errors.ts';
+import { describe, mapOf, period, textLike, withDefault } from '../../core/field.ts';
+import type { AddressState } from '../../core/observation.ts';
+import type { FloatingAddress } from '../../ports.ts';
+import { type Asker, type AwsPackage, awsApi } from '../balancers/aws-api.ts';
+import { type AwsAccess, awsAccess } from '../balancers/aws-options.ts';
+import { ipField } from './ip.ts';
+import { type AddressKind, addressKind } from './kind.ts';
+import { awaitHeld } from './machines.ts';
+
+interface AwsOptions extends AwsAccess {
+  readonly ip: string;
+  readonly instances: Readonly<Record<string, string>>;
+  readonly moveTimeout: number;
+}
+
+/**
+ * An Elastic IP address of AWS: the instance, or the network interface, that it is associated with holds it (API Reference of
+ * EC2, DescribeAddresses). It moves by one question, AssociateAddress with AllowReassociation; what is read may lag behind.
+ */
+export const aws: AddressKind = addressKind<AwsOptions>({
+  summary:
+    'An Elastic IP address of AWS: the instance, or network interface, that it is associated with holds it.',
+  options: {
+    ip: ipField,
+    instances: describe(
+      'The instance (i-0abc1234def567890) that each machine is, or its network interface (eni-0abc1234def567890): of an instance the address gets the primary interface.',
+      mapOf(
+        textLike('the id of an instance or of a network interface', /^(i|eni)-[0-9a-f]{8,17}$/),
+        'the name of a machine',
+      ),
+    ),
+    moveTimeout: describe('How long a move may take.', withDefault(period, 60_000, '60s')),
+    ...awsAccess,
+  },
+  create({ name, options, machines }): FloatingAddress {
+    const { ip, instances, moveTimeout } = options;
+    const api = awsApi(askerOf(name), options, ec2);
+    const names = Object.keys(machines);
+    const look = async (signal: AbortSignal | undefined) => {
+      const { Addresses = [] } = await api.ask(
+        `DescribeAddresses ${ip}`,
+        (client, asked) => client.describeAddresses({ PublicIps: [ip] }, asked),
+        signal,
+      );
+      return Addresses[0] ?? {};
+    };
+    const holders = async (signal?: AbortSignal): Promise<AddressState> => {
+      try {
+        const { InstanceId, NetworkInterfaceId } = await look(signal);
+        const at = [InstanceId, NetworkInterfaceId].filter((id) => id !== undefined);
+        return {
+          address: name,
+          ip,
+          holders: names.filter((one) => at.includes(instances[one]!)),
+          unasked: [],
+        };
+      } catch (error) {
+        signal?.throwIfAborted();
+        const reason = reasonOf(error);
+        return { address: name, ip, holders: [], unasked: names.map((machine) => ({ machine, reason })) };
+      }
+    };
+    const address = { name, ip, machines: names, holders };
+    return {
+      ...address,
+      async move(to, signal) {
+        try {
+          const { AllocationId } = await look(signal);
+          const question = { AllocationId, ...placeOf(instances, to), AllowReassociation: true };
+          const call = (client: EC2, asked: object) => client.associateAddress(question, asked);
+          await api.ask(`AssociateAddress ${ip}`, call, signal);
+        } catch (error) {
+          signal?.throwIfAborted();
+          throw failure('ADDRESS_REFUSED', { address: name, ip, to, reason: reasonOf(error) });
+        }
+        await awaitHeld(address, { to, withinMs: moveTimeout, signal });
+      },
+    };
+  },
+});
+
+const ec2: AwsPackage<EC2> = {
+  name: '@aws-sdk/client-ec2',
+  async load(settings) {
+    const { EC2: Client } = await import('@aws-sdk/client-ec2');
+    return new Client(settings);
+  },
+};
+
+/** What it throws becomes a reason: of not being asked, or of not being moved. */
+const askerOf = (address: string): Asker => ({
+  name: `address ${address}`,
+  unreachable: (place, reason) => new Error(`${place} cannot be reached: ${reason}`),
+  refused: (request, answer) => new Error(`${request} was answered ${answer}`),
+});
+
+/** It stands within a sentence. */
+const reasonOf = (error: unknown): string => messageOf(error).replace(/\.$/, '');
+
+function placeOf(
+  instances: AwsOptions['instances'],
+  machine: string,
+): { readonly InstanceId: string } | { readonly NetworkInterfaceId: string } {
+  const id = instances[machine];
+  if (id === undefined) throw new Error(`instances does not name ${machine}`);
+  return id.startsWith('i-') ? { InstanceId: id } : { NetworkInterfaceId: id };
+}
