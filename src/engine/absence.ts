@@ -39,6 +39,12 @@ const yieldingBalancer = (balancer: Balancer, ports: Ports, absences: Absences):
     change: async (changes, signal) => (isAbsent() ? undefined : balancer.change(changes, signal)),
     shift: async (changes, signal) => (isAbsent() ? undefined : balancer.shift(changes, signal)),
     flip: async (to, signal) => (isAbsent() ? undefined : balancer.flip(to, signal)),
+    ...(balancer.share
+      ? {
+          share: async (to, percent, signal) =>
+            isAbsent() ? undefined : balancer.share?.(to, percent, signal),
+        }
+      : {}),
     count: async (signal) => (isAbsent() ? nothing : balancer.count(signal)),
   };
 };

@@ -17,7 +17,7 @@ import { failoverMs, pauseAfter, readAll, tellForgotten } from './settle.ts';
  */
 export async function lookInFront(run: Run): Promise<void> {
   if (run.ports.addresses.length === 0) return;
-  for (const absence of [...run.absences.values()]) if (absence.isBack) await welcome(run, absence);
+  await welcomeBack(run);
   const [addresses, view] = await Promise.all([
     readAddresses(run.ports, run.signal),
     readBalancers(run.ports, run.signal),
@@ -26,6 +26,11 @@ export async function lookInFront(run: Run): Promise<void> {
   const changes = [...addressChanges(run, await heldInSight(run, addresses)), ...restarts(run, view)];
   for (const text of changes) say(run, `${text} What this run changed is read, and told again.`);
   if (changes.length > 0) await tellForgotten(run, [...run.drained.keys()]).catch(mustBeUnreachable);
+}
+
+/** Balancers that answer again are told what they missed: one of them may get the traffic at any moment. */
+export async function welcomeBack(run: Run): Promise<void> {
+  for (const absence of [...run.absences.values()]) if (absence.isBack) await welcome(run, absence);
 }
 
 /**
@@ -111,6 +116,8 @@ async function welcome(run: Run, { balancer }: Absence): Promise<void> {
   // Who comes in does so first: it may have the address by now.
   for (const part of [told.filter(({ to }) => to === 'in'), told.filter(({ to }) => to !== 'in')])
     if (part.length > 0) await balancer.change(part, run.signal);
+  // What it sent there has its whole time.
+  for (const { node, to } of told) if (to !== 'in') run.forced.delete(node);
   const weights = own.servers.flatMap((server) => weightMissed(server, others.servers));
   if (weights.length > 0 && balancer.capabilities.weights === 'server')
     await balancer.shift(weights, run.signal);

@@ -100,7 +100,8 @@ const disturbances = {
   pause(world: World): boolean {
     const session = world.sessions.findLast(isUnderWay);
     if (!session) return false;
-    session.frozenUntilMs = world.clock.passedMs() + world.random.integer({ min: 1000, max: 90_000 });
+    const untilMs = world.clock.passedMs() + world.random.integer({ min: 1000, max: 90_000 });
+    session.frozenUntilMs = Math.max(session.frozenUntilMs, untilMs);
     world.tell({ kind: 'fault', node: null, what: `${session.name} stands still` });
     return true;
   },

@@ -71,7 +71,7 @@ function weighed(
   return new Map([...others, ...own]);
 }
 
-/** It could be told for a while, in this step. One that the run may go on without is told when the step is over. */
+/** The run saw it since it could be told for a while, in this step. One that it may go on without is told when the step is over. */
 function isDue(world: World, member: Member, session: Session, { beganAtMs }: Told): boolean {
   const nowMs = world.clock.passedMs();
   const sinceMs = Math.max(
@@ -80,8 +80,10 @@ function isDue(world: World, member: Member, session: Session, { beganAtMs }: To
     member.cutOffUntilMs,
     session.frozenUntilMs,
   );
-  return isReachable(member, nowMs) && !mayBeAway(world, member) && nowMs - sinceMs > momentMs;
+  const seenAtMs = session.looks.get(member.name) ?? 0;
+  return isReachable(member, nowMs) && !mayBeAway(world, member) && seenAtMs - sinceMs > momentMs(world);
 }
 
-/** In which a run looks again, and is heard, in spite of replies that are late. */
-const momentMs = 3000;
+/** In which a run looks again and is heard; it asks nodes first whether it holds them, and may wait for their answers in vain. */
+const momentMs = ({ faults: { mix } }: World): number =>
+  mix.lostRequest + mix.lostReply + mix.slow > 0 ? 40_000 : 3000;
