@@ -35,7 +35,7 @@ export const receive = (
     inPlace: [],
   });
 
-/** A release that is an image, of which a node gets what it lacks. */
+/** A release that is known file by file, of which a node gets what it lacks. */
 export interface ImageParcel {
   /** SHA-256 of the bytes that are sent. */
   readonly digest: string;
@@ -43,12 +43,12 @@ export interface ImageParcel {
   readonly image: Revision;
   /** The release whose files are taken for those that are not sent; null: all are. */
   readonly base: ReleaseId | null;
-  /** When the image was captured, in seconds since the epoch. */
+  /** When it was committed or captured, in seconds since the epoch. */
   readonly timeSeconds: number;
 }
 
 /**
- * The same for an image. The archive holds `tree/` with the files and links to add, and two lists of lines of a manifest: `added`,
+ * The same for a part of it. The archive holds `tree/` with the files and links to add, and two lists of lines of a manifest: `added`,
  * and `removed` from that of `base`. Files that stay are hard links to those of `base`. What came of it is compared with
  * the manifest, every file by its digest, before it appears.
  */
@@ -78,7 +78,7 @@ export const receiveImage = (
       compareTree,
       'mv "$parcel/tree" "$into"',
       'mkdir -p .sluice/images',
-      `printf '%s\\n' ${image} > "$into/REVISION"`,
+      `printf '%s\\n' ${release.revision} > "$into/REVISION"`,
       `printf '%s\\n' ${timeSeconds} > "$into/REVISION_TIME"`,
     ].join('\n'),
     inPlace: [`mv -f "$parcel/manifest" ${layout.image(release.id)}`],

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { failure } from '../../core/errors.ts';
 import {
-  type ImageEntry,
+  type FileEntry,
   type ImageSummary,
   type Manifest,
   manifestText,
@@ -34,7 +34,6 @@ export interface ImageStore {
   remove(names: readonly Revision[], nowMs: number): Promise<void>;
 }
 
-export type FileEntry = Extract<ImageEntry, { readonly kind: 'file' }>;
 type About = Pick<ImageSummary, 'atMs' | 'from' | 'by' | 'commit'>;
 
 export function imageStore(folder: string): ImageStore {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
@@ -16,11 +16,11 @@ import { failure, isDeployError, messageOf } from '../../core/errors.ts';
 import {
   differences,
   differencesText,
-  type HeldImage,
+  type FileEntry,
   type ImageEntry,
   type ImageSummary,
+  isPortable,
   type Manifest,
-  manifestLine,
   manifestOf,
 } from '../../core/image.ts';
 import type { Revision } from '../../core/release.ts';
@@ -36,12 +36,11 @@ import type {
   Transport,
 } from '../../ports.ts';
 import { fileSpool } from '../spool.ts';
-import { readPacked, textEntry, writePacked } from './artifact.ts';
+import { ownFiles } from './artifact.ts';
 import { excluder } from './exclude.ts';
-import { gzipped } from './gzip.ts';
-import { type FileEntry, type ImageStore, imageStore } from './image-store.ts';
+import { type ImageStore, imageStore } from './image-store.ts';
 import { buildPrefix, sweepBuilds } from './leftovers.ts';
-import { type Entry, tarred } from './tar.ts';
+import { parcels } from './parcels.ts';
 
 export interface SeedSourceOptions {
   readonly transport: Transport;
@@ -151,34 +150,16 @@ async function build(
   const about = (await store.list()).find(({ name }) => name === image);
   if (!about) throw failure('REF_UNKNOWN', { ref: image, url: folder, among: 'image' });
   const manifest = await store.read(image);
-  const timeSeconds = Math.floor(about.atMs / 1000);
   await sweepBuilds(Date.now());
-  const temporary = await mkdtemp(join(tmpdir(), buildPrefix));
-  /** Nodes that have the same are sent the same bytes. */
-  const made = new Map<string, Promise<Artifact | null>>();
-  const since = async (base: Pick<HeldImage, 'image' | 'spoilt'> | null): Promise<Artifact | null> => {
-    const before = base && (await known(store, base.image));
-    if (base && !before) return null;
-    const file = join(temporary, `${made.size}.tar.gz`);
-    const changes = changesOf({ from: before ?? [], to: manifest, spoilt: base?.spoilt ?? [] });
-    const entries = parcelEntries(store, image, changes, signal);
-    const packed = await writePacked(file, gzipped(tarred(entries, timeSeconds)));
-    return { ...packed, read: () => readPacked(file), discard: () => rm(file, { force: true }) };
-  };
-  return {
+  return parcels({
     image,
-    timeSeconds,
-    since(base) {
-      const key = base === null ? '' : [base.image, ...base.spoilt].join('\n');
-      const artifact = made.get(key) ?? since(base);
-      made.set(key, artifact);
-      return artifact;
-    },
-    async discard() {
-      await Promise.allSettled(made.values());
-      await rm(temporary, { recursive: true, force: true });
-    },
-  };
+    manifest,
+    timeSeconds: Math.floor(about.atMs / 1000),
+    content: (file) => store.content(image, file),
+    known: (name) => known(store, name),
+    folder: await mkdtemp(join(tmpdir(), buildPrefix)),
+    signal,
+  });
 }
 
 const known = (store: ImageStore, name: Revision): Promise<Manifest | null> =>
@@ -186,57 +167,6 @@ const known = (store: ImageStore, name: Revision): Promise<Manifest | null> =>
     if (isDeployError(error, 'IMAGE_DAMAGED')) return null;
     throw error;
   });
-
-interface Changes {
-  readonly removed: Manifest;
-  readonly added: Manifest;
-}
-
-/** What was spoilt is removed and added again. */
-function changesOf({
-  from,
-  to,
-  spoilt,
-}: {
-  readonly from: Manifest;
-  readonly to: Manifest;
-  readonly spoilt: readonly string[];
-}): Changes {
-  const bad = new Set(spoilt);
-  const lines = (manifest: Manifest) => new Set(manifest.map(manifestLine));
-  const [before, after] = [lines(from), lines(to)];
-  const stays = (entry: ImageEntry, other: ReadonlySet<string>): boolean =>
-    other.has(manifestLine(entry)) && !bad.has(entry.path);
-  return {
-    removed: from.filter((entry) => !stays(entry, after)),
-    added: to.filter((entry) => !stays(entry, before)),
-  };
-}
-
-/** As `receiveImage` reads them. */
-async function* parcelEntries(
-  store: ImageStore,
-  image: Revision,
-  { removed, added }: Changes,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Entry> {
-  const lines = (manifest: Manifest): string => manifest.map((entry) => `${manifestLine(entry)}\n`).join('');
-  yield textEntry('removed', lines(removed));
-  yield textEntry('added', lines(added));
-  for (const entry of added) {
-    signal?.throwIfAborted();
-    const path = `tree/${entry.path}`;
-    if (entry.kind === 'link') yield { ...entry, path };
-    if (entry.kind === 'file')
-      yield {
-        kind: 'file',
-        path,
-        mode: Number.parseInt(entry.mode, 8),
-        bytes: entry.bytes,
-        content: store.content(image, entry),
-      };
-  }
-}
 
 async function verify(store: ImageStore, image: Revision): Promise<readonly string[]> {
   const damaged: string[] = [];
@@ -360,19 +290,15 @@ async function readTree(
   return manifestOf(listed.flatMap((entry) => withDigest(entry, digests)));
 }
 
-/** Written beside an image, to say which one it is. */
-const ownFiles = ['REVISION', 'REVISION_TIME'];
-
 function withDigest(entry: TreeEntry, digests: ReadonlyMap<string, string>): readonly ImageEntry[] {
   if (entry.kind === 'other') return [];
   return [entry.kind === 'file' ? { ...entry, digest: digests.get(entry.path) ?? '' } : entry];
 }
 
-/** A manifest is lines of UTF-8, and tools on nodes read backslashes in names each in a way of its own. */
 const problemsOf = (entry: TreeEntry): string[] => {
   const texts = entry.kind === 'link' ? [entry.path, entry.target] : [entry.path];
   if (entry.kind === 'other') return [`${entry.path} is neither a file nor a directory nor a link`];
-  return texts.some((text) => /[\p{Cc}\\\uFFFD]/u.test(text))
+  return !texts.every(isPortable)
     ? [
         `${JSON.stringify(entry.path)} has a character in its name, or in where it leads, that is not portable`,
       ]

@@ -1,4 +1,4 @@
-import { heldImage } from '../../commands/image.ts';
+import { heldImage, readManifest } from '../../commands/image.ts';
 import { type Received, receive, receiveImage } from '../../commands/receive.ts';
 import { assert } from '../../core/assert.ts';
 import type { NodeCommand } from '../../core/command.ts';
@@ -6,7 +6,7 @@ import { count, failure, list } from '../../core/errors.ts';
 import type { Node } from '../../core/node.ts';
 import type { StepOf } from '../../core/step.ts';
 import { linkTarget } from '../../core/storage.ts';
-import type { Artifact, ImageArtifact } from '../../ports.ts';
+import type { Artifact, Built } from '../../ports.ts';
 import { cronFileOf } from '../cron-file.ts';
 import {
   around,
@@ -49,19 +49,23 @@ export const prepare: StepHandler<'prepare'> = {
   },
 };
 
-/** A node that has an earlier image is sent the difference: one question, and one answer. */
+/** A node that has an earlier build is sent the difference: it is asked what it has, once if that is known here. */
 async function parcelFor(
   run: Run,
   step: StepOf<'prepare'>,
   node: Node,
-  built: Artifact | ImageArtifact,
+  built: Built,
 ): Promise<{ readonly command: NodeCommand<Received>; readonly artifact: Artifact }> {
   const { site, ports, signal } = run;
   const fence = () => fenceFor(run, node.name, around(run, step));
   if (!('since' in built))
     return { command: receive(fence(), site, step.release, built.digest), artifact: built };
-  const held = await onNode(ports, node, heldImage(site.deployTo), { signal });
-  const less = held && (await built.since(held));
+  const ask = <R>(command: NodeCommand<R>): Promise<R> => onNode(ports, node, command, { signal });
+  const held = await ask(heldImage(site.deployTo));
+  const less =
+    held &&
+    ((await built.since(held)) ??
+      (await built.since({ ...held, told: await ask(readManifest(site.deployTo, held.release)) })));
   const artifact = less ?? (await built.since(null));
   assert(artifact, 'what a node without anything is sent is known');
   const { digest } = artifact;
