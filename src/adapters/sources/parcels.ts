@@ -51,15 +51,17 @@ async function packed(build: Parcels, base: HeldBase | null, file: string): Prom
   if (base && !before) return null;
   const changes = changesOf({ from: before ?? [], to: build.manifest, spoilt: base?.spoilt ?? [] });
   const entries = tarred(parcelEntries(build, changes), build.timeSeconds);
-  const written = await writePacked(file, gzipped(entries)).catch((error: unknown) => {
-    build.signal?.throwIfAborted();
-    if (isDeployError(error)) throw error;
-    throw failure('BUILD_FAILED', {
-      command: `pack ${build.image}`,
-      status: 'an error',
-      output: messageOf(error),
-    });
-  });
+  const written = await writePacked(file, gzipped(entries, before ? 'small' : 'quick')).catch(
+    (error: unknown) => {
+      build.signal?.throwIfAborted();
+      if (isDeployError(error)) throw error;
+      throw failure('BUILD_FAILED', {
+        command: `pack ${build.image}`,
+        status: 'an error',
+        output: messageOf(error),
+      });
+    },
+  );
   return { ...written, read: () => readPacked(file), discard: () => rm(file, { force: true }) };
 }
 
