@@ -266,10 +266,24 @@ export interface ImageArtifact {
    * What is sent to a node that has `base` whole but for `spoilt` (null: to one that has nothing), as `receiveImage` takes it;
    * null if it is not known what that image holds. Rejects with `IMAGE_DAMAGED`.
    */
-  since(base: HeldBase | null): Promise<Artifact | null>;
+  since(base: HeldBase | null): Promise<Parcel | null>;
   /** Deletes all that `since` gave. */
   discard(): Promise<void>;
 }
+
+/** What a node is sent, and where it gets the content of the files that it lacks. */
+export interface Parcel extends Artifact {
+  readonly contents: ParcelContents;
+}
+
+/**
+ * In the parcel itself; in a folder that the node mounts, as `<folder>/<two digits>/<digest>`; or by `urls`, of which `curl`
+ * reads its configuration, made anew for each attempt: they are secret.
+ */
+export type ParcelContents =
+  | { readonly from: 'parcel' }
+  | { readonly from: 'storage'; readonly folder: string }
+  | { readonly from: 'urls'; config(): Promise<string> };
 
 /** What a node has. */
 export interface HeldBase extends Pick<HeldImage, 'image' | 'spoilt'> {

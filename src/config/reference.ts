@@ -5,6 +5,7 @@ import {
   balancersOfSite,
   noticeFields,
   type Registries,
+  s3Fields,
   seedFields,
   siteFields,
 } from './fields.ts';
@@ -20,6 +21,7 @@ export function settingsReference(registries: Registries): string {
     table(fields as Fields<unknown>),
     ...inner,
     section('`source.seed`', seedFields),
+    section('`source.seed.store.s3`', s3Fields),
     section('Each ready-made hook', readyMadeHookFields),
     section('Each notice', noticeFields),
     ...kinds('backup', 'kind', backupKinds),

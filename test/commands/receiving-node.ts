@@ -1,9 +1,11 @@
-import { assert } from 'vitest';
+import { assert, expect } from 'vitest';
+import { fetchFiles } from '../../src/commands/fetch-files.ts';
 import { heldImage, readManifest } from '../../src/commands/image.ts';
+import { layout } from '../../src/commands/layout.ts';
 import { receive, receiveImage } from '../../src/commands/receive.ts';
 import type { HeldImage } from '../../src/core/image.ts';
 import type { Release, ReleaseId, Revision } from '../../src/core/release.ts';
-import type { Source } from '../../src/ports.ts';
+import type { ParcelContents, Source } from '../../src/ports.ts';
 import { read, whole } from '../contracts/source.ts';
 import { nodeFolder } from './node-folder.ts';
 
@@ -19,6 +21,12 @@ export function receivingNode() {
   for (const dir of ['releases', 'shared', '.sluice/incoming', '.sluice/releases', '.sluice/journal'])
     folder.mkdir(dir);
   const held = (): HeldImage | null => folder.run(heldImage(folder.dir)).result;
+  const contentsOf = async (contents: ParcelContents, { id }: Release): Promise<string | null> => {
+    if (contents.from !== 'urls') return contents.from === 'parcel' ? null : contents.folder;
+    const fetched = folder.run(fetchFiles(folder.fence(), id), Buffer.from(await contents.config()));
+    expect([fetched.status, fetched.stderr, fetched.result]).toEqual([0, '', null]);
+    return layout.fetched(id);
+  };
   return {
     folder,
     held,
@@ -34,6 +42,7 @@ export function receivingNode() {
       const artifact = less ?? (await whole(built));
       assert(artifact);
       const { digest } = artifact;
+      const contents = artifact.contents ? await contentsOf(artifact.contents, release) : null;
       const bytes = spoil(await read(artifact));
       const command =
         'since' in built
@@ -42,6 +51,7 @@ export function receivingNode() {
               image: built.image,
               base: less && base ? base.release : null,
               timeSeconds: built.timeSeconds,
+              contents,
             })
           : receive(folder.fence(), folder.site, release, digest);
       const ran = folder.run(command, bytes);

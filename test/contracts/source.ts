@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { assert, describe, expect, test } from 'vitest';
 import { isDeployError } from '../../src/core/errors.ts';
 import type { Release, ReleaseId, Revision } from '../../src/core/release.ts';
-import type { Artifact, Built, Source } from '../../src/ports.ts';
+import type { Artifact, Built, Parcel, Source } from '../../src/ports.ts';
 
 /** A source that has two revisions, and no more until `advance` adds one. */
 export interface SourceFixture {
@@ -86,7 +86,7 @@ export function sourceContract(name: string, make: () => Promise<SourceFixture>)
 }
 
 /** What a node gets that has nothing. */
-export async function whole(built: Built): Promise<Artifact> {
+export async function whole(built: Built): Promise<Artifact & Partial<Parcel>> {
   const artifact = 'since' in built ? await built.since(null) : built;
   assert(artifact);
   return artifact;

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -18,18 +18,20 @@ beforeAll(async () => {
   lab = await startLab({ nodes: 4 });
   seed = lab.nodes[3]!;
   await onNode(lab, seed, 'mkdir -p /srv/app/bin /srv/app/log /srv/app/tmp');
-  const source = {
-    seed: {
-      host: seed.address,
-      path: '/srv/app',
-      store: './images',
-      build: ['sh build.sh', ['bin/restart']],
-      checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
-    },
-  };
-  site = await lab.site({ name: 'seeded', nodes: 3, settings: { source, servingMin: 2 } });
+  site = await lab.site({ name: 'seeded', nodes: 3, settings: { source: sourceOf(), servingMin: 2 } });
 });
 afterAll(() => lab?.stop());
+
+const sourceOf = (more: Readonly<Record<string, unknown>> = {}) => ({
+  seed: {
+    host: seed.address,
+    path: '/srv/app',
+    store: './images',
+    build: ['sh build.sh', ['bin/restart']],
+    checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
+    ...more,
+  },
+});
 
 /** An operator brings a version to the seed. */
 async function changeSeed(version: Parameters<typeof applicationFiles>[0]): Promise<void> {
@@ -122,8 +124,26 @@ test('an image with a bit flipped in the store activates nothing, and is told by
   expect(deployed.exit, deployed.output).toBe(0);
 });
 
+test('a git revision that was built and tried on the seed is what nodes get', async () => {
+  await cp(lab.repository.folder, join(seed.srv, 'shop.git'), { recursive: true });
+  await seed.asRoot(`chown -R ${deployUser.uid}:${deployUser.uid} /srv/shop.git`);
+  await site.configure({ source: sourceOf({ git: '/srv/shop.git' }) });
+  const built = await site.sluice('seed', 'build', 'production', '--ref', 'good-4');
+  expect(built.exit, built.output).toBe(0);
+  const [newest] = JSON.parse((await site.sluice('seed', 'list', 'production', '--json')).stdout);
+  expect(newest.commit).toBe(await lab.repository.revision('good-4'));
+  const deployed = await site.deploy('newest');
+  expect(deployed.exit, deployed.output).toBe(0);
+  const [there, here] = await Promise.all([
+    onNode(lab, site.node('web2'), 'cat /srv/seeded/current/REVISION /srv/seeded/current/built'),
+    onNode(lab, seed, 'cat /srv/app/built'),
+  ]);
+  expect(there).toBe(`${newest.name}\n${here}`);
+  expect((await site.ask(site.node('web2'), '/'))?.body).toContain('version good-4');
+});
+
 test('pruning leaves what is on a node', async () => {
-  await site.configure({ keepReleases: 2 });
+  await site.configure({ source: sourceOf(), keepReleases: 2 });
   const onNodes = new Set(
     await Promise.all(
       (await site.releases(site.node('web1'))).map((id) =>
@@ -131,7 +151,7 @@ test('pruning leaves what is on a node', async () => {
       ),
     ),
   );
-  await changeSeed({ tag: 'good-4' });
+  await changeSeed({ tag: 'good-1' });
   await site.sluice('seed', 'build', 'production');
   await changeSeed({ tag: 'slowstart' });
   await site.sluice('seed', 'build', 'production');

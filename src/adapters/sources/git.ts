@@ -228,6 +228,7 @@ async function packed(work: Work, job: Job): Promise<Built> {
     timeSeconds,
     content,
     known: manifests.find,
+    contents: () => ({ from: 'parcel' }),
     folder: temporary,
     signal: runSignal,
   });

@@ -11,7 +11,7 @@ import {
   parseManifest,
 } from '../../core/image.ts';
 import type { Revision } from '../../core/release.ts';
-import type { Artifact, HeldBase, ImageArtifact } from '../../ports.ts';
+import type { HeldBase, ImageArtifact, Parcel, ParcelContents } from '../../ports.ts';
 import { readPacked, textEntry, writePacked } from './artifact.ts';
 import { gzipped } from './gzip.ts';
 import { type Entry, tarred } from './tar.ts';
@@ -21,6 +21,8 @@ export interface Parcels extends Pick<ImageArtifact, 'image' | 'timeSeconds'> {
   content(file: FileEntry): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** The manifest of another image; null if it is not known here. */
   known(image: Revision): Promise<Manifest | null>;
+  /** Where the content of these files is for a node that lacks them. */
+  readonly contents: (files: readonly FileEntry[]) => ParcelContents;
   /** Of this build alone; deleted by `discard`. */
   readonly folder: string;
   readonly signal: AbortSignal | undefined;
@@ -29,7 +31,7 @@ export interface Parcels extends Pick<ImageArtifact, 'image' | 'timeSeconds'> {
 /** What nodes are sent of a build that is known file by file: those that have the same are sent the same bytes. */
 export function parcels(build: Parcels): ImageArtifact {
   const { image, timeSeconds, folder } = build;
-  const made = new Map<string, Promise<Artifact | null>>();
+  const made = new Map<string, Promise<Parcel | null>>();
   return {
     image,
     timeSeconds,
@@ -46,11 +48,12 @@ export function parcels(build: Parcels): ImageArtifact {
   };
 }
 
-async function packed(build: Parcels, base: HeldBase | null, file: string): Promise<Artifact | null> {
+async function packed(build: Parcels, base: HeldBase | null, file: string): Promise<Parcel | null> {
   const before = base && (toldBy(base) ?? (await build.known(base.image)));
   if (base && !before) return null;
   const changes = changesOf({ from: before ?? [], to: build.manifest, spoilt: base?.spoilt ?? [] });
-  const entries = tarred(parcelEntries(build, changes), build.timeSeconds);
+  const contents = build.contents(changes.added.filter((entry) => entry.kind === 'file'));
+  const entries = tarred(parcelEntries(build, changes, contents.from), build.timeSeconds);
   const written = await writePacked(file, gzipped(entries, before ? 'small' : 'quick')).catch(
     (error: unknown) => {
       build.signal?.throwIfAborted();
@@ -62,7 +65,7 @@ async function packed(build: Parcels, base: HeldBase | null, file: string): Prom
       });
     },
   );
-  return { ...written, read: () => readPacked(file), discard: () => rm(file, { force: true }) };
+  return { ...written, contents, read: () => readPacked(file), discard: () => rm(file, { force: true }) };
 }
 
 /** What the node says is believed if it has the right name. */
@@ -102,21 +105,21 @@ function changesOf({
 async function* parcelEntries(
   { content, signal }: Parcels,
   { removed, added }: Changes,
+  from: ParcelContents['from'],
 ): AsyncGenerator<Entry> {
   const lines = (manifest: Manifest): string => manifest.map((entry) => `${manifestLine(entry)}\n`).join('');
   yield textEntry('removed', lines(removed));
   yield textEntry('added', lines(added));
-  for (const entry of added) {
+  for (const entry of added) if (entry.kind === 'link') yield { ...entry, path: `tree/${entry.path}` };
+  if (from !== 'parcel') return;
+  const files = added.filter((entry) => entry.kind === 'file');
+  const coming: ReturnType<typeof content>[] = [];
+  for (const [i, { path, mode, bytes }] of files.entries()) {
     signal?.throwIfAborted();
-    const path = `tree/${entry.path}`;
-    if (entry.kind === 'link') yield { ...entry, path };
-    if (entry.kind === 'file')
-      yield {
-        kind: 'file',
-        path,
-        mode: Number.parseInt(entry.mode, 8),
-        bytes: entry.bytes,
-        content: content(entry),
-      };
+    for (const file of files.slice(coming.length, i + ahead)) coming.push(content(file));
+    yield { kind: 'file', path: `tree/${path}`, mode: Number.parseInt(mode, 8), bytes, content: coming[i]! };
   }
 }
+
+/** So many files are asked for before they are written: a store may be far. */
+const ahead = 16;

@@ -24,7 +24,7 @@ import {
   manifestOf,
 } from '../../core/image.ts';
 import type { Revision } from '../../core/release.ts';
-import type { SeedSource } from '../../core/site.ts';
+import type { Delivery, SeedSource } from '../../core/site.ts';
 import type {
   Artifact,
   CaptureOptions,
@@ -38,9 +38,10 @@ import type {
 import { fileSpool } from '../spool.ts';
 import { ownFiles } from './artifact.ts';
 import { excluder } from './exclude.ts';
-import { type ImageStore, imageStore } from './image-store.ts';
+import { folderStore, type ImageStore } from './image-store.ts';
 import { buildPrefix, sweepBuilds } from './leftovers.ts';
 import { parcels } from './parcels.ts';
+import { s3Store } from './s3-store.ts';
 
 export interface SeedSourceOptions {
   readonly transport: Transport;
@@ -53,31 +54,33 @@ export interface SeedSourceOptions {
  * name, of four digits at least.
  */
 export function seedSource(settings: SeedSource, { transport, linked }: SeedSourceOptions): Required<Source> {
-  const { name, address, user, port, path, store: folder, exclude, timeoutMs } = settings;
+  const { name, address, user, port, path, exclude, timeoutMs } = settings;
   const seed: Host = { name, address, user, port };
   const work: Work = {
-    store: imageStore(folder),
+    store: settings.store.kind === 's3' ? s3Store(settings.store) : folderStore(settings.store.path),
+    deliver: settings.deliver,
     seed,
     from: `${name}:${path}`,
     leftOut: [...linked, ...exclude],
     transport,
     timeoutMs,
   };
+  const read = <T>(what: () => Promise<T>): Promise<T> => storeRead(work.store, what);
   return {
-    resolve: (ref) => storeRead(folder, () => resolve(work.store, folder, ref)),
-    compare: (from, to) => storeRead(folder, () => compare(work.store, folder, { from, to })),
-    build: ({ revision }, { signal }) => storeRead(folder, () => build(work.store, folder, revision, signal)),
-    describe: () => [`take the image from ${folder}`],
+    resolve: (ref) => read(() => resolve(work.store, ref)),
+    compare: (from, to) => read(() => compare(work.store, { from, to })),
+    build: ({ revision }, { signal }) => read(() => build(work, revision, signal)),
+    describe: () => [`take the image from ${work.store.address}`],
     images: {
       seed,
       checks: settings.checks,
       hasGit: settings.git !== null,
       build: (ref, signal) => buildThere(work, settings, ref, signal),
-      capture: (options) => storeRead(folder, () => capture(work, path, options)),
-      list: () => storeRead(folder, () => work.store.list()),
-      read: (image) => storeRead(folder, () => work.store.read(image)),
-      verify: (image) => storeRead(folder, () => verify(work.store, image)),
-      remove: (images) => storeRead(folder, () => work.store.remove(images, Date.now())),
+      capture: (options) => read(() => capture(work, path, options)),
+      list: () => read(() => work.store.list()),
+      read: (image) => read(() => work.store.read(image)),
+      verify: (image) => read(() => verify(work.store, image)),
+      remove: (images) => read(() => work.store.remove(images, Date.now())),
       readTree: (host, directory, signal) => readTree(work, host, directory, signal),
     },
   };
@@ -85,6 +88,7 @@ export function seedSource(settings: SeedSource, { transport, linked }: SeedSour
 
 interface Work {
   readonly store: ImageStore;
+  readonly deliver: Delivery;
   readonly seed: Host;
   /** The directory on the seed, for people. */
   readonly from: string;
@@ -95,16 +99,16 @@ interface Work {
 }
 
 /** What the file system says of the store becomes an expected failure. */
-async function storeRead<T>(folder: string, read: () => Promise<T>): Promise<T> {
+async function storeRead<T>({ address }: ImageStore, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
     if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error;
-    throw failure('SOURCE_UNREACHABLE', { url: folder, reason: messageOf(error) }, error);
+    throw failure('SOURCE_UNREACHABLE', { url: address, reason: messageOf(error) }, error);
   }
 }
 
-async function resolve(store: ImageStore, folder: string, ref: string): Promise<Revision> {
+async function resolve(store: ImageStore, ref: string): Promise<Revision> {
   const all = await store.list();
   const found =
     ref === 'newest'
@@ -113,19 +117,18 @@ async function resolve(store: ImageStore, folder: string, ref: string): Promise<
   const [image, ...others] = found;
   if (image && others.length === 0) return image.name;
   const among = others.length > 0 ? 'one image alone that begins with' : 'image';
-  throw failure('REF_UNKNOWN', { ref: ref.replace(/\p{Cc}/gu, '?'), url: folder, among });
+  throw failure('REF_UNKNOWN', { ref: ref.replace(/\p{Cc}/gu, '?'), url: store.address, among });
 }
 
 /** Images in the order in which they were captured, as commits are in that of their branch. */
 async function compare(
   store: ImageStore,
-  folder: string,
   { from, to }: { readonly from: Revision; readonly to: Revision },
 ): Promise<Comparison> {
   const all = await store.list();
   const place = (name: Revision): number => {
     const index = all.findIndex((image) => image.name === name);
-    if (index < 0) throw failure('REF_UNKNOWN', { ref: name, url: folder, among: 'image' });
+    if (index < 0) throw failure('REF_UNKNOWN', { ref: name, url: store.address, among: 'image' });
     return index;
   };
   const [before, after] = [place(from), place(to)];
@@ -141,14 +144,13 @@ async function compare(
 }
 
 async function build(
-  store: ImageStore,
-  folder: string,
+  { store, deliver }: Work,
   image: Revision,
   signal: AbortSignal | undefined,
 ): Promise<ImageArtifact> {
   signal?.throwIfAborted();
   const about = (await store.list()).find(({ name }) => name === image);
-  if (!about) throw failure('REF_UNKNOWN', { ref: image, url: folder, among: 'image' });
+  if (!about) throw failure('REF_UNKNOWN', { ref: image, url: store.address, among: 'image' });
   const manifest = await store.read(image);
   await sweepBuilds(Date.now());
   return parcels({
@@ -157,6 +159,9 @@ async function build(
     timeSeconds: Math.floor(about.atMs / 1000),
     content: (file) => store.content(image, file),
     known: (name) => known(store, name),
+    // To send nothing needs no other way.
+    contents: (files) =>
+      deliver === 'stream' || files.length === 0 ? { from: 'parcel' } : store.contents(files),
     folder: await mkdtemp(join(tmpdir(), buildPrefix)),
     signal,
   });
@@ -212,8 +217,8 @@ async function capture(
 async function lacking(store: ImageStore, manifest: Manifest): Promise<readonly FileEntry[]> {
   const files = manifest.filter((entry) => entry.kind === 'file');
   const byDigest = [...new Map(files.map((file) => [file.digest, file])).values()];
-  const kept = await Promise.all(byDigest.map(({ digest }) => store.keeps(digest)));
-  return byDigest.filter((_, i) => !kept[i]);
+  const missing = new Set(await store.lacks(byDigest.map(({ digest }) => digest)));
+  return byDigest.filter(({ digest }) => missing.has(digest));
 }
 
 /** Content of which the digest is not the one that was read before has changed in between. */

@@ -31,7 +31,8 @@ async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedS
     build: [],
     ref: 'newest',
     path,
-    store,
+    store: { kind: 'folder', path: store },
+    deliver: 'stream',
     exclude: ['cache', '**/*.log'],
     checks: [],
     timeoutMs: 60_000,
@@ -253,6 +254,28 @@ describe('a node', () => {
     expect(statSync(join(folder.dir, 'releases/20260101000002/lib/a b.php')).nlink).toBe(2);
   });
 
+  test('copies what it lacks from a store that it mounts, with the modes of the image and not of the store', async () => {
+    const { source, path, write, capture, stored } = await seed(files, { deliver: 'storage' });
+    const { folder, receive } = receivingNode();
+    await receive(source, await capture());
+    await write({ 'index.php': 'two', 'lib/as it was.php': 'two' });
+    await chmod(join(path, 'index.php'), 0o755);
+    const image = await capture();
+    await chmod(stored('two'), 0o600);
+    const { status, stderr, result, bytes } = await receive(source, image, 2);
+    expect([status, stderr, result.differs]).toEqual([0, '', []]);
+    expect(bytes).toBeLessThan(1000);
+    const release = join(folder.dir, 'releases/20260101000002');
+    expect(await source.images.readTree(source.images.seed, release)).toEqual(
+      await source.images.read(image),
+    );
+    await write({ 'index.php': 'three' });
+    const third = await capture();
+    await writeFile(stored('three'), 'thr33');
+    expect((await receive(source, third, 3)).result.differs).toEqual(['content of index.php']);
+    expect(folder.list('releases')).toHaveLength(2);
+  });
+
   test('of 2,500 files of which 60 changed, is sent less than 1.2 times what those are compressed', async () => {
     const text = (n: number, version: string) =>
       Array.from(
@@ -321,7 +344,7 @@ describe('a node', () => {
     assert(artifact);
     // After it was asked, before it is told.
     folder.write('releases/20260101000001/index.php', 'ONE');
-    const parcel = { digest: artifact.digest, image, base: base.release, timeSeconds: 0 };
+    const parcel = { digest: artifact.digest, image, base: base.release, timeSeconds: 0, contents: null };
     const command = receiveImage(folder.fence(), folder.site, nthRelease(image, 2), parcel);
     const { status, result } = folder.run(command, await read(artifact));
     await built.discard();
