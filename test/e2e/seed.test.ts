@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applicationFiles } from '../lab/application.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
+import { startMoto } from '../lab/moto.ts';
 import { deployUser, type LabNode } from '../lab/nodes.ts';
 import type { LabSite } from '../lab/site.ts';
 import { onNode } from '../lab/ssh.ts';
@@ -141,6 +142,28 @@ test('a git revision that was built and tried on the seed is what nodes get', as
   expect(there).toBe(`${newest.name}\n${here}`);
   expect((await site.ask(site.node('web2'), '/'))?.body).toContain('version good-4');
 });
+
+test('nodes fetch an image from S3 by URLs that nobody else sees', async () => {
+  const env = { AWS_ACCESS_KEY_ID: 'AKIDOFTEST', AWS_SECRET_ACCESS_KEY: 'secret-of-test' };
+  const moto = await startMoto();
+  try {
+    await fetch(`${moto.endpoint}/images`, { method: 'PUT' });
+    const s3 = { bucket: 'images', prefix: 'seeded', region: 'us-east-1', endpoint: moto.endpoint };
+    await site.configure({ source: sourceOf({ store: { s3 }, deliver: 'urls' }) });
+    await changeSeed({ tag: 'good-3' });
+    const built = await site.startWith(env, 'seed', 'build', 'production').ended;
+    expect(built.exit, built.output).toBe(0);
+    const deployed = await site.startWith(env, 'deploy', 'production', '--yes', '--json').ended;
+    expect(deployed.exit, deployed.output).toBe(0);
+    expect((await site.ask(site.node('web3'), '/'))?.body).toContain('version good-3');
+    expect(deployed.output).not.toMatch(/X-Amz-|AKIDOFTEST/);
+    const left =
+      'grep -rlE "X-Amz-|AKIDOFTEST" /srv/seeded/.sluice /srv/seeded/revisions.log || echo nothing';
+    expect(await onNode(lab, site.node('web3'), left)).toBe('nothing\n');
+  } finally {
+    await moto.stop();
+  }
+}, 120_000);
 
 test('pruning leaves what is on a node', async () => {
   await site.configure({ source: sourceOf(), keepReleases: 2 });
