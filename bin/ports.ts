@@ -78,7 +78,7 @@ const sourceOf = (
   env: PortsOptions['env'],
 ): Source =>
   source.kind === 'git'
-    ? gitSource(source, { cacheDir: cacheDirOf(env), env })
+    ? gitSource(source, { cacheDir: cacheDirOf(env), env, linked: [...linkedDirs, ...linkedFiles] })
     : seedSource(source, { transport, linked: [...linkedDirs, ...linkedFiles] });
 
 const secretsOf = ({ source, cron, notices }: Site): readonly string[] => [

@@ -193,16 +193,11 @@ export interface Source {
   /** Newest first, what `to` has and `from` has not; `behind`: what `from` has and `to` has not. */
   compare(from: Revision, to: Revision): Promise<Comparison>;
   /** Checks out, builds and packs once. Rejects with `BUILD_FAILED`. The artifact is deleted by `discard`. */
-  build(release: Release, options: BuildOptions): Promise<Artifact | ImageArtifact>;
+  build(release: Release, options: BuildOptions): Promise<Built>;
   /** What `build` would run, for people. */
   describe(): readonly string[];
   /** Absent where revisions are commits. */
   readonly images?: Images;
-}
-
-/** A source whose builds are known as a whole. */
-export interface PackingSource extends Source {
-  build(release: Release, options: BuildOptions): Promise<Artifact>;
 }
 
 /** The images of a seed server, in a store that stays. Names of images are those that `resolve` gives. */
@@ -262,6 +257,9 @@ export interface BuildOptions {
   readonly onLine?: (line: string) => void;
 }
 
+/** A tree that a node can be sent in parts, or one that it gets as a whole. */
+export type Built = Artifact | ImageArtifact;
+
 /** A packed build: a tar archive, gzip-compressed once, whose top level is the release directory itself. */
 export interface Artifact {
   readonly bytes: number;
@@ -273,16 +271,37 @@ export interface Artifact {
 
 /** A build that is known file by file: a node is sent what it lacks. */
 export interface ImageArtifact {
+  /** SHA-256 of its manifest as text. */
   readonly image: Revision;
-  /** When it was captured, in seconds since the epoch. */
+  /** When it was committed or captured, in seconds since the epoch. */
   readonly timeSeconds: number;
   /**
    * What is sent to a node that has `base` whole but for `spoilt` (null: to one that has nothing), as `receiveImage` takes it;
-   * null if nobody knows that image any more. Rejects with `IMAGE_DAMAGED`.
+   * null if it is not known what that image holds. Rejects with `IMAGE_DAMAGED`.
    */
-  since(base: Pick<HeldImage, 'image' | 'spoilt'> | null): Promise<Artifact | null>;
+  since(base: HeldBase | null): Promise<Parcel | null>;
   /** Deletes all that `since` gave. */
   discard(): Promise<void>;
+}
+
+/** What a node is sent, and where it gets the content of the files that it lacks. */
+export interface Parcel extends Artifact {
+  readonly contents: ParcelContents;
+}
+
+/**
+ * In the parcel itself; in a folder that the node mounts, as `<folder>/<two digits>/<digest>`; or by `urls`, of which `curl`
+ * reads its configuration, made anew for each attempt: they are secret.
+ */
+export type ParcelContents =
+  | { readonly from: 'parcel' }
+  | { readonly from: 'storage'; readonly folder: string }
+  | { readonly from: 'urls'; config(): Promise<string> };
+
+/** What a node has. */
+export interface HeldBase extends Pick<HeldImage, 'image' | 'spoilt'> {
+  /** What the node says that the image holds, as `readManifest` gives it. */
+  readonly told?: string;
 }
 
 /** Keeps bytes on the operator's machine for as long as a run needs them. */

@@ -1,6 +1,7 @@
 import type { NodeCommand } from '../core/command.ts';
 import type { HeldImage } from '../core/image.ts';
-import { isReleaseId, isRevision } from '../core/release.ts';
+import { isReleaseId, isRevision, type ReleaseId } from '../core/release.ts';
+import { layout } from './layout.ts';
 import { quote } from './shell.ts';
 import { parseShape, treeShape } from './tree.ts';
 
@@ -34,6 +35,16 @@ export const heldImage = (deployTo: string): NodeCommand<HeldImage | null> => ({
     return { release, image, spoilt: [...new Set(shapes)].sort() };
   },
   timeoutMs: 10 * 60_000,
+});
+
+/** The manifest of the image that a release is, gzip-compressed and in base64. Changes nothing. */
+export const readManifest = (deployTo: string, release: ReleaseId): NodeCommand<string> => ({
+  name: 'read-manifest',
+  params: { deployTo, release },
+  summary: `read what release ${release} holds`,
+  script: [`cd ${quote(deployTo)}`, `gzip -c ${layout.image(release)} | base64`].join('\n'),
+  parse: (stdout) => stdout,
+  timeoutMs: 60_000,
 });
 
 /** Turns the manifest in a file into what `treeShape` says of such a directory. `file` is quoted. */

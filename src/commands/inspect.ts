@@ -109,6 +109,10 @@ const tools = [
   'grep',
   'sed',
   'find',
+  'stat',
+  'sort',
+  'comm',
+  'xargs',
   'flock',
 ];
 

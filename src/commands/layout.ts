@@ -45,6 +45,8 @@ export const layout = {
   /** The manifest of the image that a release is. */
   image: (id: ReleaseId): string => `.sluice/images/${id}`,
   incoming: (id: ReleaseId): string => `.sluice/incoming/${id}`,
+  /** The content of files that was fetched for a release, as `<two digits>/<digest>`. */
+  fetched: (id: ReleaseId): string => `.sluice/incoming/${id}.files`,
   journal: (run: string): string => `.sluice/journal/${run}`,
   /** The files that a release brought in a directory of assets. */
   assets: (id: string, dir: string): string => `.sluice/assets/${id}.${encodeURIComponent(dir)}`,

@@ -35,7 +35,7 @@ export const receive = (
     inPlace: [],
   });
 
-/** A release that is an image, of which a node gets what it lacks. */
+/** A release that is known file by file, of which a node gets what it lacks. */
 export interface ImageParcel {
   /** SHA-256 of the bytes that are sent. */
   readonly digest: string;
@@ -43,12 +43,14 @@ export interface ImageParcel {
   readonly image: Revision;
   /** The release whose files are taken for those that are not sent; null: all are. */
   readonly base: ReleaseId | null;
-  /** When the image was captured, in seconds since the epoch. */
+  /** When it was committed or captured, in seconds since the epoch. */
   readonly timeSeconds: number;
+  /** Where the content of files is, as `<two digits>/<digest>` below it; null: it is sent. */
+  readonly contents: string | null;
 }
 
 /**
- * The same for an image. The archive holds `tree/` with the files and links to add, and two lists of lines of a manifest: `added`,
+ * The same for a part of it. The archive holds `tree/` with the files and links to add, and two lists of lines of a manifest: `added`,
  * and `removed` from that of `base`. Files that stay are hard links to those of `base`. What came of it is compared with
  * the manifest, every file by its digest, before it appears.
  */
@@ -56,7 +58,7 @@ export const receiveImage = (
   fence: Fence,
   site: ReceivingSite,
   release: Release,
-  { digest, image, base, timeSeconds }: ImageParcel,
+  { digest, image, base, timeSeconds, contents }: ImageParcel,
 ): NodeCommand<Received> =>
   receiving(fence, site, release, {
     name: 'receive-image',
@@ -74,11 +76,13 @@ export const receiveImage = (
       `[ "\${sum%% *}" = ${image} ] || { echo "other manifest \${sum%% *}"; exit 0; }`,
       makeDirectories,
       ...(base === null ? [] : [takeFiles(base)]),
+      ...(contents === null ? [] : [copyContents(contents)]),
       setDirectoryModes,
       compareTree,
+      ...(contents === layout.fetched(release.id) ? [words('rm', '-rf', contents)] : []),
       'mv "$parcel/tree" "$into"',
       'mkdir -p .sluice/images',
-      `printf '%s\\n' ${image} > "$into/REVISION"`,
+      `printf '%s\\n' ${release.revision} > "$into/REVISION"`,
       `printf '%s\\n' ${timeSeconds} > "$into/REVISION_TIME"`,
     ].join('\n'),
     inPlace: [`mv -f "$parcel/manifest" ${layout.image(release.id)}`],
@@ -175,6 +179,17 @@ const takeFiles = (base: ReleaseId): string =>
     `(cd ${layout.release(base)}`,
     `sed -n 's/^f [0-7]* [0-9]* [0-9a-f]* /.\\//p; s/^l \\(.*\\)\t.*$/.\\/\\1/p' "$parcel/kept" | tr '\\n' '\\0' |`,
     `  xargs -0 -r sh -c 'tree=$0; cp -lP --parents "$@" "$tree" 2>/dev/null || for file; do [ -e "$tree/$file" ] || [ -L "$tree/$file" ] || cp -pP --parents "$file" "$tree"; done' "$parcel/tree")`,
+  ].join('\n');
+
+/** Written anew, so that what the store's files may do is not what the release's may. */
+const copyContents = (folder: string): string =>
+  [
+    '(umask 022',
+    `sed -n 's/^f \\([0-7]*\\) [0-9]* \\(..\\)\\([0-9a-f]*\\) /\\1 \\2\\/\\2\\3 /p' "$parcel/added" | while IFS= read -r line; do`,
+    '  mode=${line%% *}; line=${line#* }',
+    `  cat ${quote(folder)}/"\${line%% *}" > "$parcel/tree/\${line#* }"`,
+    '  [ "$mode" = 644 ] || chmod "$mode" "$parcel/tree/${line#* }"',
+    'done)',
   ].join('\n');
 
 /** The inner ones first, and once all is there: a mode may forbid to put it in. */

@@ -413,6 +413,33 @@ export const checkFields = {
   ),
 };
 
+/** A store in S3. The SDK finds credentials where it always does: environment, profile, role. */
+export const s3Fields = {
+  bucket: describe(
+    'The bucket, which is there.',
+    textLike("a bucket's name such as 'shop-images'", /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+  ),
+  prefix: describe(
+    'What the keys of all objects begin with; one for each site.',
+    optional(
+      textLike("a path such as 'images/shop', without a slash at either end", /^[\w.-]+(\/[\w.-]+)*$/),
+      'they stand at the top',
+    ),
+  ),
+  region: describe(
+    'The region of the bucket.',
+    optional(textLike('a region such as eu-west-1', /^[a-z]+(-[a-z]+)+-\d+$/), 'as the SDK finds it'),
+  ),
+  profile: describe('A profile of ~/.aws/config.', optional(text, 'as the SDK finds it')),
+  endpoint: describe(
+    "Where the API is, if not at AWS's own address; nodes reach it there, too.",
+    optional(
+      textLike('an http:// or https:// URL without a slash at its end', /^https?:\/\/[^\s?#]*[^\s?#/]$/),
+      "AWS's own",
+    ),
+  ),
+};
+
 /** A machine on which changes are made and tried; an image that is taken of it is what nodes get. */
 export const seedFields = {
   host: describe('Its host name or address.', hostName),
@@ -439,8 +466,12 @@ export const seedFields = {
     defaultsTo(listOf(pathInRelease), ['.git']),
   ),
   store: describe(
-    'The folder that holds the images: on the machine that sluice runs on, or on storage that it mounts.',
-    localPath,
+    'What holds the images: a folder, on the machine that sluice runs on or on storage that it mounts; or S3, as { s3: { bucket } }.',
+    storeField(),
+  ),
+  deliver: describe(
+    "How the content of files comes to a node: 'stream' sends it over SSH; 'storage' lets the node copy it from the store, mounted there at the same path; 'urls' lets curl on the node fetch it from S3.",
+    defaultsTo(oneOf(['stream', 'storage', 'urls']), 'stream'),
   ),
   checks: describe(
     'What the seed must answer before an image is taken; as checks, but it has no release to name.',
@@ -460,6 +491,8 @@ export const seedSourceFields = {
   ),
 };
 
+export type SeedEntry = { readonly [K in keyof typeof seedFields]: ValueOf<(typeof seedFields)[K]> };
+
 type SourceSettings =
   | { readonly [K in keyof typeof sourceFields]: ValueOf<(typeof sourceFields)[K]> }
   | { readonly [K in keyof typeof seedSourceFields]: ValueOf<(typeof seedSourceFields)[K]> };
@@ -478,6 +511,26 @@ function sourceField(): Field<SourceSettings> {
     },
   };
 }
+
+/** A path, or an object that says which kind of store it is. */
+function storeField(): Field<StoreEntry> {
+  const s3 = objectOf<S3Entry>({ s3: describe('Objects in S3.', objectOf(s3Fields)) });
+  const expected = 'a path, or an object with s3';
+  return {
+    expected,
+    summary: '',
+    schema: { anyOf: [localPath.schema, s3.schema] },
+    parse(value, path, readSecret): Parsed<StoreEntry> {
+      if (isPlainObject(value)) return s3.parse(value, path, readSecret);
+      return typeof value === 'string'
+        ? localPath.parse(value, path, readSecret)
+        : unexpected(path, expected, value);
+    },
+  };
+}
+
+type S3Entry = { readonly s3: { readonly [K in keyof typeof s3Fields]: ValueOf<(typeof s3Fields)[K]> } };
+export type StoreEntry = string | S3Entry;
 
 function seedCheck(): Field<CheckSettings> {
   const check: Field<CheckSettings> = objectOf(checkFields);

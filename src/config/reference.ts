@@ -5,6 +5,7 @@ import {
   balancersOfSite,
   noticeFields,
   type Registries,
+  s3Fields,
   seedFields,
   siteFields,
 } from './fields.ts';
@@ -21,6 +22,7 @@ export function settingsReference(registries: Registries): string {
     table(fields as Fields<unknown>),
     ...inner,
     section('`source.seed`', seedFields),
+    section('`source.seed.store.s3`', s3Fields),
     section('Each `nodes` with `from`', listFields),
     ...kinds('nodes', 'from', registries.inventories),
     section('Each ready-made hook', readyMadeHookFields),

@@ -221,12 +221,33 @@ export interface SeedConfig {
   readonly build?: readonly CommandLine[];
   /** Paths that are no part of an image, such as caches, besides linkedDirs and linkedFiles. */
   readonly exclude?: readonly string[];
-  /** The folder that holds the images: on the machine that sluice runs on, or on storage that it mounts. */
-  readonly store: string;
+  /**
+   * What holds the images: a folder, on the machine that sluice runs on or on storage that it mounts; or S3, as { s3: {
+   * bucket } }.
+   */
+  readonly store: string | { readonly s3: S3Config };
+  /**
+   * How the content of files comes to a node: 'stream' sends it over SSH; 'storage' lets the node copy it from the store,
+   * mounted there at the same path; 'urls' lets curl on the node fetch it from S3.
+   */
+  readonly deliver?: 'stream' | 'storage' | 'urls';
   /** What the seed must answer before an image is taken; as checks, but it has no release to name. */
   readonly checks?: readonly CheckConfig[];
   /** How long each look at the seed may take. */
   readonly timeout?: Duration;
+}
+
+export interface S3Config {
+  /** The bucket, which is there. */
+  readonly bucket: string;
+  /** What the keys of all objects begin with; one for each site. */
+  readonly prefix?: string;
+  /** The region of the bucket. */
+  readonly region?: string;
+  /** A profile of ~/.aws/config. */
+  readonly profile?: string;
+  /** Where the API is, if not at AWS's own address; nodes reach it there, too. */
+  readonly endpoint?: string;
 }
 
 /** `500ms`, `30s`, `5m` or `1h`. */

@@ -23,10 +23,11 @@ import type {
   SeedSource,
   Site,
   SshSettings,
+  StoreSettings,
 } from '../core/site.ts';
 import { workersHooks } from '../core/workers.ts';
 import { backupOf } from './backup.ts';
-import { type Registries, type Settings, siteFields } from './fields.ts';
+import { type Registries, type Settings, type StoreEntry, siteFields } from './fields.ts';
 import { nodesField, type WantedList } from './listed-nodes.ts';
 import { countOf } from './node-count.ts';
 import { fewestTogether } from './node-list.ts';
@@ -181,7 +182,7 @@ function sourceOf(settings: Settings['source'], local: Local): GitSource | SeedS
       ref: settings.ref,
       name: host,
       address: host,
-      store: local(store),
+      store: storeOf(store, local),
       checks: checks.map(checkOf),
       timeoutMs: timeout,
     };
@@ -194,6 +195,11 @@ function sourceOf(settings: Settings['source'], local: Local): GitSource | SeedS
     timeoutMs: timeout,
   };
 }
+
+const storeOf = (store: StoreEntry, local: Local): StoreSettings =>
+  typeof store === 'string'
+    ? { kind: 'folder', path: local(store) }
+    : { ...store.s3, kind: 's3', prefix: store.s3.prefix === null ? '' : `${store.s3.prefix}/` };
 
 const cronOf = (settings: Settings['cron']): CronSettings | null => {
   if (settings === null) return null;

@@ -5,7 +5,7 @@ import { hookPoints } from '../core/hook.ts';
 import { dutyNames } from '../core/migration.ts';
 import { suggestion } from '../core/nearest.ts';
 import { workersName } from '../core/workers.ts';
-import type { Settings } from './fields.ts';
+import type { SeedEntry, Settings } from './fields.ts';
 import type { HookEntry } from './hook-entry.ts';
 import type { WantedList } from './listed-nodes.ts';
 import { countOf } from './node-count.ts';
@@ -38,6 +38,7 @@ const rules = [
   rule(['linkedDirs', 'shared', 'localDirs'], ({ linkedDirs, shared, localDirs }) =>
     unlinked(linkedDirs, shared?.linkedDirs ?? [], localDirs),
   ),
+  rule(['source'], ({ source }) => ('seed' in source ? undelivered(source.seed) : [])),
   rule(['nodes'], ({ nodes }) => tooManyNodes(nodes)),
   rule(['nodes', 'ssh'], ({ nodes, ssh }) => repeatedNodes(nodes, ssh.port ?? 22)),
   rule(['nodes', 'balancers', 'servingMin'], (settings) => floorThatCannotBeKept(settings)),
@@ -98,6 +99,21 @@ const groupsIn = (setting: unknown): readonly string[] =>
 
 /** An ARN ends with `targetgroup/<name>/<id>`. */
 const nameInArn = (group: string): string => group.split('/').at(-2) ?? group;
+
+function undelivered({ store, deliver }: SeedEntry): readonly string[] {
+  const isFolder = typeof store === 'string';
+  if (deliver === 'urls' && isFolder)
+    return [`source.seed.deliver: 'urls' needs a store in S3, and source.seed.store is the folder ${store}`];
+  if (deliver === 'storage' && !isFolder)
+    return [
+      "source.seed.deliver: 'storage' needs a store in a folder that nodes mount, and source.seed.store is in S3",
+    ];
+  return deliver === 'storage' && isFolder && !store.startsWith('/')
+    ? [
+        `source.seed.store: expected an absolute path, the same on the nodes (deliver: 'storage'), got ${shown(store)}`,
+      ]
+    : [];
+}
 
 /** A value and where it stands. */
 interface Placed {

@@ -14,6 +14,11 @@ export type ImageEntry = { readonly path: string } & (
   | { readonly kind: 'link'; readonly target: string }
 );
 
+/** Whether a path, or the target of a link, can stand in a manifest: tools on nodes read backslashes each in a way of its own. */
+export const isPortable = (text: string): boolean => !/[\p{Cc}\\\uFFFD]/u.test(text);
+
+export type FileEntry = Extract<ImageEntry, { readonly kind: 'file' }>;
+
 /** What a store says of an image beside its manifest. */
 export interface ImageSummary {
   /** SHA-256 of its manifest as text. */

@@ -156,12 +156,32 @@ export interface SeedSource extends Pick<Node, 'name' | 'address' | 'user' | 'po
   readonly path: string;
   /** Left out of images, besides what is linked. */
   readonly exclude: readonly string[];
-  /** Holds the images: an absolute path on the operator's machine. */
-  readonly store: string;
+  readonly store: StoreSettings;
+  readonly deliver: Delivery;
   /** What the seed must answer before an image is taken. */
   readonly checks: readonly Check[];
   readonly timeoutMs: number;
 }
+
+/** Where images are kept: an absolute path on the operator's machine, or objects in S3. */
+export type StoreSettings = { readonly kind: 'folder'; readonly path: string } | S3Settings;
+
+/** What is null is as the SDK finds it. */
+export interface S3Settings {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** Before the names of all objects; it ends in a slash, or is empty. */
+  readonly prefix: string;
+  readonly region: string | null;
+  readonly profile: string | null;
+  readonly endpoint: string | null;
+}
+
+/**
+ * How the content of files comes to a node: in the `stream` over its connection; copied by it from the store, on `storage` that
+ * it mounts where the operator's machine does; or fetched by it from the store in S3, by signed `urls`.
+ */
+export type Delivery = 'stream' | 'storage' | 'urls';
 
 /** Parsed by the balancer's own driver; `kind` is a key of the registry in `src/adapters/balancers`. */
 export interface BalancerSettings {

@@ -11,15 +11,7 @@ import type { BalancerState, Observation } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
 import type { AddressName, BalancerName, Site } from '../core/site.ts';
 import type { Step, StepOf } from '../core/step.ts';
-import type {
-  Artifact,
-  Balancer,
-  BalancerCapabilities,
-  Host,
-  ImageArtifact,
-  Ports,
-  RunOptions,
-} from '../ports.ts';
+import type { Balancer, BalancerCapabilities, Built, Host, Ports, RunOptions } from '../ports.ts';
 
 /** One run under way: what its steps share. The maps and `artifact` change while it goes on. */
 export interface Run {
@@ -39,7 +31,7 @@ export interface Run {
   readonly signal: AbortSignal;
   /** The last whole observation. */
   observed: Observation;
-  artifact: Artifact | ImageArtifact | null;
+  artifact: Built | null;
   /** What went wrong, for hooks at the point `failed`. */
   failureText: string | null;
   readonly warnings: string[];

@@ -1,10 +1,10 @@
 import { failure } from '../core/errors.ts';
 import type { Release, Revision } from '../core/release.ts';
-import type { Artifact, Operator, PackingSource, Spool } from '../ports.ts';
+import type { Artifact, Operator, Source, Spool } from '../ports.ts';
 import { exchange, latencyMs, type Wire } from './wire.ts';
 
 /** A branch that may move at any time, and builds whose bytes follow from their revision and name. */
-export const sourceTwin = (wire: Wire): PackingSource => {
+export const sourceTwin = (wire: Wire): Source => {
   const { world } = wire;
   const { faults, repository } = world;
   return {

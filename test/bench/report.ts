@@ -3,6 +3,7 @@ import type { Overhead } from './overhead.ts';
 import { contenders, type Lap } from './race.ts';
 import type { OutOfRotation } from './slow-application.ts';
 import type { startupSeconds } from './startup.ts';
+import type { Transfers } from './transfer.ts';
 
 /** All that was measured. */
 export interface Measurements {
@@ -12,6 +13,7 @@ export interface Measurements {
   /** Of PHP-FPM, alone, in seconds. */
   readonly restartSeconds: number;
   readonly slow: OutOfRotation;
+  readonly transfers: Transfers;
   readonly startup: ReturnType<typeof startupSeconds>;
   readonly overhead: Overhead;
 }
@@ -25,7 +27,7 @@ export interface Goal {
 }
 
 export function reportText(measured: Measurements): string {
-  const { site, nodes, laps, restartSeconds, slow, startup, overhead } = measured;
+  const { site, nodes, laps, restartSeconds, slow, transfers, startup, overhead } = measured;
   const rounds = Math.max(...laps.map(({ round }) => round));
   return `
 WordPress, ${site.files} files of which ${site.changed} change, to ${nodes} nodes; the median of ${rounds} round${rounds === 1 ? '' : 's'}.
@@ -45,13 +47,22 @@ ${table([
   ['  PHP-FPM, reloaded', secondsList(outSeconds(laps)), `restart ${restartSeconds.toFixed(3)}`],
   ['  one that takes a second', secondsList(slow.outSeconds), `restart ${slow.restartSeconds.toFixed(3)}`],
 ])}
+The ${site.changed} changed files, to one node; compressed they are ${inKb(transfers.compressedBytes)} kB. For sluice the bytes of a whole deploy:
+${table([['', 'kB', 'seconds'], ...transfers.ways.map(({ label, bytes, seconds }) => [`  ${label}`, inKb(bytes), seconds.toFixed(2)])])}
 Startup: node -e 0 ${inMs(startup.node)}, sluice --version ${inMs(startup.version)}, sluice --help ${inMs(startup.help)}
 Lock and journal, in a run of their own one by one: for ${overhead.aloneSeconds.toFixed(3)} of ${overhead.runSeconds.toFixed(3)} s nothing else was under way (${countsText(overhead)}).
 
 ${table(goals(measured).map(({ goal, value, max, unit }) => [goal, `${value.toFixed(2)} ${unit}`, `goal ≤ ${max} ${unit}`, value <= max ? 'met' : 'missed']))}`;
 }
 
-export function goals({ laps, restartSeconds, slow, startup, overhead }: Measurements): readonly Goal[] {
+export function goals({
+  laps,
+  restartSeconds,
+  slow,
+  transfers,
+  startup,
+  overhead,
+}: Measurements): readonly Goal[] {
   const seconds = (name: Lap['contender']): number => median(lapsOf(laps, name).map((lap) => lap.seconds));
   const out = (of: readonly number[], restart: number) => ({
     value: median(of) / restart,
@@ -63,6 +74,12 @@ export function goals({ laps, restartSeconds, slow, startup, overhead }: Measure
     { goal: 'one by one / floor', value: seconds('rolling') / seconds('floor'), max: 2, unit: '×' },
     { goal: 'out of rotation / restart, PHP-FPM', ...out(outSeconds(laps), restartSeconds) },
     { goal: 'out of rotation / restart of a second', ...out(slow.outSeconds, slow.restartSeconds) },
+    ...transfers.ways.slice(0, 2).map(({ label, bytes }) => ({
+      goal: `bytes, ${label} / compressed change`,
+      value: bytes / transfers.compressedBytes,
+      max: 1.2,
+      unit: '×' as const,
+    })),
     { goal: 'sluice --version / node -e 0', value: startup.version / startup.node, max: 2, unit: '×' },
     { goal: 'sluice --help / node -e 0', value: startup.help / startup.node, max: 2, unit: '×' },
     {
@@ -119,6 +136,8 @@ const countsText = ({ commands }: Overhead): string =>
   Object.entries(commands)
     .map(([name, count]) => `${count} ${name}`)
     .join(', ');
+
+const inKb = (bytes: number): string => (bytes / 1000).toFixed(0);
 
 const inMs = (seconds: number): string => `${(seconds * 1000).toFixed(0)} ms`;
 

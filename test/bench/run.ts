@@ -12,6 +12,7 @@ import { goals, type Measurements, reportText } from './report.ts';
 import { restartSeconds } from './restart-time.ts';
 import { slowApplication } from './slow-application.ts';
 import { startupSeconds } from './startup.ts';
+import { transfers } from './transfer.ts';
 import { reload } from './web.ts';
 
 const usage = 'npm run bench -- [--rounds 3] [--json file]';
@@ -49,6 +50,7 @@ async function measure({ lab, blog, sites }: Fleet): Promise<Measurements> {
       restart: reload,
     }),
     slow: await slowApplication(lab),
+    transfers: await transfers(lab, blog),
     startup,
     overhead,
   };

@@ -11,6 +11,7 @@ import type {
   DrainConfig,
   NodeConfig,
   NodesFromConfig,
+  S3Config,
   SeedConfig,
   SiteConfig,
   SourceConfig,
@@ -29,6 +30,7 @@ test('the type has exactly the settings of the fields', () => {
     keyof typeof fields.sourceFields | keyof typeof fields.seedSourceFields
   >();
   expectTypeOf<keyof SeedConfig>().toEqualTypeOf<keyof typeof fields.seedFields>();
+  expectTypeOf<keyof S3Config>().toEqualTypeOf<keyof typeof fields.s3Fields>();
   expectTypeOf<keyof NodeConfig>().toEqualTypeOf<keyof typeof nodeFields>();
   expectTypeOf<keyof DrainConfig>().toEqualTypeOf<keyof typeof fields.drainFields>();
   expectTypeOf<keyof CheckConfig>().toEqualTypeOf<keyof typeof fields.checkFields>();
@@ -40,10 +42,11 @@ test('the type has exactly the settings of the fields', () => {
 test('each setting bears the sentence of its field', () => {
   const source = readFileSync(new URL('../../src/config/site-config.ts', import.meta.url), 'utf8');
   const text = source.replace(/\n\s*\*(?!\/)/g, '').replace(/\s+/g, ' ');
-  const { sourceFields, seedFields, drainFields, checkFields, sshFields } = fields;
+  const { sourceFields, seedFields, s3Fields, drainFields, checkFields, sshFields } = fields;
   const groups = [
     sourceFields,
     seedFields,
+    s3Fields,
     drainFields,
     checkFields,
     sshFields,

@@ -37,6 +37,43 @@ describe('linked paths', () => {
   });
 });
 
+describe('a seed', () => {
+  const s3 = { s3: { bucket: 'shop-images' } };
+  test.each<[object, string[]]>([
+    [{ store: '/mnt/images' }, []],
+    [{ store: '/mnt/images', deliver: 'storage' }, []],
+    [{ store: s3 }, []],
+    [{ store: s3, deliver: 'urls' }, []],
+    [
+      { store: '/mnt/images', deliver: 'urls' },
+      ["source.seed.deliver: 'urls' needs a store in S3, and source.seed.store is the folder /mnt/images"],
+    ],
+    [
+      { store: s3, deliver: 'storage' },
+      [
+        "source.seed.deliver: 'storage' needs a store in a folder that nodes mount, and source.seed.store is in S3",
+      ],
+    ],
+    [
+      { store: './images', deliver: 'storage' },
+      [
+        `source.seed.store: expected an absolute path, the same on the nodes (deliver: 'storage'), got "./images"`,
+      ],
+    ],
+    [
+      { store: { s3: { bucket: 'Images' } }, deliver: 'url' },
+      [
+        `source.seed.store.s3.bucket: expected a bucket's name such as 'shop-images', got "Images"`,
+        `source.seed.deliver: expected 'stream' or 'storage' or 'urls', got "url"; did you mean urls?`,
+      ],
+    ],
+    [{ store: 7 }, ['source.seed.store: expected a path, or an object with s3, got 7']],
+  ])('%j', (settings, problems) => {
+    const source = { seed: { host: 'seed.example.org', path: '/srv/app', ...settings } };
+    expect(problemsWith({ source })).toEqual(problems);
+  });
+});
+
 describe('nodes', () => {
   test.each([
     [['web1', 'web2', 'web1'], ['nodes[2]: web1 is the name of nodes[0] too']],

@@ -1,9 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applicationFiles } from '../lab/application.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
+import { startMoto } from '../lab/moto.ts';
 import { deployUser, type LabNode } from '../lab/nodes.ts';
 import type { LabSite } from '../lab/site.ts';
 import { onNode } from '../lab/ssh.ts';
@@ -20,22 +21,24 @@ beforeAll(async () => {
   await onNode(lab, seed, 'mkdir -p /srv/app/bin /srv/app/log /srv/app/tmp');
   const configure = "mkdir -p /srv/conf; echo 'workers 4' > /srv/conf/web.conf";
   await Promise.all(lab.nodes.map((node) => onNode(lab, node, configure)));
-  const source = {
-    seed: {
-      host: seed.address,
-      path: '/srv/app',
-      store: './images',
-      build: ['sh build.sh', ['bin/restart']],
-      checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
-    },
-  };
   site = await lab.site({
     name: 'seeded',
     nodes: 3,
-    settings: { source, servingMin: 2, drift: { paths: ['/srv/conf'] } },
+    settings: { source: sourceOf(), servingMin: 2, drift: { paths: ['/srv/conf'] } },
   });
 });
 afterAll(() => lab?.stop());
+
+const sourceOf = (more: Readonly<Record<string, unknown>> = {}) => ({
+  seed: {
+    host: seed.address,
+    path: '/srv/app',
+    store: './images',
+    build: ['sh build.sh', ['bin/restart']],
+    checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
+    ...more,
+  },
+});
 
 /** An operator brings a version to the seed. */
 async function changeSeed(version: Parameters<typeof applicationFiles>[0]): Promise<void> {
@@ -140,8 +143,48 @@ test('an image with a bit flipped in the store activates nothing, and is told by
   expect(deployed.exit, deployed.output).toBe(0);
 });
 
+test('a git revision that was built and tried on the seed is what nodes get', async () => {
+  await cp(lab.repository.folder, join(seed.srv, 'shop.git'), { recursive: true });
+  await seed.asRoot(`chown -R ${deployUser.uid}:${deployUser.uid} /srv/shop.git`);
+  await site.configure({ source: sourceOf({ git: '/srv/shop.git' }) });
+  const built = await site.sluice('seed', 'build', 'production', '--ref', 'good-4');
+  expect(built.exit, built.output).toBe(0);
+  const [newest] = JSON.parse((await site.sluice('seed', 'list', 'production', '--json')).stdout);
+  expect(newest.commit).toBe(await lab.repository.revision('good-4'));
+  const deployed = await site.deploy('newest');
+  expect(deployed.exit, deployed.output).toBe(0);
+  const [there, here] = await Promise.all([
+    onNode(lab, site.node('web2'), 'cat /srv/seeded/current/REVISION /srv/seeded/current/built'),
+    onNode(lab, seed, 'cat /srv/app/built'),
+  ]);
+  expect(there).toBe(`${newest.name}\n${here}`);
+  expect((await site.ask(site.node('web2'), '/'))?.body).toContain('version good-4');
+});
+
+test('nodes fetch an image from S3 by URLs that nobody else sees', async () => {
+  const env = { AWS_ACCESS_KEY_ID: 'AKIDOFTEST', AWS_SECRET_ACCESS_KEY: 'secret-of-test' };
+  const moto = await startMoto();
+  try {
+    await fetch(`${moto.endpoint}/images`, { method: 'PUT' });
+    const s3 = { bucket: 'images', prefix: 'seeded', region: 'us-east-1', endpoint: moto.endpoint };
+    await site.configure({ source: sourceOf({ store: { s3 }, deliver: 'urls' }) });
+    await changeSeed({ tag: 'good-3' });
+    const built = await site.startWith(env, 'seed', 'build', 'production').ended;
+    expect(built.exit, built.output).toBe(0);
+    const deployed = await site.startWith(env, 'deploy', 'production', '--yes', '--json').ended;
+    expect(deployed.exit, deployed.output).toBe(0);
+    expect((await site.ask(site.node('web3'), '/'))?.body).toContain('version good-3');
+    expect(deployed.output).not.toMatch(/X-Amz-|AKIDOFTEST/);
+    const left =
+      'grep -rlE "X-Amz-|AKIDOFTEST" /srv/seeded/.sluice /srv/seeded/revisions.log || echo nothing';
+    expect(await onNode(lab, site.node('web3'), left)).toBe('nothing\n');
+  } finally {
+    await moto.stop();
+  }
+}, 120_000);
+
 test('pruning leaves what is on a node', async () => {
-  await site.configure({ keepReleases: 2 });
+  await site.configure({ source: sourceOf(), keepReleases: 2 });
   const onNodes = new Set(
     await Promise.all(
       (await site.releases(site.node('web1'))).map((id) =>
@@ -149,7 +192,7 @@ test('pruning leaves what is on a node', async () => {
       ),
     ),
   );
-  await changeSeed({ tag: 'good-4' });
+  await changeSeed({ tag: 'good-1' });
   await site.sluice('seed', 'build', 'production');
   await changeSeed({ tag: 'slowstart' });
   await site.sluice('seed', 'build', 'production');

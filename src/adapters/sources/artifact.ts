@@ -13,28 +13,19 @@ export interface PackOptions {
   readonly revision: Revision;
   /** The time of the commit, in seconds since the epoch. */
   readonly timeSeconds: number;
-  readonly excluded: (path: string) => boolean;
-  readonly signal: AbortSignal | undefined;
 }
 
-/** Packs a release, with the files that say which one it is. Null if there was nothing to pack. */
+/** Packs a release, with the files that say which one it is. */
 export async function pack(
-  entries: AsyncIterable<Entry> | Iterable<Entry>,
-  { file, revision, timeSeconds, excluded, signal }: PackOptions,
-): Promise<Artifact | null> {
-  let packed = 0;
+  entries: Iterable<Entry>,
+  { file, revision, timeSeconds }: PackOptions,
+): Promise<Artifact> {
   async function* contents(): AsyncGenerator<Entry> {
     yield textEntry('REVISION', `${revision}\n`);
     yield textEntry('REVISION_TIME', `${timeSeconds}\n`);
-    for await (const entry of entries) {
-      signal?.throwIfAborted();
-      if (isOwn(entry.path) || excluded(entry.path)) continue;
-      packed += 1;
-      yield entry;
-    }
+    yield* entries;
   }
   const written = await writePacked(file, gzipped(tarred(contents(), timeSeconds)));
-  if (packed === 0) return null;
   return {
     ...written,
     read: () => readPacked(file),
@@ -42,8 +33,8 @@ export async function pack(
   };
 }
 
-/** Whether it would stand in the place of the two that are written here. */
-const isOwn = (path: string): boolean => /^REVISION(?:_TIME)?(?:\/|$)/.test(path);
+/** Written into every release, to say which one it is. */
+export const ownFiles: readonly string[] = ['REVISION', 'REVISION_TIME'];
 
 export const readPacked = (file: string): AsyncIterable<Uint8Array> =>
   createReadStream(file, { highWaterMark: readBytes });

@@ -5,23 +5,29 @@ import { failure, isDeployError, messageOf } from '../../core/errors.ts';
 import { isRevision, type Revision } from '../../core/release.ts';
 import { Secret } from '../../core/secret.ts';
 import type { GitSource } from '../../core/site.ts';
-import type { Artifact, BuildOptions, Comparison, PackingSource } from '../../ports.ts';
+import type { BuildOptions, Built, Comparison, Source } from '../../ports.ts';
 import { shownCommand } from '../child.ts';
 import { redactor } from '../redact.ts';
 import { revealed } from '../revealed.ts';
 import { archiveEntries } from './archive.ts';
-import { pack } from './artifact.ts';
+import { ownFiles, pack } from './artifact.ts';
 import { buildFailure, runBuildCommand } from './build-command.ts';
 import { type Checkout, checkOut, checkoutEntries } from './checkout.ts';
 import { excluder } from './exclude.ts';
 import { type Environment, type Git, gitRunner } from './git-process.ts';
 import { buildPrefix, sweepBuilds } from './leftovers.ts';
+import { type ManifestCache, manifestCache } from './manifest-cache.ts';
 import { type Mirror, mirrorOf } from './mirror.ts';
+import { parcels } from './parcels.ts';
 import { type Remote, remoteOf } from './remote.ts';
+import { spoolTree } from './spooled-tree.ts';
+import type { Entry } from './tar.ts';
 
 export interface GitSourceOptions {
-  /** Holds the mirrors; made if it is missing. */
+  /** Holds the mirrors, and what earlier builds were; made if it is missing. */
   readonly cacheDir: string;
+  /** Paths that a release links to what outlives it: no part of a build. */
+  readonly linked: readonly string[];
   /** The environment of git and of build commands. */
   readonly env: Environment;
 }
@@ -31,9 +37,10 @@ export interface GitSourceOptions {
  *
  * A name is a full commit, a tag, a branch or an abbreviated commit, in this order: as in git itself, a tag goes before
  * a branch of the same name. A commit without build commands and submodules is packed straight from the mirror; else it
- * is checked out first. Both leave out what the attribute `export-ignore` says.
+ * is checked out first. Both leave out what the attribute `export-ignore` says. A build is known file by file, unless a
+ * name in it could not stand in a manifest.
  */
-export function gitSource(settings: GitSource, options: GitSourceOptions): PackingSource {
+export function gitSource(settings: GitSource, options: GitSourceOptions): Source {
   const source = toWork(settings, options);
   return {
     resolve: (ref, signal) => resolve(source, ref, signal),
@@ -52,10 +59,12 @@ interface Work {
   readonly url: string;
   readonly git: Git;
   readonly mirror: Mirror;
+  readonly manifests: ManifestCache;
+  readonly leftOut: readonly string[];
   readonly redact: (text: string) => string;
 }
 
-function toWork(settings: GitSource, { cacheDir, env }: GitSourceOptions): Work {
+function toWork(settings: GitSource, { cacheDir, env, linked }: GitSourceOptions): Work {
   const remote = remoteOf(settings.url);
   const git = gitRunner(env, remote);
   const secrets = Object.values(settings.env).flatMap((value) =>
@@ -69,6 +78,8 @@ function toWork(settings: GitSource, { cacheDir, env }: GitSourceOptions): Work 
     url: redact(remote.url),
     git,
     mirror: mirrorOf(remote, { cacheDir, run: git }),
+    manifests: manifestCache(join(cacheDir, 'manifests')),
+    leftOut: [...settings.exclude, ...linked, ...ownFiles],
     redact,
   };
 }
@@ -149,7 +160,7 @@ function toCommit(line: string): Comparison['commits'][number] {
   return { revision, author, subject };
 }
 
-async function build(work: Work, revision: Revision, { signal, onLine }: BuildOptions): Promise<Artifact> {
+async function build(work: Work, revision: Revision, { signal, onLine }: BuildOptions): Promise<Built> {
   await resolve(work, revision, signal);
   const { settings, redact } = work;
   const limit = limited(settings.timeoutMs, signal);
@@ -160,6 +171,7 @@ async function build(work: Work, revision: Revision, { signal, onLine }: BuildOp
       revision,
       temporary,
       signal: limit,
+      runSignal: signal,
       onLine: onLine ?? ignore,
     });
     limit.throwIfAborted();
@@ -179,13 +191,15 @@ interface Job {
   readonly revision: Revision;
   /** A directory of this job alone. */
   readonly temporary: string;
+  /** With the time that a build may take. */
   readonly signal: AbortSignal;
+  readonly runSignal: AbortSignal | undefined;
   readonly onLine: (line: string) => void;
 }
 
-async function packed(work: Work, job: Job): Promise<Artifact> {
-  const { settings, env, mirror } = work;
-  const { revision, temporary, signal } = job;
+async function packed(work: Work, job: Job): Promise<Built> {
+  const { settings, env, mirror, manifests, leftOut } = work;
+  const { revision, temporary, signal, runSignal } = job;
   const directory = posix.join(settings.directory, '.').replace(/(?<=.)\/$/, '');
   const commit = await look(mirror, { revision, directory, signal });
   const submodules = settings.submodules && commit.submodules;
@@ -200,18 +214,32 @@ async function packed(work: Work, job: Job): Promise<Artifact> {
   const entries = plain
     ? archiveEntries({ gitDir: mirror.directory, env, revision, directory, signal })
     : checkoutEntries(await built(work, { ...job, submodules }), directory);
-  const artifact =
-    entries &&
-    (await pack(entries, {
-      file: join(temporary, 'release.tar.gz'),
-      revision,
-      timeSeconds: commit.timeSeconds,
-      excluded: excluder(settings.exclude),
-      signal,
-    }));
-  if (artifact === null) throw absent();
+  if (entries === null) throw absent();
+  const tree = await spoolTree(without(entries, leftOut), { file: join(temporary, 'contents'), signal });
   await rm(join(temporary, checkoutName), { recursive: true, force: true });
-  return artifact;
+  const [{ manifest, content }, { timeSeconds }] = [tree, commit];
+  if (manifest === null)
+    return pack(tree.entries(), { file: join(temporary, 'release.tar.gz'), revision, timeSeconds });
+  if (manifest.length === 0) throw absent();
+  const image = await manifests.keep(manifest);
+  return parcels({
+    image,
+    manifest,
+    timeSeconds,
+    content,
+    known: manifests.find,
+    contents: () => ({ from: 'parcel' }),
+    folder: temporary,
+    signal: runSignal,
+  });
+}
+
+async function* without(
+  entries: AsyncIterable<Entry> | Iterable<Entry>,
+  patterns: readonly string[],
+): AsyncGenerator<Entry> {
+  const excluded = excluder(patterns);
+  for await (const entry of entries) if (!excluded(entry.path)) yield entry;
 }
 
 const checkoutName = 'checkout';

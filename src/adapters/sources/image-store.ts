@@ -6,28 +6,28 @@ import { pipeline } from 'node:stream/promises';
 import type { MachineState } from '../../core/drift.ts';
 import { failure } from '../../core/errors.ts';
 import {
-  type ImageEntry,
+  type FileEntry,
   type ImageSummary,
   type Manifest,
   manifestText,
   parseManifest,
 } from '../../core/image.ts';
 import { isRevision, type Revision } from '../../core/release.ts';
+import type { ParcelContents } from '../../ports.ts';
 
-/**
- * Images in a folder: `images/<name>/manifest`, `about.json` and `machine.json`, and the content of all of them, each file once, as
- * `files/<two digits>/<digest>`. Everything appears whole, by a rename.
- */
+/** Where images are kept: their manifests, what is said of them, and the content of all of them, each file once. */
 export interface ImageStore {
+  /** For people. */
+  readonly address: string;
   /** Newest first. */
   list(): Promise<readonly ImageSummary[]>;
   /** Rejects with `IMAGE_DAMAGED` if it is not what its name says, or not there. */
   read(name: Revision): Promise<Manifest>;
   /** What `add` was told of the seed; null for an image of a time when it was told nothing. Rejects as `read` does. */
   machine(name: Revision): Promise<MachineState | null>;
-  /** Whether there is content of this digest; it stays for a day at least. */
-  keeps(digest: string): Promise<boolean>;
-  /** Stores content, and says its digest. */
+  /** Of these digests those of which there is no content; the rest stays for a day at least. */
+  lacks(digests: readonly string[]): Promise<readonly string[]>;
+  /** Stores content, by `add` at the latest, and says its digest. */
   put(content: AsyncIterable<Uint8Array>): Promise<string>;
   /** Stores the manifest of content that is there. */
   add(manifest: Manifest, about: About, machine: MachineState): Promise<ImageSummary>;
@@ -35,12 +35,17 @@ export interface ImageStore {
   content(name: Revision, file: FileEntry): AsyncIterable<Uint8Array>;
   /** Deletes images, and content that no image has had for a day. */
   remove(names: readonly Revision[], nowMs: number): Promise<void>;
+  /** Where the content of these files is for a node that lacks them; asked where they are not in the parcel. */
+  contents(files: readonly FileEntry[]): ParcelContents;
 }
 
-export type FileEntry = Extract<ImageEntry, { readonly kind: 'file' }>;
-type About = Pick<ImageSummary, 'atMs' | 'from' | 'by' | 'commit'>;
+export type About = Pick<ImageSummary, 'atMs' | 'from' | 'by' | 'commit'>;
 
-export function imageStore(folder: string): ImageStore {
+/**
+ * In a folder: `images/<name>/manifest`, `about.json` and `machine.json`, and contents as `files/<two digits>/<digest>`. Everything appears
+ * whole, by a rename.
+ */
+export function folderStore(folder: string): ImageStore {
   const images = join(folder, 'images');
   const fileOf = (digest: string): string => join(folder, 'files', digest.slice(0, 2), digest);
   const damaged = (name: Revision, ...problems: readonly string[]) =>
@@ -65,6 +70,7 @@ export function imageStore(folder: string): ImageStore {
   }
 
   return {
+    address: folder,
     async list() {
       const found = await Promise.all((await names()).map(summary));
       return found.sort((a, b) => b.atMs - a.atMs);
@@ -79,12 +85,17 @@ export function imageStore(folder: string): ImageStore {
         throw damaged(name, 'machine.json cannot be read');
       }
     },
-    async keeps(digest) {
+    async lacks(digests) {
       const now = new Date();
-      return utimes(fileOf(digest), now, now).then(
-        () => true,
-        () => false,
+      const isMissing = await Promise.all(
+        digests.map((digest) =>
+          utimes(fileOf(digest), now, now).then(
+            () => false,
+            () => true,
+          ),
+        ),
       );
+      return digests.filter((_, i) => isMissing[i]);
     },
     async put(content) {
       const incoming = join(folder, 'incoming', randomBytes(8).toString('hex'));
@@ -101,11 +112,8 @@ export function imageStore(folder: string): ImageStore {
       }
     },
     async add(manifest, about, machine) {
-      const text = manifestText(manifest);
-      const name = digestOf(Buffer.from(text)) as Revision;
-      const files = manifest.filter((entry) => entry.kind === 'file');
-      const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
-      const whole: ImageSummary = { name, ...about, files: files.length, bytes };
+      const { text, whole } = summed(manifest, about);
+      const { name } = whole;
       const place = join(images, name);
       const fresh = join(images, `.${randomBytes(8).toString('hex')}`);
       await mkdir(fresh, { recursive: true });
@@ -146,18 +154,31 @@ export function imageStore(folder: string): ImageStore {
           if (!used.has(digest) && nowMs - (await stat(fileOf(digest))).mtimeMs > dayMs)
             await rm(fileOf(digest));
     },
+    contents: () => ({ from: 'storage', folder: join(folder, 'files') }),
   };
 }
 
+/** A manifest as text, and what is said of it. */
+export function summed(
+  manifest: Manifest,
+  about: About,
+): { readonly text: string; readonly whole: ImageSummary } {
+  const text = manifestText(manifest);
+  const files = manifest.filter((entry) => entry.kind === 'file');
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const name = digestOf(Buffer.from(text)) as Revision;
+  return { text, whole: { name, ...about, files: files.length, bytes } };
+}
+
 /** Larger files are streamed. */
-const wholeMax = 1024 * 1024;
+export const wholeMax = 1024 * 1024;
 
 const dayMs = 24 * 60 * 60_000;
 
-const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** Passes bytes on, and counts them into a digest. */
-const hashing = (digest: { update(chunk: Uint8Array): unknown }) =>
+export const hashing = (digest: { update(chunk: Uint8Array): unknown }) =>
   async function* (chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
       digest.update(chunk);

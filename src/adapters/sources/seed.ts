@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
@@ -16,15 +16,15 @@ import { failure, isDeployError, messageOf } from '../../core/errors.ts';
 import {
   differences,
   differencesText,
-  type HeldImage,
+  type FileEntry,
   type ImageEntry,
   type ImageSummary,
+  isPortable,
   type Manifest,
-  manifestLine,
   manifestOf,
 } from '../../core/image.ts';
 import type { Revision } from '../../core/release.ts';
-import type { SeedSource } from '../../core/site.ts';
+import type { Delivery, SeedSource } from '../../core/site.ts';
 import type {
   Artifact,
   CaptureOptions,
@@ -36,12 +36,12 @@ import type {
   Transport,
 } from '../../ports.ts';
 import { fileSpool } from '../spool.ts';
-import { readPacked, textEntry, writePacked } from './artifact.ts';
+import { ownFiles } from './artifact.ts';
 import { excluder } from './exclude.ts';
-import { gzipped } from './gzip.ts';
-import { type FileEntry, type ImageStore, imageStore } from './image-store.ts';
+import { folderStore, type ImageStore } from './image-store.ts';
 import { buildPrefix, sweepBuilds } from './leftovers.ts';
-import { type Entry, tarred } from './tar.ts';
+import { parcels } from './parcels.ts';
+import { s3Store } from './s3-store.ts';
 
 export interface SeedSourceOptions {
   readonly transport: Transport;
@@ -54,32 +54,34 @@ export interface SeedSourceOptions {
  * name, of four digits at least.
  */
 export function seedSource(settings: SeedSource, { transport, linked }: SeedSourceOptions): Required<Source> {
-  const { name, address, user, port, path, store: folder, exclude, timeoutMs } = settings;
+  const { name, address, user, port, path, exclude, timeoutMs } = settings;
   const seed: Host = { name, address, user, port };
   const work: Work = {
-    store: imageStore(folder),
+    store: settings.store.kind === 's3' ? s3Store(settings.store) : folderStore(settings.store.path),
+    deliver: settings.deliver,
     seed,
     from: `${name}:${path}`,
     leftOut: [...linked, ...exclude],
     transport,
     timeoutMs,
   };
+  const read = <T>(what: () => Promise<T>): Promise<T> => storeRead(work.store, what);
   return {
-    resolve: (ref) => storeRead(folder, () => resolve(work.store, folder, ref)),
-    compare: (from, to) => storeRead(folder, () => compare(work.store, folder, { from, to })),
-    build: ({ revision }, { signal }) => storeRead(folder, () => build(work.store, folder, revision, signal)),
-    describe: () => [`take the image from ${folder}`],
+    resolve: (ref) => read(() => resolve(work.store, ref)),
+    compare: (from, to) => read(() => compare(work.store, { from, to })),
+    build: ({ revision }, { signal }) => read(() => build(work, revision, signal)),
+    describe: () => [`take the image from ${work.store.address}`],
     images: {
       seed,
       checks: settings.checks,
       hasGit: settings.git !== null,
       build: (ref, signal) => buildThere(work, settings, ref, signal),
-      capture: (options) => storeRead(folder, () => capture(work, path, options)),
-      list: () => storeRead(folder, () => work.store.list()),
-      read: (image) => storeRead(folder, () => work.store.read(image)),
-      machine: (image) => storeRead(folder, () => work.store.machine(image)),
-      verify: (image) => storeRead(folder, () => verify(work.store, image)),
-      remove: (images) => storeRead(folder, () => work.store.remove(images, Date.now())),
+      capture: (options) => read(() => capture(work, path, options)),
+      list: () => read(() => work.store.list()),
+      read: (image) => read(() => work.store.read(image)),
+      machine: (image) => read(() => work.store.machine(image)),
+      verify: (image) => read(() => verify(work.store, image)),
+      remove: (images) => read(() => work.store.remove(images, Date.now())),
       readTree: (host, directory, signal) => readTree(work, host, directory, signal),
     },
   };
@@ -87,6 +89,7 @@ export function seedSource(settings: SeedSource, { transport, linked }: SeedSour
 
 interface Work {
   readonly store: ImageStore;
+  readonly deliver: Delivery;
   readonly seed: Host;
   /** The directory on the seed, for people. */
   readonly from: string;
@@ -97,16 +100,16 @@ interface Work {
 }
 
 /** What the file system says of the store becomes an expected failure. */
-async function storeRead<T>(folder: string, read: () => Promise<T>): Promise<T> {
+async function storeRead<T>({ address }: ImageStore, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
     if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error;
-    throw failure('SOURCE_UNREACHABLE', { url: folder, reason: messageOf(error) }, error);
+    throw failure('SOURCE_UNREACHABLE', { url: address, reason: messageOf(error) }, error);
   }
 }
 
-async function resolve(store: ImageStore, folder: string, ref: string): Promise<Revision> {
+async function resolve(store: ImageStore, ref: string): Promise<Revision> {
   const all = await store.list();
   const found =
     ref === 'newest'
@@ -115,19 +118,18 @@ async function resolve(store: ImageStore, folder: string, ref: string): Promise<
   const [image, ...others] = found;
   if (image && others.length === 0) return image.name;
   const among = others.length > 0 ? 'one image alone that begins with' : 'image';
-  throw failure('REF_UNKNOWN', { ref: ref.replace(/\p{Cc}/gu, '?'), url: folder, among });
+  throw failure('REF_UNKNOWN', { ref: ref.replace(/\p{Cc}/gu, '?'), url: store.address, among });
 }
 
 /** Images in the order in which they were captured, as commits are in that of their branch. */
 async function compare(
   store: ImageStore,
-  folder: string,
   { from, to }: { readonly from: Revision; readonly to: Revision },
 ): Promise<Comparison> {
   const all = await store.list();
   const place = (name: Revision): number => {
     const index = all.findIndex((image) => image.name === name);
-    if (index < 0) throw failure('REF_UNKNOWN', { ref: name, url: folder, among: 'image' });
+    if (index < 0) throw failure('REF_UNKNOWN', { ref: name, url: store.address, among: 'image' });
     return index;
   };
   const [before, after] = [place(from), place(to)];
@@ -143,43 +145,27 @@ async function compare(
 }
 
 async function build(
-  store: ImageStore,
-  folder: string,
+  { store, deliver }: Work,
   image: Revision,
   signal: AbortSignal | undefined,
 ): Promise<ImageArtifact> {
   signal?.throwIfAborted();
   const about = (await store.list()).find(({ name }) => name === image);
-  if (!about) throw failure('REF_UNKNOWN', { ref: image, url: folder, among: 'image' });
+  if (!about) throw failure('REF_UNKNOWN', { ref: image, url: store.address, among: 'image' });
   const manifest = await store.read(image);
-  const timeSeconds = Math.floor(about.atMs / 1000);
   await sweepBuilds(Date.now());
-  const temporary = await mkdtemp(join(tmpdir(), buildPrefix));
-  /** Nodes that have the same are sent the same bytes. */
-  const made = new Map<string, Promise<Artifact | null>>();
-  const since = async (base: Pick<HeldImage, 'image' | 'spoilt'> | null): Promise<Artifact | null> => {
-    const before = base && (await known(store, base.image));
-    if (base && !before) return null;
-    const file = join(temporary, `${made.size}.tar.gz`);
-    const changes = changesOf({ from: before ?? [], to: manifest, spoilt: base?.spoilt ?? [] });
-    const entries = parcelEntries(store, image, changes, signal);
-    const packed = await writePacked(file, gzipped(tarred(entries, timeSeconds)));
-    return { ...packed, read: () => readPacked(file), discard: () => rm(file, { force: true }) };
-  };
-  return {
+  return parcels({
     image,
-    timeSeconds,
-    since(base) {
-      const key = base === null ? '' : [base.image, ...base.spoilt].join('\n');
-      const artifact = made.get(key) ?? since(base);
-      made.set(key, artifact);
-      return artifact;
-    },
-    async discard() {
-      await Promise.allSettled(made.values());
-      await rm(temporary, { recursive: true, force: true });
-    },
-  };
+    manifest,
+    timeSeconds: Math.floor(about.atMs / 1000),
+    content: (file) => store.content(image, file),
+    known: (name) => known(store, name),
+    // To send nothing needs no other way.
+    contents: (files) =>
+      deliver === 'stream' || files.length === 0 ? { from: 'parcel' } : store.contents(files),
+    folder: await mkdtemp(join(tmpdir(), buildPrefix)),
+    signal,
+  });
 }
 
 const known = (store: ImageStore, name: Revision): Promise<Manifest | null> =>
@@ -187,57 +173,6 @@ const known = (store: ImageStore, name: Revision): Promise<Manifest | null> =>
     if (isDeployError(error, 'IMAGE_DAMAGED')) return null;
     throw error;
   });
-
-interface Changes {
-  readonly removed: Manifest;
-  readonly added: Manifest;
-}
-
-/** What was spoilt is removed and added again. */
-function changesOf({
-  from,
-  to,
-  spoilt,
-}: {
-  readonly from: Manifest;
-  readonly to: Manifest;
-  readonly spoilt: readonly string[];
-}): Changes {
-  const bad = new Set(spoilt);
-  const lines = (manifest: Manifest) => new Set(manifest.map(manifestLine));
-  const [before, after] = [lines(from), lines(to)];
-  const stays = (entry: ImageEntry, other: ReadonlySet<string>): boolean =>
-    other.has(manifestLine(entry)) && !bad.has(entry.path);
-  return {
-    removed: from.filter((entry) => !stays(entry, after)),
-    added: to.filter((entry) => !stays(entry, before)),
-  };
-}
-
-/** As `receiveImage` reads them. */
-async function* parcelEntries(
-  store: ImageStore,
-  image: Revision,
-  { removed, added }: Changes,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Entry> {
-  const lines = (manifest: Manifest): string => manifest.map((entry) => `${manifestLine(entry)}\n`).join('');
-  yield textEntry('removed', lines(removed));
-  yield textEntry('added', lines(added));
-  for (const entry of added) {
-    signal?.throwIfAborted();
-    const path = `tree/${entry.path}`;
-    if (entry.kind === 'link') yield { ...entry, path };
-    if (entry.kind === 'file')
-      yield {
-        kind: 'file',
-        path,
-        mode: Number.parseInt(entry.mode, 8),
-        bytes: entry.bytes,
-        content: store.content(image, entry),
-      };
-  }
-}
 
 async function verify(store: ImageStore, image: Revision): Promise<readonly string[]> {
   const damaged: string[] = [];
@@ -283,8 +218,8 @@ async function capture(
 async function lacking(store: ImageStore, manifest: Manifest): Promise<readonly FileEntry[]> {
   const files = manifest.filter((entry) => entry.kind === 'file');
   const byDigest = [...new Map(files.map((file) => [file.digest, file])).values()];
-  const kept = await Promise.all(byDigest.map(({ digest }) => store.keeps(digest)));
-  return byDigest.filter((_, i) => !kept[i]);
+  const missing = new Set(await store.lacks(byDigest.map(({ digest }) => digest)));
+  return byDigest.filter(({ digest }) => missing.has(digest));
 }
 
 /** Content of which the digest is not the one that was read before has changed in between. */
@@ -361,19 +296,15 @@ async function readTree(
   return manifestOf(listed.flatMap((entry) => withDigest(entry, digests)));
 }
 
-/** Written beside an image, to say which one it is. */
-const ownFiles = ['REVISION', 'REVISION_TIME'];
-
 function withDigest(entry: TreeEntry, digests: ReadonlyMap<string, string>): readonly ImageEntry[] {
   if (entry.kind === 'other') return [];
   return [entry.kind === 'file' ? { ...entry, digest: digests.get(entry.path) ?? '' } : entry];
 }
 
-/** A manifest is lines of UTF-8, and tools on nodes read backslashes in names each in a way of its own. */
 const problemsOf = (entry: TreeEntry): string[] => {
   const texts = entry.kind === 'link' ? [entry.path, entry.target] : [entry.path];
   if (entry.kind === 'other') return [`${entry.path} is neither a file nor a directory nor a link`];
-  return texts.some((text) => /[\p{Cc}\\\uFFFD]/u.test(text))
+  return !texts.every(isPortable)
     ? [
         `${JSON.stringify(entry.path)} has a character in its name, or in where it leads, that is not portable`,
       ]

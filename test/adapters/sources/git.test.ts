@@ -11,8 +11,9 @@ import { type DeployError, isDeployError } from '../../../src/core/errors.ts';
 import type { Revision } from '../../../src/core/release.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import type { GitSource } from '../../../src/core/site.ts';
-import type { PackingSource } from '../../../src/ports.ts';
-import { read, releaseOf, sourceContract } from '../../contracts/source.ts';
+import type { Built, Source } from '../../../src/ports.ts';
+import { receivingNode } from '../../commands/receiving-node.ts';
+import { read, releaseOf, sourceContract, whole } from '../../contracts/source.ts';
 import { isAlive } from '../process-state.ts';
 
 let top: string;
@@ -42,11 +43,16 @@ const settingsOf = (more: Partial<GitSource>): GitSource => ({
   ...more,
 });
 
-const sourceOf = (more: Partial<GitSource> = {}, env: Record<string, string> = {}): PackingSource =>
-  gitSource(settingsOf(more), { cacheDir: join(top, 'cache'), env: { ...environment(), ...env } });
+const sourceOf = (more: Partial<GitSource> = {}, env: Record<string, string> = {}, cache = 'cache'): Source =>
+  gitSource(settingsOf(more), {
+    cacheDir: join(top, cache),
+    env: { ...environment(), ...env },
+    linked: ['media'],
+  });
 
 sourceContract('git', async () => ({
   source: sourceOf(),
+  tip: 'main',
   first: await repository.commit({ 'index.php': 'one' }),
   second: await repository.commit({ 'index.php': 'two' }),
   advance: () => repository.commit({ 'index.php': 'three' }),
@@ -130,7 +136,7 @@ describe('a ref', () => {
     await sourceOf().resolve('main');
     const settings = settingsOf({});
     await rm(repository.directory, { recursive: true });
-    const source = gitSource(settings, { cacheDir: join(top, 'cache'), env: environment() });
+    const source = gitSource(settings, { cacheDir: join(top, 'cache'), env: environment(), linked: [] });
     expect(await source.resolve(commit)).toBe(commit);
     await expect(source.resolve('main')).rejects.toMatchObject({ code: 'SOURCE_UNREACHABLE' });
   });
@@ -326,6 +332,50 @@ describe('credentials in a URL', () => {
   }
 });
 
+describe('a node', () => {
+  test('is sent what it lacks, by whoever deploys, and links the rest', async () => {
+    const text = (n: number, version: string) => `${version}${n}`.repeat(200);
+    const site = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`src/${n}.php`, text(n, 'a')]));
+    const { folder, receive } = receivingNode();
+    const first = await repository.commit({ ...site, 'media/.gitkeep': '' });
+    const whole = await receive(sourceOf(), first);
+    expect([whole.status, whole.stderr, whole.result.differs]).toEqual([0, '', []]);
+    const release = (n: number, file: string) => `releases/2026010100000${n}/${file}`;
+    for (const [n, cacheDir] of [
+      [2, 'cache'],
+      [3, 'elsewhere'],
+    ] as const) {
+      const revision = await repository.commit({ 'src/7.php': text(7, `b${n}`), [`new${n}`]: 'new' });
+      const sent = await receive(sourceOf({}, {}, cacheDir), revision, n);
+      expect([sent.status, sent.stderr, sent.result.differs]).toEqual([0, '', []]);
+      expect(sent.bytes).toBeLessThan(whole.bytes / 5);
+      expect(folder.read(release(n, 'REVISION'))).toBe(`${revision}\n`);
+      expect(folder.read(release(n, 'src/7.php'))).toBe(text(7, `b${n}`));
+      expect(statSync(join(folder.dir, release(n, 'src/8.php'))).nlink).toBe(n);
+      expect(folder.isLink(release(n, 'media'))).toBe(true);
+    }
+  });
+
+  test('never gets from its last release what the application changed there', async () => {
+    const { folder, receive } = receivingNode();
+    await receive(sourceOf(), await repository.commit({ 'index.php': 'one', 'other.php': 'one' }));
+    folder.write('releases/20260101000001/other.php', 'ONE');
+    const { result } = await receive(sourceOf(), await repository.commit({ 'index.php': 'two' }), 2);
+    expect(result.differs).toEqual([]);
+    expect(folder.read('releases/20260101000002/other.php')).toBe('one');
+  });
+
+  test('is sent the whole, if a name in it cannot stand in a manifest', async () => {
+    const { folder, receive } = receivingNode();
+    const revision = await repository.commit({ 'a\nb': '1', 'back\\slash': '2' });
+    const { status, stderr } = await receive(sourceOf(), revision);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(folder.list('releases/20260101000001')).toEqual(
+      ['.env', 'REVISION', 'REVISION_TIME', 'a\nb', 'back\\slash', 'media'].sort(),
+    );
+  });
+});
+
 describe('an artifact', () => {
   test('holds the tree of the commit, its revision and its time', async () => {
     await mkdir(join(repository.directory, 'bin'));
@@ -340,17 +390,16 @@ describe('an artifact', () => {
       empty: '',
     });
     const time = repository.git('log', '-1', '--format=%ct');
+    expect(await sourceOf().build(releaseOf(revision), {})).toMatchObject({ timeSeconds: Number(time) });
     const files = await unpacked(sourceOf(), revision);
     expect(files).toMatchObject({
-      REVISION: `644 ${revision}\n`,
-      REVISION_TIME: `644 ${time}\n`,
       'index.php': '644 hello',
       'bin/run': '755 #!/bin/sh\n',
       link: '-> /etc/passwd',
       [long]: '644 far',
       empty: '644 ',
     });
-    expect(Object.keys(files)).toHaveLength(7);
+    expect(Object.keys(files)).toHaveLength(5);
   });
 
   test('is the same, built from a checkout, as one straight from the mirror', async () => {
@@ -369,7 +418,7 @@ describe('an artifact', () => {
     const files = await unpacked(sourceOf(), revision);
     expect(Object.keys(files)).toEqual(expect.arrayContaining(['docs/public.md', 'app/tests.php']));
     expect(Object.keys(files).filter((path) => /^tests|secret/.test(path))).toEqual([]);
-    expect(built.digest).toBe(straight.digest);
+    expect((await whole(built)).digest).toBe((await whole(straight)).digest);
     await Promise.all([straight.discard(), built.discard()]);
   });
 
@@ -380,7 +429,7 @@ describe('an artifact', () => {
       'composer.json': '{}',
     });
     const files = await unpacked(sourceOf({ directory: 'public/', build }), revision);
-    expect(Object.keys(files).sort()).toEqual(['REVISION', 'REVISION_TIME', 'index.php']);
+    expect(Object.keys(files).sort()).toEqual(['index.php']);
   });
 
   test.each([[[]], [[['true']]]])('lacks what is excluded (build: %j)', async (build) => {
@@ -392,12 +441,7 @@ describe('an artifact', () => {
       'lib/node_modules/c.js': 'x',
     });
     const files = await unpacked(sourceOf({ exclude: ['node_modules', '**/*.map'], build }), revision);
-    expect(Object.keys(files).sort()).toEqual([
-      'REVISION',
-      'REVISION_TIME',
-      'lib/node_modules/c.js',
-      'src/app.js',
-    ]);
+    expect(Object.keys(files).sort()).toEqual(['lib/node_modules/c.js', 'src/app.js']);
   });
 
   test.each([
@@ -439,8 +483,9 @@ describe('an artifact', () => {
       const revision = await repository.commit({ a: '1' });
       const artifact = await sourceOf({ build: [['true']] }).build(releaseOf(revision), {});
       const [directory] = await readdir(scratch);
-      expect(await readdir(join(scratch, directory!))).toEqual(['release.tar.gz']);
-      expect(statSync(join(scratch, directory!, 'release.tar.gz')).mode & 0o777).toBe(0o600);
+      expect(await readdir(join(scratch, directory!))).toEqual(['contents']);
+      expect(statSync(join(scratch, directory!, 'contents')).mode & 0o777).toBe(0o600);
+      await whole(artifact);
       await artifact.discard();
       await failureOf(sourceOf({ build: [['false']] }).build(releaseOf(revision), {}), 'BUILD_FAILED');
       expect(await readdir(scratch)).toEqual([]);
@@ -565,20 +610,16 @@ async function makeRepository(name: string): Promise<Repository> {
   };
 }
 
-async function unpacked(
-  source: PackingSource,
-  revision: Revision,
-): Promise<Readonly<Record<string, string>>> {
+async function unpacked(source: Source, revision: Revision): Promise<Readonly<Record<string, string>>> {
   return listed(await source.build(releaseOf(revision), {}));
 }
 
-/** Each file as `mode content`, each link as `-> target`, as the system's tar unpacks them; the artifact is discarded. */
-async function listed(
-  artifact: Awaited<ReturnType<PackingSource['build']>>,
-): Promise<Readonly<Record<string, string>>> {
-  const directory = await mkdtemp(join(top, 'unpacked-'));
-  execFileSync('tar', ['-xzpf', '-', '-C', directory], { input: await read(artifact) });
-  await artifact.discard();
+/** Each file as `mode content`, each link as `-> target`, as the system's tar unpacks them; the build is discarded. */
+async function listed(built: Built): Promise<Readonly<Record<string, string>>> {
+  const unpacked = await mkdtemp(join(top, 'unpacked-'));
+  execFileSync('tar', ['-xzpf', '-', '-C', unpacked], { input: await read(await whole(built)) });
+  await built.discard();
+  const directory = 'since' in built ? join(unpacked, 'tree') : unpacked;
   const find = [
     '.',
     '(',

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,19 +8,12 @@ import { gzipSync } from 'node:zlib';
 import { assert, describe, expect, onTestFinished, test } from 'vitest';
 import { seedSource } from '../../../src/adapters/sources/seed.ts';
 import { localTransport } from '../../../src/adapters/transports/local.ts';
-import { heldImage } from '../../../src/commands/image.ts';
 import { receiveImage } from '../../../src/commands/receive.ts';
 import { isDeployError } from '../../../src/core/errors.ts';
-import type { HeldImage } from '../../../src/core/image.ts';
-import type { Release, ReleaseId, Revision } from '../../../src/core/release.ts';
+import type { Revision } from '../../../src/core/release.ts';
 import type { SeedSource } from '../../../src/core/site.ts';
-import type { Artifact } from '../../../src/ports.ts';
-import { nodeFolder } from '../../commands/node-folder.ts';
-
-const releaseOf = (revision: Revision, n = 1): Release => ({
-  id: `2026010100000${n}` as ReleaseId,
-  revision,
-});
+import { nthRelease, receivingNode } from '../../commands/receiving-node.ts';
+import { read, sourceContract } from '../../contracts/source.ts';
 
 const machine = { packages: { nginx: '1.22' }, paths: ['/etc/nginx'], files: {}, unread: [] };
 
@@ -39,7 +33,8 @@ async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedS
     build: [],
     ref: 'newest',
     path,
-    store,
+    store: { kind: 'folder', path: store },
+    deliver: 'stream',
     exclude: ['cache', '**/*.log'],
     checks: [],
     timeoutMs: 60_000,
@@ -71,6 +66,21 @@ async function seed(files: Readonly<Record<string, string>>, more: Partial<SeedS
 }
 
 const files = { 'index.php': 'one', 'lib/a b.php': "it's", 'lib/übersicht.php': 'ü', 'empty/nothing': '' };
+
+sourceContract('seed', async () => {
+  const { source, write, capture } = await seed(files);
+  const advance = async (text: string) => {
+    await write({ 'index.php': text });
+    return capture();
+  };
+  return {
+    source,
+    tip: 'newest',
+    first: await advance('one'),
+    second: await advance('two'),
+    advance: () => advance('three'),
+  };
+});
 
 test('the same content has the same name, wherever and whenever it is captured', async () => {
   const [one, other] = [await seed(files), await seed(Object.fromEntries(Object.entries(files).reverse()))];
@@ -175,51 +185,6 @@ test('comparing says which files differ, and a way back is behind', async () => 
   expect(await source.compare(second, first)).toEqual({ commits: [], behind: 1 });
 });
 
-const bytesOf = async (artifact: Artifact): Promise<Buffer> => {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of artifact.read()) chunks.push(chunk);
-  return Buffer.concat(chunks);
-};
-
-/** A node whose lock a run holds. */
-function node() {
-  const folder = nodeFolder({ linkedDirs: ['media'], linkedFiles: ['.env'] });
-  folder.write('.sluice/lock', 'run-1\n{}\n');
-  for (const dir of ['releases', 'shared', '.sluice/incoming', '.sluice/releases', '.sluice/journal'])
-    folder.mkdir(dir);
-  const held = (): HeldImage | null => folder.run(heldImage(folder.dir)).result;
-  return {
-    folder,
-    held,
-    /** As a run does it. */
-    async receive(
-      source: Awaited<ReturnType<typeof seed>>['source'],
-      image: Revision,
-      n = 1,
-      spoil = flipNothing,
-    ) {
-      const release = releaseOf(image, n);
-      const built = await source.build(release, {});
-      assert('since' in built);
-      const base = held();
-      const less = base && (await built.since(base));
-      const artifact = less ?? (await built.since(null));
-      assert(artifact);
-      const parcel = {
-        digest: artifact.digest,
-        image,
-        base: less && base ? base.release : null,
-        timeSeconds: built.timeSeconds,
-      };
-      const bytes = spoil(await bytesOf(artifact));
-      const ran = folder.run(receiveImage(folder.fence(), folder.site, release, parcel), bytes);
-      await built.discard();
-      return { ...ran, bytes: artifact.bytes };
-    },
-  };
-}
-const flipNothing = (bytes: Buffer): Buffer => bytes;
-
 describe('a node', () => {
   test('gets an image whole, to the bit, modes and links among it', async () => {
     const { source, path, capture } = await seed(files);
@@ -228,7 +193,7 @@ describe('a node', () => {
     await mkdir(join(path, 'closed'));
     await chmod(join(path, 'closed'), 0o750);
     const image = await capture();
-    const { folder, receive, held } = node();
+    const { folder, receive, held } = receivingNode();
     const { status, stderr, result } = await receive(source, image);
     expect([status, stderr, result.differs]).toEqual([0, '', []]);
     expect(folder.list('.sluice/incoming')).toEqual([]);
@@ -244,7 +209,7 @@ describe('a node', () => {
 
   test('links what stays, and gets what changed', async () => {
     const { source, path, write, capture } = await seed({ ...files, gone: 'x', turns: 'file' });
-    const { folder, receive } = node();
+    const { folder, receive } = receivingNode();
     await receive(source, await capture());
     await write({ 'index.php': 'two', 'new/er.php': 'new' });
     await rm(join(path, 'gone'));
@@ -281,7 +246,7 @@ describe('a node', () => {
     ['is gone', (folder) => execFileSync('rm', ['index.php'], { cwd: folder })],
   ])('does not link a file that %s in its last release', async (_what, spoil) => {
     const { source, write, capture } = await seed(files);
-    const { folder, receive, held } = node();
+    const { folder, receive, held } = receivingNode();
     await receive(source, await capture());
     spoil(join(folder.dir, 'releases/20260101000001'));
     expect(held()?.spoilt).toEqual(['index.php']);
@@ -295,16 +260,38 @@ describe('a node', () => {
     expect(there).toEqual(await source.images.read(image));
   });
 
-  test('is sent the whole if nobody knows its image any more', async () => {
+  test('is sent the difference to an image that only the node still knows', async () => {
     const { source, write, capture } = await seed(files);
-    const { folder, receive } = node();
+    const { folder, receive } = receivingNode();
     const first = await capture();
     await receive(source, first);
     await write({ 'index.php': 'two' });
     const second = await capture();
     await source.images.remove([first]);
     expect((await receive(source, second, 2)).result.differs).toEqual([]);
-    expect(folder.read('releases/20260101000002/lib/a b.php')).toBe("it's");
+    expect(statSync(join(folder.dir, 'releases/20260101000002/lib/a b.php')).nlink).toBe(2);
+  });
+
+  test('copies what it lacks from a store that it mounts, with the modes of the image and not of the store', async () => {
+    const { source, path, write, capture, stored } = await seed(files, { deliver: 'storage' });
+    const { folder, receive } = receivingNode();
+    await receive(source, await capture());
+    await write({ 'index.php': 'two', 'lib/as it was.php': 'two' });
+    await chmod(join(path, 'index.php'), 0o755);
+    const image = await capture();
+    await chmod(stored('two'), 0o600);
+    const { status, stderr, result, bytes } = await receive(source, image, 2);
+    expect([status, stderr, result.differs]).toEqual([0, '', []]);
+    expect(bytes).toBeLessThan(1000);
+    const release = join(folder.dir, 'releases/20260101000002');
+    expect(await source.images.readTree(source.images.seed, release)).toEqual(
+      await source.images.read(image),
+    );
+    await write({ 'index.php': 'three' });
+    const third = await capture();
+    await writeFile(stored('three'), 'thr33');
+    expect((await receive(source, third, 3)).result.differs).toEqual(['content of index.php']);
+    expect(folder.list('releases')).toHaveLength(2);
   });
 
   test('of 2,500 files of which 60 changed, is sent less than 1.2 times what those are compressed', async () => {
@@ -323,7 +310,7 @@ describe('a node', () => {
       ]),
     );
     const { source, write, capture } = await seed(all);
-    const { receive } = node();
+    const { receive } = receivingNode();
     const whole = await receive(source, await capture());
     await write(changed);
     const { bytes, result } = await receive(source, await capture(), 2);
@@ -335,7 +322,7 @@ describe('a node', () => {
 
   test('refuses a bit that flipped on the way, and nothing appears', async () => {
     const { source, capture } = await seed(files);
-    const { folder, receive } = node();
+    const { folder, receive } = receivingNode();
     const { status, result } = await receive(source, await capture(), 1, flipped);
     expect(status === 0 && result.digest === null).toBe(false);
     expect([
@@ -347,7 +334,7 @@ describe('a node', () => {
 
   test('refuses a manifest that was changed on the node after it was asked', async () => {
     const { source, write, capture } = await seed(files);
-    const { folder, receive } = node();
+    const { folder, receive } = receivingNode();
     await receive(source, await capture());
     await write({ 'new.php': 'new' });
     const manifest = '.sluice/images/20260101000001';
@@ -363,11 +350,11 @@ describe('a node', () => {
 
   test('refuses what does not come out as the manifest says', async () => {
     const { source, write, capture } = await seed(files);
-    const { folder, receive, held } = node();
+    const { folder, receive, held } = receivingNode();
     await receive(source, await capture());
     await write({ 'new.php': 'new' });
     const image = await capture();
-    const built = await source.build(releaseOf(image, 2), {});
+    const built = await source.build(nthRelease(image, 2), {});
     assert('since' in built);
     const base = held();
     assert(base);
@@ -375,9 +362,9 @@ describe('a node', () => {
     assert(artifact);
     // After it was asked, before it is told.
     folder.write('releases/20260101000001/index.php', 'ONE');
-    const parcel = { digest: artifact.digest, image, base: base.release, timeSeconds: 0 };
-    const command = receiveImage(folder.fence(), folder.site, releaseOf(image, 2), parcel);
-    const { status, result } = folder.run(command, await bytesOf(artifact));
+    const parcel = { digest: artifact.digest, image, base: base.release, timeSeconds: 0, contents: null };
+    const command = receiveImage(folder.fence(), folder.site, nthRelease(image, 2), parcel);
+    const { status, result } = folder.run(command, await read(artifact));
     await built.discard();
     expect([status, result.differs]).toEqual([0, ['content of index.php']]);
     expect(folder.list('releases')).toEqual(['20260101000001']);
@@ -398,7 +385,7 @@ describe('a bit that flips in the store', () => {
     expect(await source.images.verify(image)).toEqual([]);
     await writeFile(stored('one'), 'onf');
     expect(await source.images.verify(image)).toEqual(['index.php']);
-    const built = await source.build(releaseOf(image), {});
+    const built = await source.build(nthRelease(image), {});
     assert('since' in built);
     await expect(built.since(null)).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
     await built.discard();
@@ -410,7 +397,7 @@ describe('a bit that flips in the store', () => {
     const manifest = join(store, 'images', image, 'manifest');
     await writeFile(manifest, (await readFile(manifest, 'utf8')).replace('644', '646'));
     await expect(source.images.read(image)).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
-    await expect(source.build(releaseOf(image), {})).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
+    await expect(source.build(nthRelease(image), {})).rejects.toMatchObject({ code: 'IMAGE_DAMAGED' });
   });
 });
 
