@@ -1,6 +1,8 @@
 import type { Config } from '../src/cli/environment.ts';
 import type { Registries } from '../src/config/fields.ts';
+import type { Overrides } from '../src/config/overrides.ts';
 import { assert } from '../src/core/assert.ts';
+import { failure } from '../src/core/errors.ts';
 import type { Secret } from '../src/core/secret.ts';
 import { isOwnStrategy, type Strategy } from '../src/core/strategy.ts';
 
@@ -12,52 +14,83 @@ export interface FilesConfigOptions {
 }
 
 /** Config files found from `cwd`, which may name whatever the registries hold. Loaded when a command needs it. */
-export const filesConfig = (options: FilesConfigOptions): Config => ({
-  async load(wanted, overrides) {
-    const [{ loadSite }, registries] = await Promise.all([import('../src/config/load.ts'), loadRegistries()]);
-    return loadSite(wanted, { ...options, registries, overrides });
-  },
-  async strategy({ name, options: chosen }) {
-    // The config was parsed: what it brings itself is a strategy.
-    if (isOwnStrategy(chosen.own)) return chosen.own as Strategy;
-    const { strategies } = await loadRegistries();
-    const kind = strategies[name];
-    assert(kind, `the config was parsed, so strategy ${name} is registered`);
-    return kind.create(chosen);
-  },
-  async balancers() {
-    const { balancerKinds } = await import('../src/adapters/balancers/index.ts');
-    return Object.fromEntries(
-      Object.entries(balancerKinds).map(([kind, { capabilities }]) => [kind, capabilities]),
-    );
-  },
-  async schema() {
-    const [{ siteSchema }, registries] = await Promise.all([
-      import('../src/config/schema.ts'),
-      loadRegistries(),
-    ]);
-    return siteSchema(registries);
-  },
-  async init(wanted) {
-    const { writeConfig } = await import('../src/config/init.ts');
-    return writeConfig({ ...options, wanted });
-  },
-});
+export function filesConfig(options: FilesConfigOptions): Config {
+  const loaded = new Map<string, ReturnType<typeof loadOne>>();
+  /** Each config is read once. */
+  const load = (wanted: string, overrides: Overrides): ReturnType<typeof loadOne> => {
+    const key = JSON.stringify([wanted, overrides]);
+    const found = loaded.get(key) ?? loadOne(options, wanted, overrides);
+    loaded.set(key, found);
+    return found;
+  };
+  return {
+    async load(wanted, overrides) {
+      const site = await load(wanted, overrides);
+      if ('fleet' in site) throw failure('FLEET_INSTEAD', {});
+      return site;
+    },
+    async fleet(wanted, overrides) {
+      const site = await load(wanted, overrides);
+      return 'fleet' in site ? site : null;
+    },
+    async strategy({ name, options: chosen }) {
+      // The config was parsed: what it brings itself is a strategy.
+      if (isOwnStrategy(chosen.own)) return chosen.own as Strategy;
+      const { strategies } = await loadRegistries();
+      const kind = strategies[name];
+      assert(kind, `the config was parsed, so strategy ${name} is registered`);
+      return kind.create(chosen);
+    },
+    async balancers() {
+      const { balancerKinds } = await import('../src/adapters/balancers/index.ts');
+      return Object.fromEntries(
+        Object.entries(balancerKinds).map(([kind, { capabilities }]) => [kind, capabilities]),
+      );
+    },
+    async schema() {
+      const [{ siteSchema }, registries] = await Promise.all([
+        import('../src/config/schema.ts'),
+        loadRegistries(),
+      ]);
+      return siteSchema(registries);
+    },
+    async init(wanted) {
+      const { writeConfig } = await import('../src/config/init.ts');
+      return writeConfig({ ...options, wanted });
+    },
+  };
+}
+
+async function loadOne(options: FilesConfigOptions, wanted: string, overrides: Overrides) {
+  const [{ loadSiteOrFleet }, registries] = await Promise.all([
+    import('../src/config/load.ts'),
+    loadRegistries(),
+  ]);
+  return loadSiteOrFleet(wanted, { ...options, registries, overrides });
+}
 
 async function loadRegistries(): Promise<Registries> {
-  const [{ strategies }, { balancerKinds }, { addressKinds }, { hookKinds }, { noticeKinds }] =
-    await Promise.all([
-      import('../strategies/index.ts'),
-      import('../src/adapters/balancers/index.ts'),
-      import('../src/adapters/addresses/index.ts'),
-      import('../hooks/index.ts'),
-      import('../src/adapters/notices/index.ts'),
-    ]);
+  const [
+    { strategies },
+    { balancerKinds },
+    { addressKinds },
+    { hookKinds },
+    { noticeKinds },
+    { fleetKinds },
+  ] = await Promise.all([
+    import('../strategies/index.ts'),
+    import('../src/adapters/balancers/index.ts'),
+    import('../src/adapters/addresses/index.ts'),
+    import('../hooks/index.ts'),
+    import('../src/adapters/notices/index.ts'),
+    import('../src/adapters/fleets/index.ts'),
+  ]);
   return {
     strategies,
     balancers: balancerKinds,
     addresses: addressKinds,
     hooks: hookKinds,
     notices: noticeKinds,
+    fleets: fleetKinds,
   };
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { hookKinds } from '../hooks/index.ts';
 import { addressKinds } from '../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
+import { fleetKinds } from '../src/adapters/fleets/index.ts';
 import { noticeKinds } from '../src/adapters/notices/index.ts';
 import { commandEntries, operands } from '../src/cli/commands/index.ts';
 import { settingsReference } from '../src/config/reference.ts';
@@ -81,6 +82,7 @@ const blocks: Readonly<Record<string, string>> = {
     addresses: addressKinds,
     hooks: hookKinds,
     notices: noticeKinds,
+    fleets: fleetKinds,
   }),
 };
 

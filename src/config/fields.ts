@@ -48,6 +48,7 @@ export interface Registries {
   readonly addresses: Readonly<Record<string, Kind>>;
   readonly hooks: Readonly<Record<string, HookKind>>;
   readonly notices: Readonly<Record<string, Kind>>;
+  readonly fleets: Readonly<Record<string, Kind>>;
 }
 
 /**
@@ -55,7 +56,13 @@ export interface Registries {
  * the JSON Schema and the reference follow from this page. What several settings must be together stands in
  * `validate.ts`; what they become, in `site.ts`.
  */
-export const siteFields = ({ strategies, balancers, addresses, hooks, notices }: Registries) => ({
+export const siteFields = ({
+  strategies,
+  balancers,
+  addresses,
+  hooks,
+  notices,
+}: Omit<Registries, 'fleets'>) => ({
   name: describe('The name of the site, on the screen, in logs and in the lock.', word),
   source: describe('Where releases come from, and how they are built.', sourceField()),
   deployTo: describe(

@@ -1,6 +1,7 @@
 import { hookKinds } from '../../hooks/index.ts';
 import { addressKinds } from '../../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
+import { fleetKinds } from '../../src/adapters/fleets/index.ts';
 import { noticeKinds } from '../../src/adapters/notices/index.ts';
 import type { Registries } from '../../src/config/fields.ts';
 import { parseSite, type SiteInput } from '../../src/config/site.ts';
@@ -13,6 +14,7 @@ export const registries: Registries = {
   addresses: addressKinds,
   hooks: hookKinds,
   notices: noticeKinds,
+  fleets: fleetKinds,
 };
 
 export const noFiles = (path: string): never => {

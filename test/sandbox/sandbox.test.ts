@@ -111,6 +111,7 @@ const siteOf = async (made: Sandbox): Promise<Site> => {
     addresses: addressKinds,
     hooks: {},
     notices: {},
+    fleets: {},
   };
   return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
 };

@@ -20,8 +20,31 @@ export interface AwsApi<Client> {
   close(): void;
 }
 
-export function awsApi<Client extends { destroy(): void }>(
+export const awsApi = <Client extends { destroy(): void }>(
   balancer: BalancerName,
+  access: AwsAccess,
+  sdk: AwsPackage<Client>,
+): AwsApi<Client> =>
+  awsApiFor(
+    {
+      name: `balancer ${balancer}`,
+      unreachable: (address, reason) => failure('BALANCER_UNREACHABLE', { balancer, address, reason }),
+      refused: (request, answer) => failure('BALANCER_REFUSED', { balancer, request, answer }),
+    },
+    access,
+    sdk,
+  );
+
+/** Who asks, for errors, and which they are. */
+export interface AwsUser {
+  readonly name: string;
+  unreachable(address: string, reason: string): Error;
+  refused(request: string, answer: string): Error;
+}
+
+/** As `awsApi`, for a user with errors of its own. */
+export function awsApiFor<Client extends { destroy(): void }>(
+  user: AwsUser,
   access: AwsAccess,
   { name, load }: AwsPackage<Client>,
 ): AwsApi<Client> {
@@ -30,7 +53,7 @@ export function awsApi<Client extends { destroy(): void }>(
   let client: Client | null = null;
   const loaded = async (): Promise<Client> => {
     loading ??= load(settingsOf(access)).catch((error: unknown) => {
-      throw isMissing(error) ? failure('PACKAGE_MISSING', { user: `balancer ${balancer}`, name }) : error;
+      throw isMissing(error) ? failure('PACKAGE_MISSING', { user: user.name, name }) : error;
     });
     client = await loading;
     return client;
@@ -43,12 +66,8 @@ export function awsApi<Client extends { destroy(): void }>(
       return call(ready, signal ? { abortSignal: signal } : {}).catch((error: unknown) => {
         signal?.throwIfAborted();
         const refusal = refusalOf(error);
-        if (refusal === null)
-          throw failure('BALANCER_UNREACHABLE', { balancer, address, reason: reasonOf(error) });
-        throw (
-          explain?.(refusal.name) ??
-          failure('BALANCER_REFUSED', { balancer, request, answer: `${refusal.name}: ${refusal.message}` })
-        );
+        if (refusal === null) throw user.unreachable(address, reasonOf(error));
+        throw explain?.(refusal.name) ?? user.refused(request, `${refusal.name}: ${refusal.message}`);
       });
     },
     close: () => client?.destroy(),
