@@ -344,8 +344,10 @@ export interface Fleet {
   readonly disturbing: readonly string[];
   /** Rejects with `FLEET_UNFIT` if it could not be replaced without harm. */
   observe(signal?: AbortSignal): Promise<FleetState>;
-  /** What makes machines of the image, made for this run if need be; the same for the same run. Rejects with `IMAGE_ELSEWHERE`. */
-  placeOf(image: MachineImage, run: string, signal?: AbortSignal): Promise<Place>;
+  /** Rejects with `IMAGE_ELSEWHERE` if its machines cannot be made of such an image. What they were made of before always can. */
+  admit(image: MachineImage): Promise<void>;
+  /** What makes machines of the image, made for this run if need be; the same for the same run. */
+  placeOf(image: ImageId, run: string, signal?: AbortSignal): Promise<Place>;
   /** Asks for it; only what takes no time is so when it resolves. */
   perform(order: FleetOrder, signal?: AbortSignal): Promise<void>;
   /** What AWS says by itself since then, oldest first. */

@@ -42,6 +42,7 @@ export interface FleetChange {
 export const deployFleet = (request: FleetRequest & { readonly ref: string | null }, ports: FleetPorts) =>
   reported(request, ports, 'deploy', async () => {
     const image = await imageNamed(ports, request.ref ?? request.site.ref, request.signal);
+    await ports.fleet.admit(image);
     return change(request, ports, { command: 'deploy', to: { image: image.id, version: null } });
   });
 
@@ -51,6 +52,7 @@ export const rollbackFleet = (request: FleetRequest & { readonly to: ImageId | n
     const { signal } = request;
     if (request.to !== null) {
       const image = await imageNamed(ports, request.to, signal);
+      await ports.fleet.admit(image);
       return change(request, ports, { command: 'rollback', to: { image: image.id, version: null } });
     }
     const { fleet } = ports;
@@ -167,7 +169,7 @@ async function ending(
   const { fleet } = ports;
   const patient = <T>(work: () => Promise<T>): Promise<T> => lasting(site, ports, signal, work);
   const placeOf = async (to: Place): Promise<Place> =>
-    to.version === null ? fleet.placeOf(await fleet.images.read(to.image, signal), intent.run, signal) : to;
+    to.version === null ? fleet.placeOf(to.image, intent.run, signal) : to;
   const way: Way = {
     entry: hold.entry,
     write: (entry) => patient(() => hold.write(entry)),

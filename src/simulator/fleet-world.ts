@@ -273,11 +273,12 @@ function fleetOf(context: Context, onCall: (name: string, when: 'before' | 'afte
           ? stateOf(context)
           : { ...stateOf(context), kind: 'refreshed group', refresh: group.refresh },
       ),
-    placeOf: ({ id }, run) =>
+    admit: async () => {},
+    placeOf: (image, run) =>
       asked('placeOf', () => {
-        const version = group.runs.get(run) ?? `${group.versions.push(id)}`;
+        const version = group.runs.get(run) ?? `${group.versions.push(image)}`;
         group.runs.set(run, version);
-        return { image: id, version };
+        return { image, version };
       }),
     perform: (order) =>
       asked(order.kind, () => {

@@ -54,7 +54,8 @@ export const autoScaling: FleetKind = fleetKind<GroupOptions>({
         if (isOwn) return state;
         return { ...state, kind: 'refreshed group', refresh: await lastRefresh(apis, signal) };
       },
-      placeOf: ({ id }, run, signal) => placeOf(apis, id, run, signal),
+      admit: async () => {},
+      placeOf: (image, run, signal) => placeOf(apis, image, run, signal),
       perform: (order, signal) => perform(apis, order, signal),
       news: (sinceMs, signal) => failedActivities(apis, sinceMs, signal),
       images: ec2Images(name, apis.ec2, site),

@@ -57,11 +57,11 @@ export const beanstalk: FleetKind = fleetKind<BeanstalkOptions>({
       name,
       disturbing: [],
       observe: async (signal) => ({ kind: 'environments', environments: await observe(apis, signal) }),
-      async placeOf({ id, environment }) {
+      async admit({ id, environment }) {
         if (environment === null || !options.environment.includes(environment))
           throw failure('IMAGE_ELSEWHERE', { image: id, of: environment, fleet: name });
-        return { image: id, version: null };
       },
+      placeOf: async (image) => ({ image, version: null }),
       perform: (order, signal) => perform(apis, order, signal),
       news: (sinceMs, signal) => events(apis, sinceMs, signal),
       images: ec2Images(name, machines, site),
