@@ -39,8 +39,7 @@ describe.each(kinds)('a group that %s replaces', (replace) => {
   });
 
   test('keeps every promise in lives that chance makes', async () => {
-    for (let seed = 1; seed <= Number(process.env.SEEDS ?? 60); seed++)
-      expect(story(await live({ seed, replace }))).toBe('');
+    for (let seed = 1; seed <= 60; seed++) expect(story(await live({ seed, replace }))).toBe('');
   });
 });
 
