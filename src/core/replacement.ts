@@ -140,12 +140,12 @@ function waitedFor(
   leaving: readonly FleetInstance[],
   staying: readonly FleetInstance[],
   ready: readonly FleetInstance[],
-  { capacity }: Goal,
+  { capacity, image }: Goal,
 ): string {
   const draining = leaving.filter(({ traffic }) => traffic === 'draining').length;
   const unready = staying.filter((one) => !ready.includes(one)).map(({ id }) => id);
   return [
-    `${ready.length} of ${count(capacity.desired, 'instance')} serve`,
+    `${ready.length} of ${count(capacity.desired, 'instance')} of ${image} serve`,
     ...(unready.length > 0 ? [`${unready.join(', ')} not yet`] : []),
     ...(draining > 0 ? [`${draining} of the old drain`] : []),
     ...(leaving.length > draining ? [`${leaving.length - draining} of the old wait`] : []),

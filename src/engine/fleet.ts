@@ -172,6 +172,7 @@ async function ending(
     to.version === null ? fleet.placeOf(to.image, intent.run, signal) : to;
   const way: Way = {
     entry: hold.entry,
+    say: (text) => ports.emit({ type: 'note', level: 'warning', text, atMs: ports.clock.nowMs() }),
     write: (entry) => patient(() => hold.write(entry)),
     go: (to) =>
       whileAlive(ports, hold, async () =>
@@ -194,6 +195,7 @@ async function ending(
 /** A run that has the fleet, and may write and go where it will. */
 interface Way extends Pick<FleetHold, 'entry' | 'write'> {
   go(to: Place): Promise<void>;
+  say(text: string): void;
 }
 
 async function cope(
@@ -212,6 +214,7 @@ async function cope(
 }
 
 async function back(way: Way, why: string): Promise<Outcome> {
+  way.say(`goes back to ${way.entry().intent.from.image}: ${why}`);
   await way.write({ state: 'going back', why });
   await way.go(way.entry().intent.from);
   await way.write({ state: 'rolled back' });

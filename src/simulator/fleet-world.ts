@@ -184,8 +184,16 @@ function start(context: Context): void {
   clock.after(random.integer({ min: 10_000, max: 90_000 }), () => {
     if (machine.phase !== 'starting') return;
     machine.phase = 'in service';
-    if (!group.suspended.has('AddToLoadBalancer')) enable(context, machine);
+    if (group.suspended.has('AddToLoadBalancer')) return;
+    mustBeProved(context, machine);
+    enable(context, machine);
   });
+}
+
+/** Where sluice replaces, a machine of the new image takes no traffic before it was asked, whoever lets it. */
+function mustBeProved({ group, broken, replace, isChecked }: Context, { id, image }: Machine): void {
+  if (replace === 'sluice' && isChecked && image === newImage && group.isUnderWay && !group.asked.has(id))
+    broken.push(`proof before traffic: ${id} was never asked`);
 }
 
 function enable({ clock, random, image }: Context, machine: Machine): void {
@@ -341,8 +349,7 @@ function perform(context: Context, order: FleetOrder): void {
       break;
     case 'enable':
       for (const one of named(order.instances)) {
-        if (context.isChecked && !group.asked.has(one.id))
-          broken.push(`proof before traffic: ${one.id} was never asked`);
+        mustBeProved(context, one);
         enable(context, one);
       }
       break;

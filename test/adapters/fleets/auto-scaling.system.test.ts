@@ -2,19 +2,24 @@ import { AutoScaling } from '@aws-sdk/client-auto-scaling';
 import { EC2 } from '@aws-sdk/client-ec2';
 import { ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { fleetKinds } from '../../../src/adapters/fleets/index.ts';
-import { openRun } from '../../../src/core/fleet-log.ts';
+import { createFleetPorts } from '../../../bin/ports.ts';
+import type { OpenFleetPorts } from '../../../src/cli/environment.ts';
+import { parseFleet } from '../../../src/config/fleet-site.ts';
+import type { FleetSite } from '../../../src/core/fleet.ts';
+import { openRun, standing } from '../../../src/core/fleet-log.ts';
 import { deployFleet, rollbackFleet } from '../../../src/engine/fleet.ts';
 import { pruneMachineImages, takeMachineImage } from '../../../src/engine/machine-image.ts';
 import type { Fleet, FleetPorts } from '../../../src/ports.ts';
+import { noFiles, registries } from '../../config/parsing.ts';
 import { type RunningMoto, startMoto } from '../../lab/moto.ts';
-import { fleetSite } from './fleet-site.ts';
+import { clockOf } from './memory.ts';
 
 /**
  * Against moto, which others wrote: that it understands each question, and each of its answers is understood. Its groups start
  * instances at once, and its target groups find all healthy; the simulation has clocks.
  */
 let moto: RunningMoto;
+let ports: OpenFleetPorts;
 let fleet: Fleet;
 let seed: string;
 const access = () => ({
@@ -23,26 +28,43 @@ const access = () => ({
   credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
 });
 const signal = new AbortController().signal;
-const siteNow = () => fleetSite({ seed: { instance: seed, reboot: false, checks: [], timeoutMs: 10_000 } });
-
-function portsOf(): FleetPorts {
-  let nowMs = 1_800_000_000_000;
-  let drawn = 0;
-  return {
-    // Nobody waits for moto: it has no time.
-    clock: {
-      nowMs: () => nowMs,
-      async sleep(ms) {
-        nowMs += ms;
-      },
+const siteNow = (group = 'shop web'): FleetSite => {
+  const { region, endpoint } = access();
+  const config = {
+    name: 'shop',
+    source: { seed: { instance: seed, reboot: false } },
+    fleet: {
+      kind: 'aws-auto-scaling',
+      group,
+      region,
+      endpoint,
+      surge: '50%',
+      credentials: { accessKeyId: 'any', secretAccessKey: { env: 'KEY' } },
     },
-    random: { hex: () => `${process.pid}${drawn++}` },
-    http: { ready: async () => {}, request: async () => ({ status: 200, body: '' }) },
-    operator: { name: 'ann@laptop' },
-    emit: () => {},
-    fleet,
+    checks: [{ path: '/up' }],
+    stages: { production: {} },
   };
-}
+  const env = { KEY: 'any' };
+  const site = parseFleet(config, {
+    stage: 'production',
+    file: '/sluice.config.ts',
+    registries,
+    env,
+    readFile: noFiles,
+  });
+  if (!site.ok) throw new Error(site.problems.join('\n'));
+  return site.value;
+};
+
+let drawn = 0;
+/** Nobody waits for moto, which has no time, or asks its machines, which answer nothing. */
+const portsNow = (): FleetPorts => ({
+  ...ports,
+  clock: clockOf({ nowMs: 1_800_000_000_000 + drawn * 60_000 }),
+  random: { hex: () => `run${drawn++}` },
+  http: { ready: async () => {}, request: async () => ({ status: 200, body: '' }) },
+  operator: { name: 'ann@laptop' },
+});
 
 beforeAll(async () => {
   moto = await startMoto();
@@ -67,20 +89,17 @@ beforeAll(async () => {
     VPCZoneIdentifier: subnets[0]!,
     TargetGroupARNs: [TargetGroups![0]!.TargetGroupArn!],
   });
-  const { region, endpoint } = access();
-  const options = { group: 'shop web', replace: 'sluice', region, endpoint, profile: null, timeout: 5000 };
-  const { Secret } = await import('../../../src/core/secret.ts');
-  const credentials = { accessKeyId: 'any', secretAccessKey: new Secret('any'), sessionToken: null };
-  fleet = fleetKinds['aws-auto-scaling'].create({ ...options, credentials }, siteNow());
+  ports = await createFleetPorts(siteNow(), { emit: () => {}, env: {} });
+  fleet = ports.fleet;
 });
 afterAll(async () => {
-  fleet?.close();
+  await ports?.close();
   await moto?.stop();
 });
 
 test('an image is taken of the seed, rolled out, and taken back', async () => {
   const site = siteNow();
-  const image = await takeMachineImage(site, portsOf(), signal);
+  const image = await takeMachineImage(site, portsNow(), signal);
   expect(image).toMatchObject({ state: 'available', by: 'ann@laptop', environment: null });
   const before = await fleet.observe(signal);
   expect(before).toMatchObject({
@@ -94,7 +113,7 @@ test('an image is taken of the seed, rolled out, and taken back', async () => {
   expect(instances[0]).toMatchObject({ phase: 'in service', traffic: 'in', healthy: true });
 
   const request = { site, signal, confirm: async () => true };
-  expect(await deployFleet({ ...request, ref: 'newest' }, portsOf())).toMatchObject({
+  expect(await deployFleet({ ...request, ref: 'newest' }, portsNow())).toMatchObject({
     outcome: 'done',
     exit: 0,
     failure: null,
@@ -109,11 +128,11 @@ test('an image is taken of the seed, rolled out, and taken back', async () => {
   expect(now.map((one) => [one.image, one.traffic])).toEqual(
     Array.from({ length: 3 }, () => [image.id, 'in']),
   );
-  expect(await deployFleet({ ...request, ref: image.id }, portsOf())).toMatchObject({
+  expect(await deployFleet({ ...request, ref: image.id }, portsNow())).toMatchObject({
     outcome: 'nothing to do',
   });
 
-  expect(await rollbackFleet({ ...request, to: null }, portsOf())).toMatchObject({
+  expect(await rollbackFleet({ ...request, to: null }, portsNow())).toMatchObject({
     outcome: 'done',
     exit: 0,
   });
@@ -126,7 +145,7 @@ test('images that nobody needs are pruned', async () => {
   expect(await fleet.images.take({ name: 'more-2', by: 'ann', checks: 1 }, signal)).toBe(
     (await fleet.images.list(signal)).find(({ name }) => name === 'more-2')!.id,
   );
-  const gone = await pruneMachineImages({ ...siteNow(), keepReleases: 2 }, portsOf(), signal);
+  const gone = await pruneMachineImages({ ...siteNow(), keepReleases: 2 }, portsNow(), signal);
   expect(gone).toHaveLength(2);
   expect(await fleet.images.list(signal)).toHaveLength(2);
   expect(await fleet.images.read(gone[0]!.id, signal)).toMatchObject({ state: 'gone' });
@@ -140,19 +159,14 @@ test('of two that write after the same entry, one stands', async () => {
     [1, 2].map((i) => fleet.log.append({ ...entry, by: `writer ${i}` }, last, signal)),
   );
   expect(got.toSorted()).toEqual([last + 1, last + 2]);
-  const { standing } = await import('../../../src/core/fleet-log.ts');
   expect(standing(await fleet.log.read(signal)).at(-1)!.number).toBe(last + 1);
   expect(await fleet.log.append(entry, 0, signal)).not.toBe(1);
   await fleet.log.beat('7 abc', signal);
   expect(await fleet.log.lastBeat(signal)).toBe('7 abc');
 });
 
-test('a group that is not fit, or not there, is refused', async () => {
-  const other = fleetKinds['aws-auto-scaling'].create(
-    { ...access(), credentials: null, profile: null, timeout: 5000, group: 'none', replace: 'sluice' },
-    siteNow(),
-  );
-  await expect(other.observe(signal)).rejects.toMatchObject({
-    code: expect.stringMatching(/FLEET_(UNFIT|REFUSED)/),
-  });
+test('a group that there is not is refused', async () => {
+  const other = (await createFleetPorts(siteNow('none'), { emit: () => {}, env: {} })).fleet;
+  await expect(other.observe(signal)).rejects.toThrow('there is no such group');
+  other.close();
 });

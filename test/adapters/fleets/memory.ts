@@ -4,6 +4,19 @@ import type { MachineImage } from '../../../src/core/fleet.ts';
 import type { LoggedEntry } from '../../../src/core/fleet-log.ts';
 import type { Fleet, FleetLog, FleetPorts, MachineImages } from '../../../src/ports.ts';
 
+/** Time that passes only where somebody waits. */
+export const clockOf = (clock: { nowMs: number }): FleetPorts['clock'] => ({
+  nowMs: () => clock.nowMs,
+  async sleep(ms, signal) {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (signal?.aborted) return;
+    // Beats go on beside the work, and must not hurry it.
+    if (ms === beatEveryMs)
+      await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+    else clock.nowMs += ms;
+  },
+});
+
 /** Ports whose time passes only where somebody waits; what the machines answer is `status`. */
 export function portsWith(
   fleet: Fleet,
@@ -14,17 +27,7 @@ export function portsWith(
   let drawn = 0;
   return {
     said,
-    clock: {
-      nowMs: () => clock.nowMs,
-      async sleep(ms, signal) {
-        await new Promise((resolve) => setImmediate(resolve));
-        if (signal?.aborted) return;
-        // Beats go on beside the work, and must not hurry it.
-        if (ms === beatEveryMs)
-          await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
-        else clock.nowMs += ms;
-      },
-    },
+    clock: clockOf(clock),
     random: { hex: () => `run${drawn++}` },
     http: { ready: async () => {}, request: async ({ url }) => ({ status: status(url), body: '' }) },
     operator: { name: 'ann@laptop' },
