@@ -24,7 +24,9 @@ export async function takeMachineImage(
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
   const name = `${site.name}-${site.stage}-${compactTime(clock.nowMs())}`;
-  const id = await fleet.images.take({ name, by: operator.name, checks: checks.length }, signal);
+  const id = await lasting(site, ports, signal, () =>
+    fleet.images.take({ name, by: operator.name, checks: checks.length }, signal),
+  );
   const untilMs = clock.nowMs() + timeoutMs;
   for (;;) {
     const image = await lasting(site, ports, signal, () => fleet.images.read(id, signal));

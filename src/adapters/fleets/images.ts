@@ -3,6 +3,7 @@ import { failure } from '../../core/errors.ts';
 import type { FleetSite, ImageId, MachineImage } from '../../core/fleet.ts';
 import type { MachineImages, TakeOptions } from '../../ports.ts';
 import type { AwsApi } from '../balancers/aws-api.ts';
+import { unless } from './clients.ts';
 
 /** Images of the seed instance, known by their tags (EC2 API Reference 2016-11-15). */
 export function ec2Images(fleet: string, api: AwsApi<EC2>, { name, stage, seed }: FleetSite): MachineImages {
@@ -39,26 +40,39 @@ export function ec2Images(fleet: string, api: AwsApi<EC2>, { name, stage, seed }
       throw failure('FLEET_REFUSED', { fleet, request, answer: 'it has no address: does it run?' });
     },
     async take(options, signal) {
-      const before = (await listed(signal)).find((one) => one.name === options.name);
-      if (before) return before.id;
+      const named = async (): Promise<ImageId | null> =>
+        (await listed(signal)).find((one) => one.name === options.name)?.id ?? null;
+      const before = await named();
+      if (before !== null) return before;
       const { Tags: own = [] } = await seedNow(signal);
       const Tags = tagsFor({ name, stage }, options, tagIn(own, beanstalkTag));
-      const { ImageId } = await api.ask(
-        `CreateImage ${InstanceId}`,
-        (client, call) =>
-          client.createImage(
-            {
-              InstanceId,
-              Name: options.name,
-              Description: `${name} ${stage}, by sluice`,
-              NoReboot: !seed.reboot,
-              TagSpecifications: [{ ResourceType: 'image', Tags }],
-            },
-            call,
-          ),
-        signal,
+      const request = `CreateImage ${InstanceId}`;
+      // The SDK asks again if an answer was lost; then the name is taken, by this image.
+      await unless(
+        ['InvalidAMIName.Duplicate'],
+        api.ask(
+          request,
+          (client, call) =>
+            client.createImage(
+              {
+                InstanceId,
+                Name: options.name,
+                Description: `${name} ${stage}, by sluice`,
+                NoReboot: !seed.reboot,
+                TagSpecifications: [{ ResourceType: 'image', Tags }],
+              },
+              call,
+            ),
+          signal,
+        ),
       );
-      return ImageId ?? '';
+      const id = await named();
+      if (id !== null) return id;
+      throw failure('FLEET_UNREACHABLE', {
+        fleet,
+        address: api.address,
+        reason: `${options.name} is not listed yet`,
+      });
     },
     async read(image, signal) {
       const { Images = [] } = await api.ask(
