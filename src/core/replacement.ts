@@ -13,12 +13,14 @@ import {
 
 /**
  * What would disturb a replacement: whoever else starts, ends or moves instances, and what sends requests to one before it was
- * proved.
+ * proved. A group whose health checks are those of its balancers takes an instance that is not registered yet for unhealthy, and
+ * never takes that back: so it does not look meanwhile.
  */
 export const disturbing = [
   'AddToLoadBalancer',
   'AlarmNotification',
   'AZRebalance',
+  'HealthCheck',
   'InstanceRefresh',
   'ReplaceUnhealthy',
   'ScheduledActions',

@@ -62,6 +62,7 @@ interface Group {
   readonly log: LoggedEntry[];
   readonly suspended: Set<string>;
   readonly asked: Set<InstanceId>;
+  readonly condemned: Set<InstanceId>;
   version: string;
   capacity: Capacity;
   beat: string | null;
@@ -80,6 +81,7 @@ export function fleetWorld(options: FleetWorldOptions): FleetWorld {
     log: [],
     suspended: new Set(options.suspended),
     asked: new Set(),
+    condemned: new Set(),
     version: '1',
     capacity: options.capacity,
     beat: null,
@@ -184,7 +186,11 @@ function start(context: Context): void {
   clock.after(random.integer({ min: 10_000, max: 90_000 }), () => {
     if (machine.phase !== 'starting') return;
     machine.phase = 'in service';
-    if (group.suspended.has('AddToLoadBalancer')) return;
+    if (group.suspended.has('AddToLoadBalancer')) {
+      // One that balancers do not know is found unhealthy, and stays so, however it is later.
+      if (!group.suspended.has('HealthCheck')) group.condemned.add(machine.id);
+      return;
+    }
     mustBeProved(context, machine);
     enable(context, machine);
   });
@@ -227,7 +233,8 @@ function disturb(context: Context): void {
   const { group, random } = context;
   const may = (process: string): boolean => !group.suspended.has(process);
   const serving = group.machines.filter(isServing);
-  const sick = group.machines.filter((one) => one.phase === 'in service' && !one.healthy);
+  const inService = group.machines.filter(({ phase }) => phase === 'in service');
+  const sick = inService.filter(({ id, healthy }) => !healthy || group.condemned.has(id));
   if (group.isUnderWay) {
     if (may('AlarmNotification') && random.chance(0.3)) {
       group.capacity = { ...group.capacity, desired: group.capacity.min };
@@ -237,7 +244,13 @@ function disturb(context: Context): void {
       terminate(context, serving[0], 'to rebalance');
   }
   if (may('ReplaceUnhealthy') && group.capacity.desired > 0)
-    for (const one of sick) if (random.chance(0.3)) terminate(context, one, 'for it is not healthy');
+    for (const one of sick) if (random.chance(0.3)) replaceSick(context, one);
+}
+
+function replaceSick(context: Context, machine: Machine): void {
+  if (isServing(machine))
+    context.broken.push(`no harm left: ${machine.id} serves, and ends for what it was during the run`);
+  terminate(context, machine, 'for it is not healthy');
 }
 
 /** An instance refresh, one instance at a time: starts one, then ends one. */
