@@ -1,7 +1,10 @@
 import type { Config } from '../src/cli/environment.ts';
 import type { Registries } from '../src/config/fields.ts';
+import type { Overrides } from '../src/config/overrides.ts';
 import { assert } from '../src/core/assert.ts';
+import { failure } from '../src/core/errors.ts';
 import type { Secret } from '../src/core/secret.ts';
+import type { Site } from '../src/core/site.ts';
 import { isOwnStrategy, type Strategy } from '../src/core/strategy.ts';
 
 export interface FilesConfigOptions {
@@ -12,37 +15,58 @@ export interface FilesConfigOptions {
 }
 
 /** Config files found from `cwd`, which may name whatever the registries hold. Loaded when a command needs it. */
-export const filesConfig = (options: FilesConfigOptions): Config => ({
-  async load(wanted, overrides) {
-    const [{ loadSite }, registries] = await Promise.all([import('../src/config/load.ts'), loadRegistries()]);
-    return loadSite(wanted, { ...options, registries, overrides });
-  },
-  async strategy({ name, options: chosen }) {
-    // The config was parsed: what it brings itself is a strategy.
-    if (isOwnStrategy(chosen.own)) return chosen.own as Strategy;
-    const { strategies } = await loadRegistries();
-    const kind = strategies[name];
-    assert(kind, `the config was parsed, so strategy ${name} is registered`);
-    return kind.create(chosen);
-  },
-  async balancers() {
-    const { balancerKinds } = await import('../src/adapters/balancers/index.ts');
-    return Object.fromEntries(
-      Object.entries(balancerKinds).map(([kind, { capabilities }]) => [kind, capabilities]),
-    );
-  },
-  async schema() {
-    const [{ siteSchema }, registries] = await Promise.all([
-      import('../src/config/schema.ts'),
-      loadRegistries(),
-    ]);
-    return siteSchema(registries);
-  },
-  async init(wanted) {
-    const { writeConfig } = await import('../src/config/init.ts');
-    return writeConfig({ ...options, wanted });
-  },
-});
+export function filesConfig(options: FilesConfigOptions): Config {
+  /** What `fleet` read of a config that is not of one: `load` comes next, and need not read it again. */
+  const read = new Map<string, Site>();
+  return {
+    async load(wanted, overrides) {
+      const key = JSON.stringify([wanted, overrides]);
+      const site = read.get(key) ?? (await loadOne(options, wanted, overrides));
+      read.delete(key);
+      if ('fleet' in site) throw failure('FLEET_INSTEAD', {});
+      return site;
+    },
+    async fleet(wanted, overrides) {
+      const site = await loadOne(options, wanted, overrides);
+      if ('fleet' in site) return site;
+      read.set(JSON.stringify([wanted, overrides]), site);
+      return null;
+    },
+    async strategy({ name, options: chosen }) {
+      // The config was parsed: what it brings itself is a strategy.
+      if (isOwnStrategy(chosen.own)) return chosen.own as Strategy;
+      const { strategies } = await loadRegistries();
+      const kind = strategies[name];
+      assert(kind, `the config was parsed, so strategy ${name} is registered`);
+      return kind.create(chosen);
+    },
+    async balancers() {
+      const { balancerKinds } = await import('../src/adapters/balancers/index.ts');
+      return Object.fromEntries(
+        Object.entries(balancerKinds).map(([kind, { capabilities }]) => [kind, capabilities]),
+      );
+    },
+    async schema() {
+      const [{ siteSchema }, registries] = await Promise.all([
+        import('../src/config/schema.ts'),
+        loadRegistries(),
+      ]);
+      return siteSchema(registries);
+    },
+    async init(wanted) {
+      const { writeConfig } = await import('../src/config/init.ts');
+      return writeConfig({ ...options, wanted });
+    },
+  };
+}
+
+async function loadOne(options: FilesConfigOptions, wanted: string, overrides: Overrides) {
+  const [{ loadSiteOrFleet }, registries] = await Promise.all([
+    import('../src/config/load.ts'),
+    loadRegistries(),
+  ]);
+  return loadSiteOrFleet(wanted, { ...options, registries, overrides });
+}
 
 async function loadRegistries(): Promise<Registries> {
   const [
@@ -52,6 +76,7 @@ async function loadRegistries(): Promise<Registries> {
     { hookKinds },
     { noticeKinds },
     { inventoryKinds },
+    { fleetKinds },
   ] = await Promise.all([
     import('../strategies/index.ts'),
     import('../src/adapters/balancers/index.ts'),
@@ -59,6 +84,7 @@ async function loadRegistries(): Promise<Registries> {
     import('../hooks/index.ts'),
     import('../src/adapters/notices/index.ts'),
     import('../src/adapters/inventories/index.ts'),
+    import('../src/adapters/fleets/index.ts'),
   ]);
   return {
     strategies,
@@ -67,5 +93,6 @@ async function loadRegistries(): Promise<Registries> {
     hooks: hookKinds,
     notices: noticeKinds,
     inventories: inventoryKinds,
+    fleets: fleetKinds,
   };
 }

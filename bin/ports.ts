@@ -5,6 +5,8 @@ import type { AddressKind } from '../src/adapters/addresses/kind.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
 import type { BalancerKind } from '../src/adapters/balancers/kind.ts';
 import { systemClock } from '../src/adapters/clock.ts';
+import { fleetKinds } from '../src/adapters/fleets/index.ts';
+import type { FleetKind } from '../src/adapters/fleets/kind.ts';
 import { gotHttp } from '../src/adapters/http.ts';
 import { notifier, secretsIn } from '../src/adapters/notifier.ts';
 import { systemOperator } from '../src/adapters/operator.ts';
@@ -15,9 +17,10 @@ import { remoteOf } from '../src/adapters/sources/remote.ts';
 import { seedSource } from '../src/adapters/sources/seed.ts';
 import { fileSpool } from '../src/adapters/spool.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
-import type { OpenPorts } from '../src/cli/environment.ts';
+import type { OpenFleetPorts, OpenPorts } from '../src/cli/environment.ts';
 import { assert } from '../src/core/assert.ts';
 import type { Event } from '../src/core/event.ts';
+import type { FleetSite } from '../src/core/fleet.ts';
 import { Secret } from '../src/core/secret.ts';
 import type { AddressSettings, BalancerSettings, Site } from '../src/core/site.ts';
 import type { Balancer, FloatingAddress, Operator, Ports, Source, Transport } from '../src/ports.ts';
@@ -62,6 +65,33 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     },
   };
 }
+
+/** The real world of a site that is a fleet. Nothing is connected to before it is used. */
+export async function createFleetPorts(
+  site: FleetSite,
+  { emit, env }: PortsOptions,
+): Promise<OpenFleetPorts> {
+  const kinds: Readonly<Record<string, FleetKind>> = fleetKinds;
+  const kind = kinds[site.fleet.kind];
+  assert(kind, `the config was parsed, so fleets of kind ${site.fleet.kind} are registered`);
+  const fleet = kind.create(site.fleet.options, site);
+  return {
+    clock: systemClock,
+    random: systemRandom,
+    http: gotHttp(noTransport),
+    operator: systemOperator(env),
+    emit,
+    fleet,
+    async close() {
+      fleet.close();
+    },
+  };
+}
+
+/** Machines of a fleet are asked straight. */
+const noTransport: Pick<Transport, 'connect'> = {
+  connect: () => Promise.reject(new Error('a fleet has no connection to its machines')),
+};
 
 /** What a hook's command prints is shown, logged and sent to others if it fails: no secret may stand in it. */
 const discreet = (operator: Operator, redact: (text: string) => string): Operator => ({

@@ -36,6 +36,7 @@ const status = await run({
   version: versionOf('../package.json', '../../package.json'),
   signal: controller.signal,
   simulator: () => import('../src/simulator/simulate.ts'),
+  fleetSimulator: () => import('../src/simulator/simulate-fleet.ts'),
   nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
   config: filesConfig({ cwd: process.cwd(), env: process.env, onSecret: secretMask(process) }),
   files: {
@@ -46,6 +47,8 @@ const status = await run({
   engine: loadEngine,
   createPorts: async (site, emit) =>
     (await import('./ports.ts')).createPorts(site, { emit, env: process.env }),
+  createFleetPorts: async (site, emit) =>
+    (await import('./ports.ts')).createFleetPorts(site, { emit, env: process.env }),
 });
 
 // All that was written leaves first: a pipe may be full. Nothing that is still open keeps the process alive.

@@ -1,3 +1,4 @@
+export { defineFleet, type FleetConfig } from './config/fleet-config.ts';
 export { defineSite, env, file, type SiteConfig, type StageConfig } from './config/site-config.ts';
 export type { CommandLine } from './core/command.ts';
 export type { HookAction, HookContext, HookFunction, HookPhase, HookPoint, HookSpec } from './core/hook.ts';

@@ -3,6 +3,8 @@ import type { CommandLine, CommandResult, NodeCommand } from './core/command.ts'
 import type { Counted } from './core/counts.ts';
 import type { MachineState } from './core/drift.ts';
 import type { Event } from './core/event.ts';
+import type { FleetState, FleetStep, ImageId, MachineImage, Place } from './core/fleet.ts';
+import type { FleetEntry, LoggedEntry } from './core/fleet-log.ts';
 import type { HeldImage, ImageSummary, Manifest } from './core/image.ts';
 import type { Node, NodeName, PoolName } from './core/node.ts';
 import type { AddressState, BalancerState, ServerState } from './core/observation.ts';
@@ -354,4 +356,74 @@ export interface OperatorRunOptions {
   readonly env: Readonly<Record<string, string | Secret>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+}
+
+/** Every effect that the engine has on a site that is a fleet. */
+export interface FleetPorts extends Pick<Ports, 'clock' | 'random' | 'http' | 'emit'> {
+  readonly operator: Pick<Operator, 'name'>;
+  readonly fleet: Fleet;
+}
+
+/**
+ * Machines that are made of one image. Small on purpose, as `Balancer`: it reads and it writes; what comes next is for
+ * `src/core` to say, and waiting is the engine's. Every method may be called twice without harm. All reject with
+ * `FLEET_UNREACHABLE`, which may pass, or `FLEET_REFUSED`.
+ */
+export interface Fleet {
+  /** For people, such as `group shop-web`. */
+  readonly name: string;
+  /** Processes of AWS that would disturb a run, and are suspended for it. */
+  readonly disturbing: readonly string[];
+  /** Rejects with `FLEET_UNFIT` if it could not be replaced without harm. */
+  observe(signal?: AbortSignal): Promise<FleetState>;
+  /** Rejects with `IMAGE_ELSEWHERE` if its machines cannot be made of such an image. What they were made of before always can. */
+  admit(image: MachineImage): Promise<void>;
+  /** What makes machines of the image, made for this run if need be; the same for the same run. */
+  placeOf(image: ImageId, run: string, signal?: AbortSignal): Promise<Place>;
+  /** Asks for it; only what takes no time is so when it resolves. */
+  perform(order: FleetOrder, signal?: AbortSignal): Promise<void>;
+  /** What AWS says by itself since then, oldest first. */
+  news(sinceMs: number, signal?: AbortSignal): Promise<readonly FleetNews[]>;
+  readonly images: MachineImages;
+  readonly log: FleetLog;
+  close(): void;
+}
+
+/** Of the steps those that AWS carries out. */
+export type FleetOrder = Exclude<FleetStep, { readonly kind: 'prove' | 'wait' | 'fail' | 'done' }>;
+
+export interface FleetNews {
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** Images of the seed, as machines are made of them. */
+export interface MachineImages {
+  /** The address at which the seed answers. */
+  seedAddress(signal?: AbortSignal): Promise<string>;
+  /** Begins one, and tags it; what becomes of it, `read` says. The same name is the same image. */
+  take(options: TakeOptions, signal?: AbortSignal): Promise<ImageId>;
+  read(image: ImageId, signal?: AbortSignal): Promise<MachineImage>;
+  /** Of this site and stage, newest first. */
+  list(signal?: AbortSignal): Promise<readonly MachineImage[]>;
+  /** Deletes images with what they are stored in. */
+  remove(images: readonly ImageId[], signal?: AbortSignal): Promise<void>;
+}
+
+export interface TakeOptions {
+  readonly name: string;
+  readonly by: string;
+  /** How many checks the seed answered before. */
+  readonly checks: number;
+}
+
+/** Where a fleet's runs are written down. It has no machine of its own that could hold a lock. */
+export interface FleetLog {
+  /** In any order. */
+  read(signal?: AbortSignal): Promise<readonly LoggedEntry[]>;
+  /** Writes an entry, which stands only if nothing else came after the number `after`; 0: the log is empty. Says its number. */
+  append(entry: FleetEntry, after: number, signal?: AbortSignal): Promise<number>;
+  /** Shows that a run lives, by a text that was not there before. */
+  beat(text: string, signal?: AbortSignal): Promise<void>;
+  lastBeat(signal?: AbortSignal): Promise<string | null>;
 }

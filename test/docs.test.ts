@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { hookKinds } from '../hooks/index.ts';
 import { addressKinds } from '../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
+import { fleetKinds } from '../src/adapters/fleets/index.ts';
 import { inventoryKinds } from '../src/adapters/inventories/index.ts';
 import { noticeKinds } from '../src/adapters/notices/index.ts';
 import { commandEntries, operands } from '../src/cli/commands/index.ts';
@@ -94,6 +95,7 @@ const blocks: Readonly<Record<string, string>> = {
     hooks: hookKinds,
     notices: noticeKinds,
     inventories: inventoryKinds,
+    fleets: fleetKinds,
   }),
 };
 

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Overrides } from '../config/overrides.ts';
 import type { Event } from '../core/event.ts';
 import type { JsonSchema } from '../core/field.ts';
+import type { FleetSite } from '../core/fleet.ts';
 import type { Site, StrategySettings } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
 import type { moveCron } from '../engine/cron.ts';
@@ -35,9 +36,10 @@ import type { proveStorage } from '../engine/storage.ts';
 import type { takeOver } from '../engine/take-over.ts';
 import type { unlock } from '../engine/unlock.ts';
 import type { weakSpots } from '../engine/weak-spots.ts';
-import type { BalancerCapabilities, Ports } from '../ports.ts';
+import type { BalancerCapabilities, FleetPorts, Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
 import type { simulate } from '../simulator/simulate.ts';
+import type { simulateFleet } from '../simulator/simulate-fleet.ts';
 
 /** All that the command line needs from outside. `bin` makes the real one. */
 export interface Environment {
@@ -55,14 +57,17 @@ export interface Environment {
   readonly nextTurn: () => Promise<void>;
   /** Loaded when a command needs it. */
   simulator(): Promise<{ readonly simulate: typeof simulate }>;
+  fleetSimulator(): Promise<{ readonly simulateFleet: typeof simulateFleet }>;
   readonly config: Config;
   readonly files: Files;
   /** Loaded when a command needs it. */
   engine(): Promise<Engine>;
   createPorts(site: Site, emit: (event: Event) => void): Promise<OpenPorts>;
+  createFleetPorts(site: FleetSite, emit: (event: Event) => void): Promise<OpenFleetPorts>;
 }
 
 export type OpenPorts = Ports & { close(): Promise<void> };
+export type OpenFleetPorts = FleetPorts & { close(): Promise<void> };
 
 /** Text files, by paths from the current directory. Each throws if the file cannot be read or written. */
 export interface Files {
@@ -75,6 +80,8 @@ export interface Files {
 export interface Config {
   /** `wanted` and the failures are those of `loadSite`. */
   load(wanted: string, overrides: Overrides): Promise<Site>;
+  /** The site if it is a fleet; null: it is not. */
+  fleet(wanted: string, overrides: Overrides): Promise<FleetSite | null>;
   strategy(settings: StrategySettings): Promise<Strategy>;
   /** What balancers of each kind can do. */
   balancers(): Promise<Readonly<Record<string, BalancerCapabilities>>>;

@@ -51,6 +51,7 @@ export interface Registries {
   readonly hooks: Readonly<Record<string, HookKind>>;
   readonly notices: Readonly<Record<string, Kind>>;
   readonly inventories: Readonly<Record<string, InventoryKind>>;
+  readonly fleets: Readonly<Record<string, Kind>>;
 }
 
 /**
@@ -59,7 +60,7 @@ export interface Registries {
  * `validate.ts`; what they become, in `site.ts`. `find` gives what was read of lists of nodes.
  */
 export const siteFields = (
-  { strategies, balancers, addresses, hooks, notices, inventories }: Registries,
+  { strategies, balancers, addresses, hooks, notices, inventories }: Omit<Registries, 'fleets'>,
   find: FindListing = () => null,
 ) => ({
   name: describe('The name of the site, on the screen, in logs and in the lock.', word),

@@ -4,11 +4,13 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Loader, PublicExplorer } from 'cosmiconfig';
 import { failure, list } from '../core/errors.ts';
+import type { FleetSite } from '../core/fleet.ts';
 import type { Listing } from '../core/inventory.ts';
 import { nearest } from '../core/nearest.ts';
 import type { Secret } from '../core/secret.ts';
 import type { Site } from '../core/site.ts';
 import type { Registries } from './fields.ts';
+import { isFleet, parseFleet } from './fleet-site.ts';
 import type { WantedList } from './listed-nodes.ts';
 import type { Overrides } from './overrides.ts';
 import { parseSite, type SiteInput, wantedLists } from './site.ts';
@@ -28,15 +30,23 @@ export interface LoadInput {
  * Finds, reads and parses a config. `wanted` is `stage`, for the config of this folder or one above; `site/stage`, for
  * one of several side by side (`shop/sluice.config.*` or `shop.sluice.config.*`); a config's only stage may be left
  * out (`''`, `site/`). Lists of nodes that are kept elsewhere are read. Throws `CONFIG_NOT_FOUND`, `CONFIG_UNREADABLE`,
- * `CONFIG_INVALID`, `STAGE_UNKNOWN`, `NODES_UNLISTED`, or `USAGE` if `wanted` or an override is wrong.
+ * `CONFIG_INVALID`, `STAGE_UNKNOWN`, `NODES_UNLISTED`, or `USAGE` if `wanted` or an override is wrong, or `FLEET_INSTEAD`.
  */
 export async function loadSite(wanted: string, input: LoadInput): Promise<Site> {
+  const site = await loadSiteOrFleet(wanted, input);
+  if ('fleet' in site) throw failure('FLEET_INSTEAD', {});
+  return site;
+}
+
+/** As `loadSite`, for who knows what to do with a site that is a fleet. */
+export async function loadSiteOrFleet(wanted: string, input: LoadInput): Promise<Site | FleetSite> {
   const { site, stage: named } = split(wanted);
   const { config, filepath: file } = await find(site, input);
   const stage = chooseStage(config, named, file);
   const env = { HOME: homedir(), ...input.env };
   const settings = { ...input, env, stage, file, readFile: (path: string) => readFileSync(path, 'utf8') };
-  return parse(config, { ...settings, listings: await readLists(wantedLists(config, settings), settings) });
+  const lists = isFleet(config, settings) ? [] : wantedLists(config, settings);
+  return parse(config, { ...settings, listings: await readLists(lists, settings) });
 }
 
 /** All lists are read at the same time. Throws `NODES_UNLISTED` for one that cannot be, or has no node. */
@@ -154,7 +164,12 @@ function chooseStage(config: unknown, named: string, file: string): string {
 }
 
 /** The config by itself comes first: what is wrong only after that is the command line's. */
-function parse(config: unknown, { overrides, ...input }: SiteInput): Site {
+function parse(config: unknown, { overrides, ...input }: SiteInput): Site | FleetSite {
+  if (isFleet(config, input)) {
+    const fleet = parseFleet(config, input);
+    if (fleet.ok) return fleet.value;
+    throw failure('CONFIG_INVALID', { file: input.file, problems: fleet.problems });
+  }
   const plain = parseSite(config, input);
   if (!plain.ok) throw failure('CONFIG_INVALID', { file: input.file, problems: plain.problems });
   if (!overrides) return plain.value;

@@ -9,12 +9,14 @@ import {
   seedFields,
   siteFields,
 } from './fields.ts';
+import { fleetSiteFields, instanceFields, replacementFields } from './fleet-fields.ts';
 import { readyMadeHookFields } from './hook-entry.ts';
 import { listFields } from './listed-nodes.ts';
 
 /** The settings reference in Markdown: a table of all settings, then one for each that has settings inside. */
 export function settingsReference(registries: Registries): string {
   const fields = siteFields(registries);
+  const fleets = fleetSiteFields(registries);
   const inner = Object.entries<Field<unknown>>(fields).flatMap(([name, { inside, many }]) =>
     inside ? [section(titles[many ?? 'one'](name), inside)] : [],
   );
@@ -33,6 +35,10 @@ export function settingsReference(registries: Registries): string {
     ...kinds('strategy', 'name', registries.strategies),
     ...kinds('hooks', 'use', registries.hooks),
     ...kinds('notices', 'to', registries.notices),
+    section('A site that is a fleet', fleets as Fields<unknown>, 'In place of all settings above.'),
+    section('`source.seed` of a fleet', instanceFields),
+    section('Each kind of fleet', replacementFields),
+    ...kinds('fleet', 'kind', registries.fleets),
   ].join('\n\n');
 }
 

@@ -1,11 +1,17 @@
 import type { Field, JsonSchema } from '../core/field.ts';
 import { type Registries, siteFields } from './fields.ts';
+import { fleetSiteFields } from './fleet-fields.ts';
 
 /** A JSON Schema (draft 2020-12) of configs, for editors. What spans several settings only sluice itself checks. */
 export function siteSchema(registries: Registries): JsonSchema {
   const { name, stages, ...shared } = siteFields(registries);
+  const { fleet, source } = fleetSiteFields(registries);
+  const sources = { ...shared.source, schema: anyOf(shared.source, source) };
   const properties = Object.fromEntries(
-    Object.entries<Field<unknown>>(shared).map(([key, field]) => [key, partial(field.schema)]),
+    Object.entries<Field<unknown>>({ ...shared, fleet, source: sources }).map(([key, field]) => [
+      key,
+      partial(field.schema),
+    ]),
   );
   const stage = { type: 'object', properties, additionalProperties: false };
   return {
@@ -22,6 +28,10 @@ export function siteSchema(registries: Registries): JsonSchema {
     additionalProperties: false,
   };
 }
+
+const anyOf = (...fields: readonly Pick<Field<unknown>, 'schema'>[]): JsonSchema => ({
+  anyOf: fields.map(({ schema }) => schema),
+});
 
 /** Without what is required: a site may leave to its stages, and a stage to its site, any setting of an object. */
 function partial({ required: _, ...schema }: JsonSchema): JsonSchema {

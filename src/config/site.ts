@@ -111,8 +111,8 @@ function readSettings(
 type Local = (path: string) => string;
 
 /** `~/` is the home directory; other paths are relative to the config. */
-const localPaths =
-  ({ file, env }: SiteInput): Local =>
+export const localPaths =
+  ({ file, env }: Pick<SiteInput, 'file' | 'env'>): Local =>
   (path) =>
     path.startsWith('~/') && env.HOME ? join(env.HOME, path.slice(2)) : resolve(dirname(file), path);
 

@@ -1,3 +1,4 @@
+import type { FleetEntry } from './fleet-log.ts';
 import type { LockState } from './observation.ts';
 
 /** What an exit status of the CLI means; the table of the README is made from it. */
@@ -382,6 +383,68 @@ const catalogue = {
   SOURCE_UNREACHABLE: {
     message: (d: { url: string; reason: string }) => `${d.url} could not be read: ${d.reason}`,
     hint: () => null,
+  },
+  FLEET_UNREACHABLE: {
+    message: (d: { fleet: string; address: string; reason: string }) =>
+      `${d.address} did not answer for ${d.fleet}: ${d.reason}`,
+    hint: () => null,
+  },
+  FLEET_REFUSED: {
+    message: (d: { fleet: string; request: string; answer: string }) =>
+      `AWS refused "${d.request}" for ${d.fleet}: ${d.answer}`,
+    hint: () => null,
+  },
+  FLEET_UNFIT: {
+    message: (d: { fleet: string; problems: readonly string[] }) =>
+      [`The machines of ${d.fleet} cannot be replaced as they are:`, ...d.problems.map((p) => `  ${p}`)].join(
+        '\n',
+      ),
+    hint: () => null,
+  },
+  FLEET_LOCKED: {
+    message: (d: { fleet: string; entry: FleetEntry }) =>
+      `A ${d.entry.intent.command} of ${d.fleet} is ${d.entry.state}: ${d.entry.intent.from.image} → ${d.entry.intent.to.image}, by ${d.entry.by}.`,
+    hint: () => 'if that run is dead or held, sluice resume goes on with it, sluice abort goes back.',
+  },
+  FLEET_HOLDER_ALIVE: {
+    message: (d: { fleet: string; entry: FleetEntry }) =>
+      `The ${d.entry.intent.command} of ${d.fleet} by ${d.entry.by} is alive.`,
+    hint: () => 'wait for its end, or say --force: that run then changes nothing any more.',
+  },
+  FLEET_LOST: {
+    message: (d: { fleet: string }) => `Another run took ${d.fleet} over, and this one changes nothing more.`,
+    hint: () => 'sluice status shows what is so.',
+  },
+  FLEET_STUCK: {
+    message: (d: { fleet: string; forMs: number; until: string }) =>
+      `For ${d.forMs} ms ${d.fleet} got no further: ${d.until}.`,
+    hint: () => null,
+  },
+  FLEET_FAILED: {
+    message: (d: { fleet: string; reason: string }) => `${d.fleet}: ${d.reason}.`,
+    hint: () => null,
+  },
+  FLEET_INSTEAD: {
+    message: () => 'This works on nodes, and the site is a fleet: machines that are made of an image.',
+    hint: () => 'for a fleet there are deploy, rollback, resume, promote, abort, status, history and seed.',
+  },
+  IMAGE_UNKNOWN: {
+    message: (d: { image: string; known: readonly string[] }) =>
+      `There is no image ${d.image} of this site that can be used; there are ${list(d.known)}.`,
+    hint: () => 'sluice seed list shows them, sluice seed build makes one.',
+  },
+  IMAGE_ELSEWHERE: {
+    message: (d: { image: string; of: string | null; fleet: string }) =>
+      `Image ${d.image} is of ${d.of === null ? 'no environment' : `environment ${d.of}`}, and ${d.fleet} takes only images of its own instances.`,
+    hint: () => 'source.seed.instance must be an instance that the environment itself has started.',
+  },
+  IMAGE_FAILED: {
+    message: (d: { image: string; reason: string }) => `Image ${d.image} was not made: ${d.reason}.`,
+    hint: () => null,
+  },
+  NO_IMAGE_BEFORE: {
+    message: (d: { fleet: string; image: string }) => `Nothing says what ${d.fleet} had before ${d.image}.`,
+    hint: () => 'say which: sluice rollback --to ami-…; sluice seed list shows all.',
   },
   IMAGE_DAMAGED: {
     message: (d: { image: string; store: string; problems: readonly string[] }) =>

@@ -2,11 +2,12 @@ import { Readable } from 'node:stream';
 import type { Engine, Environment } from '../../src/cli/environment.ts';
 import { run } from '../../src/cli/program.ts';
 import type { Event, Report } from '../../src/core/event.ts';
+import type { FleetSite } from '../../src/core/fleet.ts';
 import type { ImageSummary } from '../../src/core/image.ts';
 import type { Revision } from '../../src/core/release.ts';
 import type { Site } from '../../src/core/site.ts';
 import type { Proposal } from '../../src/engine/deploy.ts';
-import type { Images, Ports } from '../../src/ports.ts';
+import type { FleetPorts, Images, Ports } from '../../src/ports.ts';
 import { plan, report, steps } from '../reporters/example-run.ts';
 import { nodeNames, observation } from '../reporters/example-site.ts';
 import { memoryOutput } from '../reporters/memory-output.ts';
@@ -17,6 +18,9 @@ export interface FakeOptions {
   readonly typed?: string;
   readonly engine?: Partial<Engine>;
   readonly load?: Environment['config']['load'];
+  /** The site is this fleet, and these are its ports. */
+  readonly fleet?: FleetSite;
+  readonly fleetPorts?: FleetPorts;
   readonly signal?: AbortSignal;
   readonly columns?: number;
   readonly version?: string;
@@ -74,12 +78,16 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
         };
       },
     }),
+    fleetSimulator: async () => ({
+      simulateFleet: async ({ seed }) => ({ seed, broken: [], trace: [], report: null, calls: 0 }),
+    }),
     nextTurn: () => new Promise((resolve) => setImmediate(resolve)),
     config: {
       load: async (wanted, overrides) => {
         calls.push(['load', { wanted, ...overrides }]);
         return options.load ? options.load(wanted, overrides) : site;
       },
+      fleet: async () => options.fleet ?? null,
       balancers: async () => ({}),
       strategy: async ({ name }) => ({ name, summary: '', steps: () => [] }),
       schema: async () => ({ type: 'object' }),
@@ -101,6 +109,7 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
       },
     },
     engine: async () => ({ ...fakeEngine(calls), ...options.engine }),
+    createFleetPorts: async (_site, emit) => ({ ...options.fleetPorts!, emit, close: async () => {} }),
     createPorts: async (_site, emit) => {
       for (const event of options.events ?? []) emit(event);
       return {

@@ -1,6 +1,7 @@
 import { hookKinds } from '../../hooks/index.ts';
 import { addressKinds } from '../../src/adapters/addresses/index.ts';
 import { balancerKinds } from '../../src/adapters/balancers/index.ts';
+import { fleetKinds } from '../../src/adapters/fleets/index.ts';
 import { inventoryKinds } from '../../src/adapters/inventories/index.ts';
 import { noticeKinds } from '../../src/adapters/notices/index.ts';
 import type { Registries } from '../../src/config/fields.ts';
@@ -15,6 +16,7 @@ export const registries: Registries = {
   hooks: hookKinds,
   notices: noticeKinds,
   inventories: inventoryKinds,
+  fleets: fleetKinds,
 };
 
 export const noFiles = (path: string): never => {

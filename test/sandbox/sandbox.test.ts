@@ -112,6 +112,7 @@ const siteOf = async (made: Sandbox): Promise<Site> => {
     hooks: {},
     notices: {},
     inventories: {},
+    fleets: {},
   };
   return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
 };

@@ -1,4 +1,13 @@
 import type { Command } from '../call.ts';
+import type { FleetCommandName } from './fleet.ts';
+
+/** Nodes and fleets have commands of the same name; which one is meant, the config says. */
+const orFleet =
+  (name: FleetCommandName, load: CommandEntry['load']): CommandEntry['load'] =>
+  async () => {
+    const [{ orFleetCommand }, command] = await Promise.all([import('./fleet.ts'), load()]);
+    return orFleetCommand(name, command);
+  };
 
 /** A command as help shows it. Its work is loaded only when it is run. */
 export interface CommandEntry {
@@ -110,7 +119,7 @@ export const commandEntries: readonly CommandEntry[] = [
       'sluice deploy shop/production --ref v2.1 --batch 1,30% --yes',
       'sluice deploy production --plan plan.json --lock-wait 10m',
     ],
-    load: async () => (await import('./deploy.ts')).deployCommand,
+    load: orFleet('deploy', async () => (await import('./deploy.ts')).deployCommand),
   },
   {
     name: 'plan',
@@ -122,7 +131,7 @@ export const commandEntries: readonly CommandEntry[] = [
       'sluice plan production --nodes web1,web2 --json',
       'sluice plan production --out plan.json --format markdown',
     ],
-    load: async () => (await import('./plan.ts')).planCommand,
+    load: orFleet('plan', async () => (await import('./plan.ts')).planCommand),
   },
   {
     name: 'rollback',
@@ -130,7 +139,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Bring an earlier release back live.',
     flags: ['to', 'acrossIrreversible', 'nodes', ...policyFlags, 'lockWait', 'dryRun', ...runFlags],
     examples: ['sluice rollback production', 'sluice rollback production --to 20260114093000'],
-    load: async () => (await import('./rollback.ts')).rollbackCommand,
+    load: orFleet('rollback', async () => (await import('./rollback.ts')).rollbackCommand),
   },
   {
     name: 'flip',
@@ -146,7 +155,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Finish what a run that died had begun.',
     flags: [...policyFlags, 'forceTakeOver', 'lockWait', ...runFlags],
     examples: ['sluice resume production', 'sluice resume production --yes'],
-    load: async () => (await import('./resume.ts')).resumeCommand,
+    load: orFleet('resume', async () => (await import('./resume.ts')).resumeCommand),
   },
   {
     name: 'abort',
@@ -154,7 +163,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Go back to where a run that died or is held began.',
     flags: ['acrossIrreversible', 'failuresMax', 'skipUnreachable', 'forceTakeOver', 'lockWait', ...runFlags],
     examples: ['sluice abort production'],
-    load: async () => (await import('./abort.ts')).abortCommand,
+    load: orFleet('abort', async () => (await import('./abort.ts')).abortCommand),
   },
   {
     name: 'sync',
@@ -178,7 +187,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Go on with a run that is held.',
     flags: [...policyFlags, ...runFlags],
     examples: ['sluice promote production'],
-    load: async () => (await import('./promote.ts')).promoteCommand,
+    load: orFleet('promote', async () => (await import('./promote.ts')).promoteCommand),
   },
   {
     name: 'status',
@@ -190,7 +199,7 @@ export const commandEntries: readonly CommandEntry[] = [
       'sluice status production --watch',
       'sluice status production --drift',
     ],
-    load: async () => (await import('./status.ts')).statusCommand,
+    load: orFleet('status', async () => (await import('./status.ts')).statusCommand),
   },
   {
     name: 'balancers',
@@ -214,7 +223,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Show what was done, by whom and when.',
     flags: ['json'],
     examples: ['sluice history production'],
-    load: async () => (await import('./history.ts')).historyCommand,
+    load: orFleet('history', async () => (await import('./history.ts')).historyCommand),
   },
   {
     name: 'check',
@@ -278,7 +287,7 @@ export const commandEntries: readonly CommandEntry[] = [
       'sluice seed diff production newest node:web3',
       'sluice seed prune production',
     ],
-    load: async () => (await import('./seed.ts')).seedCommand,
+    load: orFleet('seed', async () => (await import('./seed.ts')).seedCommand),
   },
   {
     name: 'simulate',
@@ -286,7 +295,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Try the strategy against faults, in simulated lives.',
     flags: ['runs', 'seed', 'strategy', 'batch', 'onFailure', 'failuresMax'],
     examples: ['sluice simulate production', 'sluice simulate production --batch 30% --runs 1000'],
-    load: async () => (await import('./simulate.ts')).simulateCommand,
+    load: orFleet('simulate', async () => (await import('./simulate.ts')).simulateCommand),
   },
   {
     name: 'init',

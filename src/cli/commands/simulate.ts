@@ -69,7 +69,7 @@ function showBroken(call: Call, { seed, broken, trace }: Simulated): ExitStatus 
 
 const stepsShown = 40;
 
-function whole(flag: string, text: string | undefined, otherwise: number): number {
+export function whole(flag: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
   throw failure('USAGE', {

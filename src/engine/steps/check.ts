@@ -85,7 +85,9 @@ const placeOf = (node: Host, one: Check): Place => ({
 });
 
 /** Whoever asks. */
-type Asking = Pick<Run, 'ports' | 'signal'>;
+interface Asking extends Pick<Run, 'signal'> {
+  readonly ports: Pick<Run['ports'], 'clock' | 'http'>;
+}
 
 export async function askUntil(
   run: Asking,

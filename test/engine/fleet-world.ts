@@ -1,0 +1,60 @@
+import type { Event } from '../../src/core/event.ts';
+import type { FleetPorts } from '../../src/ports.ts';
+import { virtualClock } from '../../src/simulator/clock.ts';
+import { type FleetWorld, type FleetWorldOptions, fleetWorld } from '../../src/simulator/fleet-world.ts';
+import { seededRandom } from '../../src/simulator/random.ts';
+
+export interface InFleet {
+  readonly ports: FleetPorts;
+  readonly world: FleetWorld;
+  readonly events: Event[];
+}
+
+const dayMs = 24 * 3_600_000;
+
+/**
+ * Lets `work` go on in a simulated group of 3 instances, whose time passes only there; within a day it has ended. `loads`: it loads
+ * modules, which takes time of this world.
+ */
+export async function inFleet<T>(
+  work: (fleet: InFleet) => Promise<T>,
+  { loads = false, ...options }: Partial<FleetWorldOptions> & { readonly loads?: boolean } = {},
+): Promise<T> {
+  const clock = virtualClock(1_800_000_000_000, () => new Promise((resolve) => setImmediate(resolve)));
+  const random = seededRandom(7);
+  const world = fleetWorld({
+    clock,
+    random,
+    capacity: { min: 2, desired: 3, max: 4 },
+    replace: 'sluice',
+    servingMin: 3,
+    image: 'good',
+    suspended: [],
+    isChecked: true,
+    ...options,
+  });
+  const events: Event[] = [];
+  const ports: FleetPorts = {
+    clock,
+    random,
+    http: { ready: async () => {}, request: async (question) => world.answer(question) },
+    operator: { name: 'ann@laptop' },
+    emit: (event) => void events.push(event),
+    fleet: world.fleet,
+  };
+  let isOver = false;
+  const working = work({ ports, world, events }).finally(() => {
+    isOver = true;
+    clock.woken();
+  });
+  working.catch(() => {});
+  let ended = false;
+  while (!ended && clock.passedMs() < dayMs) {
+    if (loads) await new Promise((resolve) => setTimeout(resolve, 1));
+    const untilMs = loads ? clock.passedMs() + 2000 : dayMs;
+    ended = await clock.run({ isOver: () => isOver, untilMs });
+  }
+  world.stop();
+  if (!ended) throw new Error(['it did not end', ...world.trace].join('\n'));
+  return working;
+}

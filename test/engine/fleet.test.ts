@@ -1,0 +1,165 @@
+import { expect, test } from 'vitest';
+import { openRun } from '../../src/core/fleet-log.ts';
+import { deployFleet, fleetStatus, goOnWithFleet, openText, rollbackFleet } from '../../src/engine/fleet.ts';
+import { newImage, oldImage } from '../../src/simulator/fleet-world.ts';
+import { fleetSite } from '../adapters/fleets/fleet-site.ts';
+import { inFleet } from './fleet-world.ts';
+
+const signal = new AbortController().signal;
+const request = { site: fleetSite(), signal, confirm: async () => true, ref: newImage };
+const stateOf = ({ log }: { log(): Parameters<typeof openRun>[0] }) => openRun(log())?.state ?? null;
+
+test('what is so already is not done again, and asks nobody', () =>
+  inFleet(async ({ ports, world }) => {
+    const confirm = () => Promise.reject(new Error('asked'));
+    expect(await deployFleet({ ...request, confirm, ref: oldImage }, ports)).toMatchObject({
+      outcome: 'nothing to do',
+      exit: 0,
+    });
+    expect(world.log()).toEqual([]);
+  }));
+
+test('a person who says no leaves everything as it is', () =>
+  inFleet(async ({ ports, world }) => {
+    const before = world.state();
+    const report = await deployFleet({ ...request, confirm: async () => false }, ports);
+    expect(report).toMatchObject({ outcome: 'refused', exit: 2, failure: null });
+    expect(world.state()).toEqual(before);
+    expect(world.log()).toEqual([]);
+  }));
+
+test('rollback goes to the image before, and a second one not forward again', () =>
+  inFleet(async ({ ports, world }) => {
+    expect(await deployFleet(request, ports)).toMatchObject({ outcome: 'done' });
+    const rollback = { ...request, to: null };
+    expect(await rollbackFleet(rollback, ports)).toMatchObject({ outcome: 'done' });
+    expect(world.state().place).toEqual({ image: oldImage, version: '1' });
+    expect(await rollbackFleet(rollback, ports)).toMatchObject({
+      outcome: 'refused',
+      failure: { code: 'NO_IMAGE_BEFORE' },
+    });
+    expect(await rollbackFleet({ ...request, to: newImage }, ports)).toMatchObject({ outcome: 'done' });
+    expect(world.state().place.image).toBe(newImage);
+  }));
+
+test('an image that there is not is refused', () =>
+  inFleet(async ({ ports }) => {
+    const read = async () => ({ ...(await ports.fleet.images.read(newImage)), state: 'gone' as const });
+    const images = { ...ports.fleet.images, read };
+    const report = await deployFleet(
+      { ...request, ref: 'ami-0f' },
+      { ...ports, fleet: { ...ports.fleet, images } },
+    );
+    expect(report).toMatchObject({ outcome: 'refused', exit: 2, failure: { code: 'IMAGE_UNKNOWN' } });
+  }));
+
+test('of two deploys at once one has the fleet, and the other is told whose it is', () =>
+  inFleet(async ({ ports, world }) => {
+    const reports = await Promise.all([1, 2].map(() => deployFleet(request, ports)));
+    expect(reports.map(({ outcome }) => outcome).toSorted()).toEqual(['done', 'locked']);
+    expect(reports.find(({ outcome }) => outcome === 'locked')).toMatchObject({
+      exit: 5,
+      failure: { code: 'FLEET_LOCKED' },
+    });
+    expect(world.broken).toEqual([]);
+  }));
+
+test('a run that is alive is not taken over, unless by force: then it changes nothing more', () =>
+  inFleet(async ({ ports, world }) => {
+    const first = deployFleet(request, ports);
+    await ports.clock.sleep(15_000);
+    const taking = { site: request.site, signal, command: 'abort' as const };
+    expect(await goOnWithFleet({ ...taking, force: false }, ports)).toMatchObject({
+      outcome: 'locked',
+      exit: 5,
+      failure: { code: 'FLEET_HOLDER_ALIVE' },
+    });
+    const aborted = goOnWithFleet({ ...taking, force: true }, ports);
+    expect(await first).toMatchObject({
+      outcome: 'needs a person',
+      exit: 3,
+      failure: { code: 'FLEET_LOST' },
+    });
+    expect(await aborted).toMatchObject({ outcome: 'done', exit: 0 });
+    expect(world.state()).toMatchObject({
+      place: { image: oldImage },
+      suspended: [],
+      capacity: { desired: 3 },
+    });
+  }));
+
+test('what is held keeps what it suspended, and promote and abort end it', async () => {
+  for (const command of ['promote', 'abort'] as const)
+    await inFleet(
+      async ({ ports, world }) => {
+        const site = fleetSite({ onFailure: 'hold' });
+        const held = await deployFleet({ ...request, site }, ports);
+        expect(held).toMatchObject({ outcome: 'held', exit: 4, failure: { code: 'CHECK_FAILED' } });
+        expect(held.warnings.join()).toContain('suspended until then: AddToLoadBalancer');
+        expect(stateOf(world)).toBe('held');
+        expect(await deployFleet({ ...request, site }, ports)).toMatchObject({ outcome: 'locked', exit: 5 });
+        const report = await goOnWithFleet({ site: request.site, signal, command, force: false }, ports);
+        expect(report.outcome).toBe(command === 'abort' ? 'done' : 'rolled back');
+        expect(world.state()).toMatchObject({ place: { image: oldImage }, suspended: [] });
+        expect(world.broken).toEqual([]);
+      },
+      { image: 'wrong' },
+    );
+});
+
+test('a signal leaves the run to resume, which finishes it', () =>
+  inFleet(async ({ ports, world }) => {
+    const interrupted = new AbortController();
+    const run = deployFleet({ ...request, signal: interrupted.signal }, ports);
+    await ports.clock.sleep(10_000);
+    interrupted.abort('SIGTERM');
+    expect(await run).toMatchObject({ outcome: 'interrupted', exit: 143 });
+    const { run: open } = await fleetStatus(ports, signal);
+    expect(open && openText(open)).toContain('is under way: sluice resume goes on with it');
+    const goOn = { site: request.site, signal, force: false };
+    expect(await goOnWithFleet({ ...goOn, command: 'resume' }, ports)).toMatchObject({
+      outcome: 'done',
+      exit: 0,
+    });
+    expect(world.state().place.image).toBe(newImage);
+    expect(await goOnWithFleet({ ...goOn, command: 'resume' }, ports)).toMatchObject({
+      outcome: 'refused',
+      failure: { code: 'NOTHING_TO_RESUME' },
+    });
+  }));
+
+test('a group that changes before it is taken is left alone', () =>
+  inFleet(async ({ ports, world }) => {
+    const confirm = async () => {
+      await ports.fleet.perform({ kind: 'size', version: null, capacity: { min: 2, desired: 4, max: 4 } });
+      return true;
+    };
+    expect(await deployFleet({ ...request, confirm }, ports)).toMatchObject({
+      outcome: 'refused',
+      failure: { code: 'SITE_CHANGED' },
+    });
+    expect(openRun(world.log())).toBeNull();
+    expect(world.state().place.image).toBe(oldImage);
+  }));
+
+test('instances that never start are given up after the patience of the site, and the report says what is where', () =>
+  inFleet(
+    async ({ ports, world }) => {
+      const report = await deployFleet(request, ports);
+      expect(report).toMatchObject({ outcome: 'rolled back', exit: 1, failure: { code: 'FLEET_STUCK' } });
+      expect(report.nodes?.map(({ release, serving }) => [release, serving])).toEqual(
+        Array.from({ length: 3 }, () => [oldImage, true]),
+      );
+      expect(world.log().map(({ state }) => state)).toEqual(['under way', 'going back', 'rolled back']);
+    },
+    { image: 'dead' },
+  ));
+
+test('what somebody else had suspended stays so', () =>
+  inFleet(
+    async ({ ports, world }) => {
+      expect(await deployFleet(request, ports)).toMatchObject({ outcome: 'done' });
+      expect(world.state().suspended).toEqual(['AZRebalance']);
+    },
+    { suspended: ['AZRebalance'] },
+  ));
