@@ -3,8 +3,9 @@ import { failure, messageOf } from '../../core/errors.ts';
 import { describe, mapOf, period, textLike, withDefault } from '../../core/field.ts';
 import type { AddressState } from '../../core/observation.ts';
 import type { FloatingAddress } from '../../ports.ts';
-import { type Asker, type AwsPackage, awsApi } from '../balancers/aws-api.ts';
-import { type AwsAccess, awsAccess } from '../balancers/aws-options.ts';
+import { type AwsAccess, awsAccess } from '../aws/access.ts';
+import { type Asker, awsApi } from '../aws/api.ts';
+import { ec2 } from '../aws/clients.ts';
 import { ipField } from './ip.ts';
 import { type AddressKind, addressKind } from './kind.ts';
 import { awaitHeld } from './machines.ts';
@@ -80,14 +81,6 @@ export const aws: AddressKind = addressKind<AwsOptions>({
     };
   },
 });
-
-const ec2: AwsPackage<EC2> = {
-  name: '@aws-sdk/client-ec2',
-  async load(settings) {
-    const { EC2: Client } = await import('@aws-sdk/client-ec2');
-    return new Client(settings);
-  },
-};
 
 /** What it throws becomes a reason: of not being asked, or of not being moved. */
 const askerOf = (address: string): Asker => ({

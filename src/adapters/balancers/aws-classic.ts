@@ -4,8 +4,10 @@ import { describe, type Field, mapOf, oneOrMore, textLike, withDefault } from '.
 import type { NodeName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { RotationChange } from '../../ports.ts';
-import { type AwsApi, awsApi, balancerAsker } from './aws-api.ts';
-import { type AwsAccess, awsAccess, instanceId } from './aws-options.ts';
+import { type AwsAccess, awsAccess } from '../aws/access.ts';
+import { type AwsApi, awsApi, balancerAsker } from '../aws/api.ts';
+import { classicElb } from '../aws/clients.ts';
+import { instanceId } from './aws-options.ts';
 import { hostedBalancer, hostedCapabilities, settle, settled, type TargetState } from './hosted.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
 import type { Ordered, Target } from './target.ts';
@@ -32,7 +34,7 @@ export const awsClassic: BalancerKind = balancerKind<ClassicOptions>({
   },
   capabilities,
   create({ name: balancer, options, nodes }) {
-    const api = awsApi(balancerAsker(balancer), options, elb);
+    const api = awsApi(balancerAsker(balancer), options, classicElb);
     const targets = targetsOf(balancer, options, nodes);
     const mustDrain = drainCheck(balancer, api, options.loadBalancer);
     return hostedBalancer<ClassicTarget, readonly Reading[]>({
@@ -63,14 +65,6 @@ interface ClassicOptions extends AwsAccess {
 function instance(): Field<string> {
   return textLike("an instance such as 'i-0abc1234def567890'", instanceId);
 }
-
-const elb = {
-  name: '@aws-sdk/client-elastic-load-balancing',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-elastic-load-balancing');
-    return new sdk.ElasticLoadBalancing(settings);
-  },
-};
 
 interface ClassicTarget extends Target {
   readonly loadBalancer: string;

@@ -2,7 +2,7 @@ import type { Action, ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-loa
 import { failure } from '../../core/errors.ts';
 import type { PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { AwsApi } from './aws-api.ts';
+import type { AwsApi } from '../aws/api.ts';
 import {
   aimedAt,
   aimOf,

@@ -5,7 +5,7 @@ import type {
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { failure } from '../../core/errors.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { AwsApi } from './aws-api.ts';
+import type { AwsApi } from '../aws/api.ts';
 import type { PoolGroups } from './aws-forward.ts';
 import type { AwsOptions } from './aws-options.ts';
 

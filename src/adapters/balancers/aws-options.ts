@@ -5,44 +5,24 @@ import {
   type Fields,
   isPlainObject,
   mapOf,
-  objectOf,
   oneOrMore,
-  optional,
   type Parsed,
   parsed,
   port,
   problem,
   scalar,
-  secret,
-  text,
   textLike,
   withDefault,
 } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
-import type { Secret } from '../../core/secret.ts';
-import { settle, timeout } from './hosted.ts';
-import { httpUrl } from './json.ts';
+import { type AwsAccess, awsAccess } from '../aws/access.ts';
+import { settle } from './hosted.ts';
 
 export interface AwsOptions extends AwsAccess {
   /** By name or ARN, of all nodes; or of the nodes of each pool, the same number for each. */
   readonly targetGroup: readonly string[] | Readonly<Record<PoolName, readonly string[]>>;
   readonly servers: Readonly<Record<NodeName, AwsServer>>;
   readonly settle: number;
-}
-
-/** How an API of AWS is reached, and as whom. Null: as the SDK finds it in its environment and its files. */
-export interface AwsAccess {
-  readonly region: string | null;
-  readonly profile: string | null;
-  readonly endpoint: string | null;
-  readonly credentials: AwsCredentials | null;
-  readonly timeout: number;
-}
-
-export interface AwsCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: Secret;
-  readonly sessionToken: Secret | null;
 }
 
 /** What a target group calls a node: an instance or an address, and the port, if it is not the group's. */
@@ -99,30 +79,6 @@ const targetGroups: Field<AwsOptions['targetGroup']> = (() => {
     },
   };
 })();
-
-const credentials: Field<AwsCredentials> = objectOf<AwsCredentials>({
-  accessKeyId: describe('The id of the access key.', text),
-  secretAccessKey: describe('The access key itself.', secret),
-  sessionToken: describe('What goes with a temporary key.', optional(secret)),
-});
-
-/** The settings of every kind that is reached through an API of AWS. */
-export const awsAccess: Fields<AwsAccess> = {
-  region: describe(
-    'The region that it is in.',
-    optional(textLike('a region such as eu-west-1', /^[a-z]+(-[a-z]+)+-\d+$/), 'as the SDK finds it'),
-  ),
-  profile: describe('A profile of ~/.aws/config.', optional(text, 'as the SDK finds it')),
-  endpoint: describe(
-    "Where the API is, if not at AWS's own address for the region.",
-    optional(httpUrl, "AWS's own"),
-  ),
-  credentials: describe(
-    'An access key, for where the SDK finds nothing better (a role, a profile, the environment).',
-    optional(credentials, 'as the SDK finds them'),
-  ),
-  timeout,
-};
 
 export const awsOptions: Fields<AwsOptions> = {
   targetGroup: describe(

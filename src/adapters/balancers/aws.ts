@@ -3,7 +3,8 @@ import { type DeployError, failure } from '../../core/errors.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { RotationChange } from '../../ports.ts';
-import { type AwsApi, awsApi, balancerAsker } from './aws-api.ts';
+import { type AwsApi, awsApi, balancerAsker } from '../aws/api.ts';
+import { elbv2 } from '../aws/clients.ts';
 import { awsFlips } from './aws-flips.ts';
 import { groupReader, type TargetGroupReading } from './aws-groups.ts';
 import { type AwsOptions, type AwsServer, awsOptions, serverNamed, shownServer } from './aws-options.ts';
@@ -47,14 +48,6 @@ export const aws: BalancerKind = balancerKind<AwsOptions>({
     });
   },
 });
-
-const elbv2 = {
-  name: '@aws-sdk/client-elastic-load-balancing-v2',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-elastic-load-balancing-v2');
-    return new sdk.ElasticLoadBalancingV2(settings);
-  },
-};
 
 interface AwsTarget extends Target {
   /** As the settings name it. */

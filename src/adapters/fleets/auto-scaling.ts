@@ -13,9 +13,10 @@ import type { Capacity, FleetInstance, GroupState, InstanceId, Place, Refresh } 
 import { disturbingRefresh } from '../../core/refresh.ts';
 import { disturbing } from '../../core/replacement.ts';
 import type { FleetOrder } from '../../ports.ts';
-import type { AwsApi } from '../balancers/aws-api.ts';
-import type { AwsAccess } from '../balancers/aws-options.ts';
-import { ec2, fleetAccess, fleetApi, unless } from './clients.ts';
+import type { AwsAccess } from '../aws/access.ts';
+import type { AwsApi } from '../aws/api.ts';
+import { ec2, elbv2, scaling } from '../aws/clients.ts';
+import { fleetAccess, fleetApi, unless } from './access.ts';
 import { ec2Images } from './images.ts';
 import { type FleetKind, fleetKind } from './kind.ts';
 import { templateLog } from './log.ts';
@@ -40,9 +41,9 @@ export const autoScaling: FleetKind = fleetKind<GroupOptions>({
     const apis: Apis = {
       name,
       options,
-      scaling: fleetApi(name, options, scalingSdk),
+      scaling: fleetApi(name, options, scaling),
       ec2: fleetApi(name, options, ec2),
-      elb: fleetApi(name, options, elbSdk),
+      elb: fleetApi(name, options, elbv2),
     };
     const isOwn = options.replace === 'sluice';
     return {
@@ -79,22 +80,6 @@ interface Apis {
   readonly ec2: AwsApi<EC2>;
   readonly elb: AwsApi<ElasticLoadBalancingV2>;
 }
-
-const scalingSdk = {
-  name: '@aws-sdk/client-auto-scaling',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-auto-scaling');
-    return new sdk.AutoScaling(settings);
-  },
-};
-
-const elbSdk = {
-  name: '@aws-sdk/client-elastic-load-balancing-v2',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-elastic-load-balancing-v2');
-    return new sdk.ElasticLoadBalancingV2(settings);
-  },
-};
 
 interface Group {
   readonly group: AutoScalingGroup;

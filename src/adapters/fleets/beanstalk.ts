@@ -8,9 +8,10 @@ import { failure, isDeployError } from '../../core/errors.ts';
 import { describe, oneOrMore, optional, textLike } from '../../core/field.ts';
 import { type Environment, type FleetSite, type Share, shareOf } from '../../core/fleet.ts';
 import type { FleetOrder } from '../../ports.ts';
-import type { AwsApi } from '../balancers/aws-api.ts';
-import type { AwsAccess } from '../balancers/aws-options.ts';
-import { ec2, fleetAccess, fleetApi } from './clients.ts';
+import type { AwsAccess } from '../aws/access.ts';
+import type { AwsApi } from '../aws/api.ts';
+import { ec2, elasticBeanstalk } from '../aws/clients.ts';
+import { fleetAccess, fleetApi } from './access.ts';
 import { ec2Images } from './images.ts';
 import { type FleetKind, fleetKind } from './kind.ts';
 import { templateLog } from './log.ts';
@@ -50,7 +51,7 @@ export const beanstalk: FleetKind = fleetKind<BeanstalkOptions>({
       name,
       options,
       servingMin: site.fleet.servingMin,
-      eb: fleetApi(name, options, beanstalkSdk),
+      eb: fleetApi(name, options, elasticBeanstalk),
     };
     const machines = fleetApi(name, options, ec2);
     return {
@@ -86,14 +87,6 @@ interface Apis {
   readonly servingMin: FleetSite['fleet']['servingMin'];
   readonly eb: AwsApi<ElasticBeanstalk>;
 }
-
-const beanstalkSdk = {
-  name: '@aws-sdk/client-elastic-beanstalk',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-elastic-beanstalk');
-    return new sdk.ElasticBeanstalk(settings);
-  },
-};
 
 async function observe(apis: Apis, signal?: AbortSignal): Promise<readonly Environment[]> {
   const { application: ApplicationName, environment: names, cname } = apis.options;

@@ -2,8 +2,8 @@ import type { EC2, Image, Tag } from '@aws-sdk/client-ec2';
 import { failure } from '../../core/errors.ts';
 import type { FleetSite, ImageId, MachineImage } from '../../core/fleet.ts';
 import type { MachineImages, TakeOptions } from '../../ports.ts';
-import type { AwsApi } from '../balancers/aws-api.ts';
-import { unless } from './clients.ts';
+import type { AwsApi } from '../aws/api.ts';
+import { unless } from './access.ts';
 
 /** Images of the seed instance, known by their tags (EC2 API Reference 2016-11-15). */
 export function ec2Images(fleet: string, api: AwsApi<EC2>, { name, stage, seed }: FleetSite): MachineImages {

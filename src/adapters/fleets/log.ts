@@ -3,8 +3,8 @@ import type { EC2, LaunchTemplate, LaunchTemplateVersion } from '@aws-sdk/client
 import { isPlainObject } from '../../core/field.ts';
 import type { FleetEntry, LoggedEntry } from '../../core/fleet-log.ts';
 import type { FleetLog } from '../../ports.ts';
-import type { AwsApi } from '../balancers/aws-api.ts';
-import { unless } from './clients.ts';
+import type { AwsApi } from '../aws/api.ts';
+import { unless } from './access.ts';
 
 /**
  * The log of a fleet, as versions of a launch template of which nothing is ever started. EC2 numbers versions one by one and never

@@ -1,6 +1,7 @@
 import { failure, list as listed } from '../../core/errors.ts';
 import { describe, type Fields, oneOf, oneOrMore, text, withDefault } from '../../core/field.ts';
 import { type InventoryKind, inventoryKind } from '../../core/inventory.ts';
+import { scaling } from '../aws/clients.ts';
 import { type AwsList, askAws } from './aws.ts';
 import { type InstanceOptions, instanceOptions, instances } from './ec2.ts';
 
@@ -46,7 +47,7 @@ async function membersOf(
 ): Promise<string[]> {
   const { AutoScalingGroups = [] } = await askAws(
     list,
-    autoScaling,
+    scaling,
     'DescribeAutoScalingGroups',
     (client, options) => client.describeAutoScalingGroups({ AutoScalingGroupNames: [...group] }, options),
   );
@@ -60,11 +61,3 @@ async function membersOf(
     ),
   );
 }
-
-const autoScaling = {
-  name: '@aws-sdk/client-auto-scaling',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-auto-scaling');
-    return new sdk.AutoScaling(settings);
-  },
-};

@@ -1,6 +1,6 @@
 import { failure } from '../../core/errors.ts';
-import { type Asker, type AwsPackage, awsApi } from '../balancers/aws-api.ts';
-import type { AwsAccess } from '../balancers/aws-options.ts';
+import type { AwsAccess } from '../aws/access.ts';
+import { type Asker, type AwsPackage, awsApi } from '../aws/api.ts';
 
 /** A list that AWS is asked for, until the signal says that the time is up. */
 export interface AwsList {

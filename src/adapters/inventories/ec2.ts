@@ -1,7 +1,8 @@
 import type { DescribeInstancesCommandInput, Instance } from '@aws-sdk/client-ec2';
 import { failure } from '../../core/errors.ts';
 import { describe, type Fields, oneOf, withDefault } from '../../core/field.ts';
-import { type AwsAccess, awsAccess } from '../balancers/aws-options.ts';
+import { type AwsAccess, awsAccess } from '../aws/access.ts';
+import { ec2 } from '../aws/clients.ts';
 import { type AwsList, askAws } from './aws.ts';
 
 /** The settings of every list whose nodes are instances of EC2. */
@@ -44,14 +45,6 @@ export async function instances(
     .toSorted((a, b) => ((a.InstanceId ?? '') < (b.InstanceId ?? '') ? -1 : 1))
     .map((instance) => entryOf(list, instance, address));
 }
-
-const ec2 = {
-  name: '@aws-sdk/client-ec2',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-ec2');
-    return new sdk.EC2(settings);
-  },
-};
 
 function entryOf(
   { list }: AwsList,

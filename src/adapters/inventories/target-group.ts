@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { describe, type Fields } from '../../core/field.ts';
 import { type InventoryKind, inventoryKind } from '../../core/inventory.ts';
+import { elbv2 } from '../aws/clients.ts';
 import { groupName } from '../balancers/aws-options.ts';
 import { type AwsList, askAws } from './aws.ts';
 import { type InstanceOptions, instanceOptions, instances } from './ec2.ts';
@@ -52,11 +53,3 @@ function targetsIn(list: AwsList, name: string): Promise<readonly string[]> {
     return [...new Set(staying.flatMap(({ Target }) => Target?.Id ?? []))].toSorted();
   });
 }
-
-const elbv2 = {
-  name: '@aws-sdk/client-elastic-load-balancing-v2',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-elastic-load-balancing-v2');
-    return new sdk.ElasticLoadBalancingV2(settings);
-  },
-};

@@ -1,7 +1,7 @@
 import { failure, isDeployError } from '../../core/errors.ts';
 import { describe, type Fields } from '../../core/field.ts';
-import { type Asker, type AwsApi, type AwsPackage, awsApi } from '../balancers/aws-api.ts';
-import { type AwsAccess, awsAccess } from '../balancers/aws-options.ts';
+import { type AwsAccess, awsAccess } from '../aws/access.ts';
+import { type Asker, type AwsApi, type AwsPackage, awsApi } from '../aws/api.ts';
 
 /** How AWS is reached for a fleet. */
 export const fleetAccess: Fields<AwsAccess> = {
@@ -31,11 +31,3 @@ export async function unless(names: readonly string[], work: Promise<unknown>): 
     if (!isKnown) throw error;
   });
 }
-
-export const ec2 = {
-  name: '@aws-sdk/client-ec2',
-  load: async (settings: object) => {
-    const sdk = await import('@aws-sdk/client-ec2');
-    return new sdk.EC2(settings);
-  },
-};

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { awsApi, balancerAsker } from '../../../src/adapters/balancers/aws-api.ts';
+import { awsApi, balancerAsker } from '../../../src/adapters/aws/api.ts';
 
 const access = { region: null, profile: null, endpoint: null, credentials: null, timeout: 1000 };
 const asked = (call: () => Promise<never>, load = async () => ({ destroy: () => {} })) =>

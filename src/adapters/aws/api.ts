@@ -1,6 +1,6 @@
 import { failure, messageOf } from '../../core/errors.ts';
 import type { BalancerName } from '../../core/site.ts';
-import type { AwsAccess } from './aws-options.ts';
+import type { AwsAccess } from './access.ts';
 
 /** An API of AWS, through AWS's own SDK: loaded, and connected to, at the first question. */
 export interface AwsApi<Client> {
