@@ -1,6 +1,7 @@
 import { failure, messageOf } from '../../core/errors.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { AwsAccess } from './access.ts';
+import { quieten } from './quiet.ts';
 
 /** An API of AWS, through AWS's own SDK: loaded, and connected to, at the first question. */
 export interface AwsApi<Client> {
@@ -29,6 +30,7 @@ export function awsApi<Client extends { destroy(): void }>(
   let loading: Promise<Client> | null = null;
   let client: Client | null = null;
   const loaded = async (): Promise<Client> => {
+    quieten();
     loading ??= load(settingsOf(access)).catch((error: unknown) => {
       throw isMissing(error) ? failure('PACKAGE_MISSING', { user: asker.name, name }) : error;
     });

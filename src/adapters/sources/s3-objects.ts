@@ -1,6 +1,7 @@
 import type { S3 } from '@aws-sdk/client-s3';
 import { failure, messageOf } from '../../core/errors.ts';
 import type { S3Settings } from '../../core/site.ts';
+import { quieten } from '../aws/quiet.ts';
 
 /** The objects of a bucket whose keys begin with a prefix; keys here are without it. */
 export interface S3Objects {
@@ -39,6 +40,7 @@ export function s3Objects({ bucket: Bucket, prefix, region, profile, endpoint }:
   } as const;
   let loading: Promise<S3> | null = null;
   const client = (): Promise<S3> => {
+    quieten();
     loading ??= needed(clientPackage, import('@aws-sdk/client-s3')).then((sdk) => new sdk.S3(settings));
     return loading;
   };
