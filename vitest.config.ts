@@ -31,8 +31,6 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/**/*.kernel.ts'],
-          fileParallelism: false,
-          isolate: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -4,6 +4,13 @@ export interface IpvsTable {
   readonly bootId: string;
   /** Whether persistent clients of a server of weight 0 go elsewhere too (`net.ipv4.vs.expire_quiescent_template`). */
   readonly expiresTemplates: boolean;
+  /**
+   * `net.ipv4.vs.conn_reuse_mode`: which connections count as ended once their client uses its port again, so that the new one
+   * is balanced anew. 1: those that end both ways; 2: those of which one way is seen, too; 0, and before Linux 4.1: none.
+   */
+  readonly reuseMode: number;
+  /** Whether any counts as ended that leads to a server of weight 0 (`net.ipv4.vs.expire_nodest_conn`). */
+  readonly expiresConnections: boolean;
   readonly services: readonly IpvsService[];
 }
 
@@ -48,7 +55,8 @@ export const sections = {
 
 /** Throws if it is not what ipvsadm 1.31 writes (ipvsadm(8)). Counts, thresholds and totals may be left out. */
 export function ipvsTableOf(output: string): IpvsTable {
-  const [bootId = '', expires = ''] = linesOf(output, sections.kernel);
+  const [bootId = '', ...numbers] = linesOf(output, sections.kernel);
+  const [expiresTemplates = 0, expiresConnections = 0, reuseMode = 0] = numbers.map(Number);
   if (!/^[\da-f-]{36}$/.test(bootId)) throw new Error(`no boot id: ${shown(bootId)}`);
   const notes = new Map(linesOf(output, sections.notes).map(noteOf));
   const settings = linesOf(output, sections.settings).map(settingOf);
@@ -68,7 +76,9 @@ export function ipvsTableOf(output: string): IpvsTable {
   };
   return {
     bootId,
-    expiresTemplates: Number(expires) > 0,
+    expiresTemplates: expiresTemplates > 0,
+    expiresConnections: expiresConnections > 0,
+    reuseMode,
     services: settings
       .filter(({ address }) => address === null)
       .map(({ service, flags }) => ({

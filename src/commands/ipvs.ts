@@ -113,7 +113,9 @@ export const readLines = (details: readonly Detail[]): string =>
     // Loads the module: before, there is no setting of the kernel.
     'ipvsadm -S -n',
     words('echo', sections.kernel),
-    'cat /proc/sys/kernel/random/boot_id /proc/sys/net/ipv4/vs/expire_quiescent_template',
+    'vs=/proc/sys/net/ipv4/vs reuse=/proc/sys/net/ipv4/vs/conn_reuse_mode',
+    '[ -e $reuse ] || reuse=/dev/null',
+    'cat /proc/sys/kernel/random/boot_id $vs/expire_quiescent_template $vs/expire_nodest_conn $reuse',
     ...details.flatMap((detail) => [words('echo', sections[detail]), words(...listing[detail])]),
     words('echo', sections.notes),
     `for note in ${notesFolder}/*; do`,

@@ -10,6 +10,8 @@ export interface LdirectordVirtual {
   readonly service: string;
   /** Whether a server that is down stays in the table, with weight 0; else it is deleted, and its connections are cut. */
   readonly isQuiescent: boolean;
+  /** How long a server that does not answer keeps its weight: as long as the checks that it must fail take. Null: it is not checked. */
+  readonly noticesDeadWithinMs: number | null;
   readonly servers: readonly LdirectordServer[];
 }
 
@@ -27,12 +29,11 @@ export interface LdirectordServer {
 export function ldirectordConfigOf(text: string): LdirectordConfig {
   const lines = text.split('\n').map(lineOf);
   const ofAll = lines.filter(({ isInside }) => !isInside);
-  const last = (name: string) => ofAll.findLast((line) => line.name === name)?.value;
-  const quiescent = last('quiescent');
+  const last: Settings = (name) => ofAll.findLast((line) => line.name === name)?.value;
   return {
     maintenanceDir: last('maintenancedir') ?? null,
     virtuals: lines.flatMap((line, i) =>
-      /^virtual6?$/.test(line.name) ? [virtualOf(line, blockAfter(lines, i), quiescent)] : [],
+      /^virtual6?$/.test(line.name) ? [virtualOf(line, blockAfter(lines, i), last)] : [],
     ),
   };
 }
@@ -56,20 +57,49 @@ function blockAfter(lines: readonly Line[], start: number): readonly Line[] {
   return rest.slice(0, end < 0 ? undefined : end);
 }
 
-function virtualOf(
-  { name, value }: Line,
-  block: readonly Line[],
-  quiescent: string | undefined,
-): LdirectordVirtual {
-  const last = (wanted: string) => block.findLast((line) => line.name === wanted)?.value;
+function virtualOf({ name, value }: Line, block: readonly Line[], ofAll: Settings): LdirectordVirtual {
+  const last: Settings = (wanted) => block.findLast((line) => line.name === wanted)?.value;
   const isMark = /^\d+$/.test(value);
   const flag = isMark ? '-f' : last('protocol') === 'udp' ? '-u' : '-t';
   return {
     service: `${flag} ${value}${isMark && name === 'virtual6' ? ' -6' : ''}`,
-    isQuiescent: (last('quiescent') ?? quiescent) === 'yes',
+    isQuiescent: (last('quiescent') ?? ofAll('quiescent')) === 'yes',
+    noticesDeadWithinMs: noticesDeadWithinMs(value, last, ofAll),
     servers: block.filter((line) => /^real6?$/.test(line.name)).flatMap((line) => serversOf(line.value)),
   };
 }
+
+/** What is set last under this name. */
+type Settings = (name: string) => string | undefined;
+
+/**
+ * So many checks in a row must fail, each at the end of its time, with a pause before each (ldirectord(8)). Only a
+ * virtual service with a process of its own has a pause of its own.
+ */
+function noticesDeadWithinMs(virtual: string, own: Settings, ofAll: Settings): number | null {
+  const limit = limits[own('checktype') ?? 'negotiate'];
+  const service = own('service') ?? (/:(80|443)$/.test(virtual) ? 'http' : 'none');
+  if (limit === undefined || (limit === negotiateLimit && service === 'none')) return null;
+  const timeout = numberAmong([...limit.names.map(own), ...limit.names.map(ofAll)], limit.default);
+  const pauseOfOwn = ofAll('fork') === 'yes' ? own('checkinterval') : undefined;
+  const pause = numberAmong([pauseOfOwn, ofAll('checkinterval')], 10);
+  return numberAmong([own('failurecount'), ofAll('failurecount')], 1) * (pause + timeout) * 1000;
+}
+
+/** In seconds; the second name stands in for the first. */
+const connectLimit = { names: ['checktimeout', 'negotiatetimeout'], default: 5 };
+const negotiateLimit = { names: ['negotiatetimeout', 'checktimeout'], default: 30 };
+
+/** The time that a check may take, by its type, where that is all that counts. */
+const limits: Readonly<Record<string, typeof connectLimit>> = {
+  connect: connectLimit,
+  external: connectLimit,
+  'external-perl': connectLimit,
+  negotiate: negotiateLimit,
+};
+
+const numberAmong = (values: readonly (string | undefined)[], otherwise: number): number =>
+  Number(values.find((value) => value !== undefined) ?? otherwise);
 
 /** `10.0.0.1:80 masq 100`, `10.0.0.1->10.0.0.9:80 gate`. */
 function serversOf(text: string): readonly LdirectordServer[] {

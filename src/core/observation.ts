@@ -138,6 +138,8 @@ export interface BalancerState {
   readonly pool: PoolName | null;
   /** How long its checks fail, as they are set, until it sends a dead node nothing more; absent or null: it does not say. */
   readonly noticesDeadWithinMs?: number | null;
+  /** What its own settings could do to a release, each the end of a sentence that begins with its name; absent: nothing that is known. */
+  readonly weakSpots?: readonly string[];
 }
 
 /** A floating address, and which of the machines among which it floats hold it. */

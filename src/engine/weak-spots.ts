@@ -15,6 +15,7 @@ export const weakSpots = (
   ...single(observed),
   ...unnoticing(observed),
   ...slow(observed, drain.timeoutMs),
+  ...ownSettings(observed),
   ...forgetful(balancers),
 ];
 
@@ -51,6 +52,11 @@ function slow({ balancers }: Observation, drainMs: number): readonly string[] {
     ];
   });
 }
+
+const ownSettings = ({ balancers }: Observation): readonly string[] =>
+  balancers.flatMap(({ balancer, member, weakSpots: spots = [] }) =>
+    spots.map((spot) => `Balancer ${balancer} (${member}) ${spot}`),
+  );
 
 function forgetful(balancers: readonly Balancer[]): readonly string[] {
   const names = balancers.flatMap(({ name, capabilities }) =>

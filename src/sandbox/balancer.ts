@@ -32,6 +32,7 @@ export async function startBalancer(options: BalancerOptions): Promise<RunningBa
       incarnation,
       unserved: visitors.unserved(),
       pool,
+      noticesDeadWithinMs: check && noticesDeadWithinMs(check),
       servers: servers.map((server) => ({ ...shownServer(server), webSockets: proxy.webSockets(server) })),
     }),
     names: () => servers.map(({ name }) => name),
@@ -150,13 +151,21 @@ async function keepChecking(server: PoolServer, check: HealthCheck, signal: Abor
 /** It answers with 2xx or 3xx, on a connection of its own, within a second. */
 const isHealthy = ({ host, port }: PoolServer, { path }: HealthCheck): Promise<boolean> =>
   new Promise((resolve) => {
-    const question = get({ host, port, path, agent: false, signal: AbortSignal.timeout(1000) }, (answer) => {
-      const { statusCode = 0 } = answer;
-      answer.resume().on('error', () => {});
-      resolve(statusCode >= 200 && statusCode < 400);
-    });
+    const question = get(
+      { host, port, path, agent: false, signal: AbortSignal.timeout(checkMsMax) },
+      (answer) => {
+        const { statusCode = 0 } = answer;
+        answer.resume().on('error', () => {});
+        resolve(statusCode >= 200 && statusCode < 400);
+      },
+    );
     question.on('error', () => resolve(false));
   });
+
+const checkMsMax = 1000;
+
+/** So many checks in a row must fail, each at the end of its time, with a pause before each. */
+const noticesDeadWithinMs = ({ fall, intervalMs }: HealthCheck): number => fall * (intervalMs + checkMsMax);
 
 type Way = Pick<Front, 'handle'> & Partial<Pick<Front, 'upgrade'>>;
 

@@ -4,7 +4,7 @@ import { ipvsTableOf } from '../../src/commands/ipvs-table.ts';
 const columns = 'IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags';
 
 /** As ipvsadm 1.31 wrote it on Linux 6.1. */
-const output = ({ notes = '', expires = '0' } = {}): string => `== settings
+const output = ({ notes = '', settings = '0\n0\n1' } = {}): string => `== settings
 -A -t 10.0.0.100:80 -s rr -p 300
 -a -t 10.0.0.100:80 -r 10.0.0.1:80 -m -w 100
 -a -t 10.0.0.100:80 -r 10.0.0.2:80 -g -w 0
@@ -17,7 +17,7 @@ const output = ({ notes = '', expires = '0' } = {}): string => `== settings
 -a -f 7 -6 -r [fd00::3]:0 -i -w 100 --tun-type ipip
 == kernel
 eba67055-3a8e-46c5-b03b-31141ec3137e
-${expires}
+${settings}
 == counts
 ${columns}
   -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
@@ -104,10 +104,13 @@ describe('the table of a director', () => {
   });
 
   test.each([
-    ['0', false],
-    ['1', true],
-  ])('expire_quiescent_template %s', (expires, expiresTemplates) => {
-    expect(ipvsTableOf(output({ expires }))).toMatchObject({ expiresTemplates });
+    ['0\n0\n1', { expiresTemplates: false, expiresConnections: false, reuseMode: 1 }],
+    ['1\n0\n3', { expiresTemplates: true, expiresConnections: false, reuseMode: 3 }],
+    ['0\n1\n0', { expiresTemplates: false, expiresConnections: true, reuseMode: 0 }],
+    // Linux before 4.1.
+    ['1\n1', { expiresTemplates: true, expiresConnections: true, reuseMode: 0 }],
+  ])('has the settings of the kernel: %j', (settings, read) => {
+    expect(ipvsTableOf(output({ settings }))).toMatchObject(read);
   });
 
   test('has the notes about its servers; one that was cut off says nothing', () => {

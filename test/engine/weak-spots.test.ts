@@ -44,6 +44,14 @@ test('a balancer that forgets who is out is one', () => {
   ]);
 });
 
+test('what a member of a balancer says of its own settings is one, with its name', () => {
+  const [lb, lb2] = pair.balancers;
+  const balancers = [{ ...lb!, weakSpots: ['drops every tenth request: tell it not to.'] }, lb2!];
+  expect(weakSpots([], { ...pair, balancers }, drain)).toEqual([
+    `Balancer lb (${lb!.member}) drops every tenth request: tell it not to.`,
+  ]);
+});
+
 test('a balancer that notices a dead node later than a drain may take is one, with its figures', () => {
   const noticing = (noticesDeadWithinMs: number | null) => ({
     ...pair,

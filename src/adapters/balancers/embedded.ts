@@ -256,6 +256,7 @@ interface Answer {
   /** Requests that no server could take. */
   readonly unserved: number;
   readonly pool: PoolName | null;
+  readonly noticesDeadWithinMs: number | null;
   readonly servers: readonly AnsweredServer[];
 }
 
@@ -286,6 +287,7 @@ const answerField: Field<Answer> = objectOf<Answer>({
   incarnation: text,
   unserved: natural,
   pool: optional(text),
+  noticesDeadWithinMs: optional(natural),
   servers: listOf(
     objectOf<AnsweredServer>({
       name: text,
@@ -329,8 +331,9 @@ function viewOf<T>(
       servers: [],
     };
   }
+  const { incarnation, pool, noticesDeadWithinMs } = seen;
   return {
-    members: [{ balancer, member: url, unreachable: null, incarnation: seen.incarnation, pool: seen.pool }],
+    members: [{ balancer, member: url, unreachable: null, incarnation, pool, noticesDeadWithinMs }],
     servers: targets.map((target) => ({
       balancer,
       member: url,

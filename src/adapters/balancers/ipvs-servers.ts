@@ -132,6 +132,24 @@ export function mustLetGo(
   });
 }
 
+/**
+ * Whether a client that uses a port again may come to one of these servers while that has weight 0: the director
+ * takes it for the connection that it had before, unless that is known to have ended. Where answers do not come back
+ * through the director, only their client is seen to end it (Documentation/networking/ipvs-sysctl.rst of Linux).
+ */
+export function reuseSpots(
+  { reuseMode, expiresConnections }: IpvsTable,
+  found: readonly FoundServer[],
+): readonly string[] {
+  if (reuseMode > 0 && expiresConnections) return [];
+  const isSafe = ({ service: { service }, server: { forwarding } }: FoundServer): boolean =>
+    service.startsWith('-u ') || (forwarding.includes('-m') ? reuseMode > 0 : (reuseMode & 2) > 0);
+  if (found.every(isSafe)) return [];
+  return [
+    `sends a client that uses a port again within two minutes to the node that it had before, also while that one is out (net.ipv4.vs.conn_reuse_mode is ${reuseMode}): set it to 3 there.`,
+  ];
+}
+
 /** Connections that are established; UDP has none, and what else there is decays by timers alone. */
-export const sessionsOf = ({ service }: IpvsService, { active }: IpvsServer): number | null =>
+export const sessionsOf = ({ service: { service }, server: { active } }: FoundServer): number | null =>
   service.startsWith('-u ') ? null : active;

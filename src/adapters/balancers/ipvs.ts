@@ -13,6 +13,7 @@ import {
   type IpvsTarget,
   isSticky,
   mustLetGo,
+  reuseSpots,
   sessionsOf,
 } from './ipvs-servers.ts';
 import { type BalancerKind, balancerKind } from './kind.ts';
@@ -140,7 +141,19 @@ async function view(member: Member, signal?: AbortSignal): Promise<BalancerView>
     };
   }
   return {
-    members: [{ balancer, member: name, unreachable: null, incarnation: incarnationOf(table), pool: null }],
+    members: [
+      {
+        balancer,
+        member: name,
+        unreachable: null,
+        incarnation: incarnationOf(table),
+        pool: null,
+        weakSpots: reuseSpots(
+          table,
+          targets.map((target) => foundIn(table, balancer, target)),
+        ),
+      },
+    ],
     servers: targets.map((target) => stateOf(member, table, target)),
   };
 }
@@ -156,7 +169,7 @@ function stateOf(member: Member, table: IpvsTable, target: IpvsTarget): ServerSt
     server: target.id,
     rotation: rotationOf(table, found),
     health: 'unchecked',
-    sessions: sessionsOf(found.service, found.server),
+    sessions: sessionsOf(found),
     weight: percentOf({ now: weightOf(found.server, configured), configured }),
   };
 }

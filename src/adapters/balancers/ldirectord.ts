@@ -11,14 +11,17 @@ import { describe, duration, type Fields, withDefault } from '../../core/field.t
 import type { ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, BalancerView } from '../../ports.ts';
+import { slowest } from './hosted.ts';
 import { absoluteFile, type DirectorOptions, directorOptions } from './ipvs-options.ts';
 import {
   type DirectorMember,
   directorMembers,
+  type FoundServer,
   type IpvsTarget,
   isSticky,
   mustLetGo,
   oneOf,
+  reuseSpots,
   sessionsOf,
   titleOf,
   unknownServer,
@@ -177,8 +180,22 @@ async function view(member: Member, signal?: AbortSignal): Promise<BalancerView>
     };
   }
   const incarnation = `process ${state.process}, boot ${state.table.bootId}`;
+  const found = targets.map((target) => foundIn(member, state, target));
   return {
-    members: [{ balancer, member: name, unreachable: null, incarnation, pool: null }],
+    members: [
+      {
+        balancer,
+        member: name,
+        unreachable: null,
+        incarnation,
+        pool: null,
+        noticesDeadWithinMs: slowest(found.map(({ virtual }) => virtual.noticesDeadWithinMs)),
+        weakSpots: reuseSpots(
+          state.table,
+          found.flatMap((one) => entryOf(state, one) ?? []),
+        ),
+      },
+    ],
     servers: targets.map((target) => serverStateOf(member, state, target)),
   };
 }
@@ -186,7 +203,7 @@ async function view(member: Member, signal?: AbortSignal): Promise<BalancerView>
 function serverStateOf(member: Member, state: LdirectordState, target: IpvsTarget): ServerState {
   const found = foundIn(member, state, target);
   const { rotation } = rotationIn(state, found);
-  const service = state.table.services.find((one) => one.service === found.virtual.service);
+  const entry = entryOf(state, found);
   return {
     balancer: member.balancer,
     member: member.name,
@@ -194,9 +211,15 @@ function serverStateOf(member: Member, state: LdirectordState, target: IpvsTarge
     server: target.id,
     rotation,
     health: rotation === 'in' ? healthOf(found) : 'unchecked',
-    sessions: service && found.server ? sessionsOf(service, found.server) : 0,
+    sessions: entry ? sessionsOf(entry) : 0,
     weight: 100,
   };
+}
+
+/** What the table has of it; null: nothing. */
+function entryOf({ table }: LdirectordState, { virtual, server }: Found): FoundServer | null {
+  const service = table.services.find((one) => one.service === virtual.service);
+  return service && server ? { service, server } : null;
 }
 
 /** Which file, if any, has it out; and whether the table shows that. */

@@ -9,7 +9,7 @@ import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
 import { parseFields } from '../../../src/core/field.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import type { Balancer, Transport } from '../../../src/ports.ts';
-import { startBalancer } from '../../../src/sandbox/balancer.ts';
+import { type BalancerOptions, startBalancer } from '../../../src/sandbox/balancer.ts';
 import { type Backend, type BalancerLab, balancerContract, startBackend } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { type WebSocketsLab, webSocketsContract } from '../../contracts/balancer-web-sockets.ts';
@@ -39,6 +39,19 @@ test('a weight that the configured one is too small for is refused, and nothing 
   });
   expect((await balancer.observe()).servers).toMatchObject([{ weight: 100 }]);
   await running.close();
+});
+
+test('what its checks come to is known', async () => {
+  const token = new Secret('open sesame');
+  const servers = [{ name: 'web1', host: '127.0.0.1', port: 1 }];
+  const noticedBy = async (check: Pick<BalancerOptions, 'check'>) => {
+    const running = await startBalancer({ token, servers, ...check });
+    const { members } = await driver({ url: running.adminUrl, token }, ['web1']).observe();
+    await running.close();
+    return members[0]!.noticesDeadWithinMs;
+  };
+  expect(await noticedBy({ check: { path: '/up', intervalMs: 2000, rise: 1, fall: 3 } })).toBe(9000);
+  expect(await noticedBy({})).toBeNull();
 });
 
 test('a balancer that takes a change and does not make it is found out', async () => {

@@ -4,6 +4,7 @@ import type { IpvsEdit } from '../../../src/commands/ipvs.ts';
 import { type IpvsNote, noteName } from '../../../src/commands/ipvs-table.ts';
 import { failure } from '../../../src/core/errors.ts';
 import { parseFields } from '../../../src/core/field.ts';
+import type { BalancerState } from '../../../src/core/observation.ts';
 import type { Balancer, Transport } from '../../../src/ports.ts';
 
 const service = '-t 192.0.2.1:80';
@@ -12,7 +13,9 @@ const first = '10.0.0.1:80';
 /** A director, as its table would be after the edits that it is told. */
 let director: {
   flags: string;
-  expires: 0 | 1;
+  forwarding: string;
+  /** Each: expire_quiescent_template, expire_nodest_conn and conn_reuse_mode. */
+  kernel: readonly [number, number, number];
   connections: number;
   readonly weights: Map<string, number>;
   readonly notes: Map<string, IpvsNote>;
@@ -21,7 +24,8 @@ let director: {
 beforeEach(() => {
   director = {
     flags: '-s wlc',
-    expires: 0,
+    forwarding: '-m',
+    kernel: [0, 0, 1],
     connections: 10,
     weights: new Map([
       [first, 100],
@@ -48,10 +52,12 @@ const output = (): string =>
   [
     '== settings',
     `-A ${service} ${director.flags}`,
-    ...[...director.weights].map(([address, weight]) => `-a ${service} -r ${address} -m -w ${weight}`),
+    ...[...director.weights].map(
+      ([address, weight]) => `-a ${service} -r ${address} ${director.forwarding} -w ${weight}`,
+    ),
     '== kernel',
     'eba67055-3a8e-46c5-b03b-31141ec3137e',
-    director.expires,
+    ...director.kernel,
     '== counts',
     'TCP  192.0.2.1:80 wlc',
     ...[...director.weights].map(([address, weight]) => `  -> ${address}   Masq ${weight} 3 7`),
@@ -157,12 +163,34 @@ describe('IPVS', () => {
   ] as const)(
     'a persistent service where expire_quiescent_template is %s and drain %s: %s',
     async (expires, drain, outcome) => {
-      Object.assign(director, { expires, flags: '-s wlc -p 300' });
+      Object.assign(director, { kernel: [expires, 0, 1], flags: '-s wlc -p 300' });
       const taken = change(driver({ drain }), 'out').then(
         async () => (await web1(driver({ drain }))).rotation,
       );
       expect(await taken.catch(({ code }) => code)).toBe(outcome);
       if (outcome === 'BALANCER_UNFIT') expect(director.edits).toEqual([]);
+    },
+  );
+
+  test.each([
+    ['-m', 0, 0, 'warned of'],
+    ['-m', 0, 1, 'fine'],
+    ['-g', 0, 1, 'warned of'],
+    ['-i', 0, 1, 'warned of'],
+    ['-g', 0, 2, 'fine'],
+    ['-g', 0, 3, 'fine'],
+    ['-g', 1, 1, 'fine'],
+    ['-g', 1, 0, 'warned of'],
+  ])(
+    'forwarding by %s where expire_nodest_conn is %i and conn_reuse_mode %i is %s',
+    async (forwarding, expires, mode, outcome) => {
+      Object.assign(director, { forwarding, kernel: [0, expires, mode] });
+      const [{ weakSpots }] = (await driver().observe()).members as [BalancerState];
+      if (outcome === 'fine') expect(weakSpots).toEqual([]);
+      else
+        expect(weakSpots).toEqual([
+          expect.stringContaining(`conn_reuse_mode is ${mode}): set it to 3 there`),
+        ]);
     },
   );
 

@@ -19,12 +19,12 @@ const timeout = 240_000;
 let lab: Lab;
 let site: LabSite;
 beforeAll(async () => {
-  await makeNetwork();
+  await makeNetwork(['lb1']);
   const places = Object.entries(network.real).map(([name, address]) => ({ address, through: through(name) }));
   lab = await startLab({ nodes: places.length, places });
   await appendFile(join(lab.home, '.ssh/known_hosts'), await directorKeys());
   const key = await readFile(join(lab.home, '.ssh/id_ed25519.pub'), 'utf8');
-  onDirector('lb1', `echo '${key.trim()}' > /run/authorized_keys; ${fill()}`);
+  await onDirector('lb1', `echo '${key.trim()}' > /run/authorized_keys; ${fill()}`);
   site = await lab.site({
     name: 'shop',
     nodes: places.length,
@@ -64,7 +64,7 @@ function fill(): string {
   return `ipvsadm -C; echo '${lines.join('\n')}' | ipvsadm -R`;
 }
 
-const table = (): string => onDirector('lb1', 'ipvsadm -S -n');
+const table = (): Promise<string> => onDirector('lb1', 'ipvsadm -S -n');
 
 /**
  * IPVS balances connections, and a node is drained once it has none. So clients close theirs after some questions, as
@@ -73,11 +73,11 @@ const table = (): string => onDirector('lb1', 'ipvsadm -S -n');
 const clientsOf = (service: string): Promise<Traffic> =>
   startTrafficProcess({
     url: `http://${service}`,
-    workers: 2,
+    workers: 1,
     keepAlive: 'never',
     paths: ['/', '/health'],
     lateMs: 5000,
-    rapid: { path: '/', workers: 4, perConnection: 25 },
+    rapid: { path: '/', workers: 1, perConnection: 25 },
     slow: { path: '/slow?ms=3000', workers: 4, lateMs: 8000 },
     uploads: { path: '/upload', workers: 2, bytes: 200_000, overMs: 2000 },
     bodyEnd: answerEnd,
@@ -110,11 +110,11 @@ function expectNothingSpilled(reports: readonly TrafficReport[]): void {
 }
 
 test('a rolling deploy by NAT and by direct routing fails no request', { timeout }, async () => {
-  const before = table();
+  const before = await table();
   const { run, reports } = await underTraffic(() => site.deploy('good-2'));
   expect(run.exit, run.output).toBe(0);
   expectNothingSpilled(reports);
-  expect(table()).toBe(before);
+  expect(await table()).toBe(before);
 });
 
 test('a rollback by NAT and by direct routing fails no request', { timeout }, async () => {

@@ -17,6 +17,7 @@ const abilities: Abilities = {
   counters: false,
   checksHealth: false,
   balances: 'connections',
+  lookEveryMs: 100,
 };
 
 balancerContract('two directors, by NAT', abilities, (backends) => startLab(backends, { forwarding: 'nat' }));
@@ -38,7 +39,7 @@ async function startLab(
   backends: readonly Backend[],
   { forwarding, directors = ['lb1', 'lb2'], save }: LabOptions,
 ): Promise<BalancerLab> {
-  const site = await startSite(backends, forwarding);
+  const site = await startSite(backends, forwarding, ['lb1', 'lb2']);
   const service = `${network.virtual[forwarding]}:${servicePort}`;
   const table = [
     `-A -t ${service} -s wrr`,
@@ -47,7 +48,7 @@ async function startLab(
     ),
   ].join('\n');
   const fill = (rules: string) => `ipvsadm -C; ${rules} | ipvsadm -R; rm -rf /run/sluice`;
-  for (const director of directors) onDirector(director, fill(`echo '${table}'`));
+  for (const director of directors) await onDirector(director, fill(`echo '${table}'`));
   const transport = await directorTransport();
   const make = (nodes: readonly string[] = ['web1', 'web2'], user: string | null = null) =>
     driverOf(
@@ -73,13 +74,13 @@ async function startLab(
     withoutRights: () => make(undefined, deployUser.name),
     async takeOutByHand(node) {
       for (const director of directors)
-        onDirector(
+        await onDirector(
           director,
           `ipvsadm -e -t ${service} -r ${addresses[node]}:${servicePort} ${flagOf[forwarding]} -w 0`,
         );
     },
     async restartMember() {
-      onDirector('lb1', fill(save === undefined ? `echo '${table}'` : `cat ${save}`));
+      await onDirector('lb1', fill(save === undefined ? `echo '${table}'` : `cat ${save}`));
     },
     async stopMember() {
       transport.cut('lb1');

@@ -5,7 +5,7 @@ import { balancerKinds } from '../../../src/adapters/balancers/index.ts';
 import { parseFields } from '../../../src/core/field.ts';
 import type { Balancer, Transport } from '../../../src/ports.ts';
 import type { Backend } from '../../contracts/balancer.ts';
-import { makeNetwork, network, startRelay } from './network.ts';
+import { type Director, makeNetwork, network, startRelay } from './network.ts';
 
 export type Forwarding = keyof typeof network.virtual;
 
@@ -19,8 +19,12 @@ export interface Site {
 }
 
 /** Makes the backends, which are in this process, real servers of the network; and the way there through each director. */
-export async function startSite(backends: readonly Backend[], forwarding: Forwarding): Promise<Site> {
-  await makeNetwork();
+export async function startSite(
+  backends: readonly Backend[],
+  forwarding: Forwarding,
+  directors: readonly Director[],
+): Promise<Site> {
+  await makeNetwork(directors);
   const folder = '/tmp/relay';
   const behind = await Promise.all(
     backends.map(async ({ name, port }) => {

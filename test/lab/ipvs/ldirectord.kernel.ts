@@ -24,6 +24,7 @@ const abilities: Abilities = {
   balances: 'connections',
   // Its files stay, and it has `readdquiescent = yes`.
   staysOut: true,
+  lookEveryMs: 250,
 };
 
 const service = `${network.virtual.nat}:${servicePort}`;
@@ -32,8 +33,8 @@ const config = '/run/ldirectord.cf';
 balancerContract('a director with ldirectord', abilities, startLab);
 
 async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
-  const site = await startSite(backends, 'nat');
-  onDirector(
+  const site = await startSite(backends, 'nat', ['lb1']);
+  await onDirector(
     'lb1',
     `ipvsadm -C; mkdir -p /run/maintenance; ${written(configText())}; ldirectord ${config} start`,
   );
@@ -58,17 +59,18 @@ async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
     forNodes: (nodes) => make(nodes),
     withoutRights: () => make(undefined, { user: deployUser.name }),
     async takeOutByHand(node) {
-      onDirector('lb1', `: > /run/maintenance/${addresses[node]}:${servicePort}`);
-      await sleep(2500);
+      const server = `${addresses[node]}:${servicePort}`;
+      const isObeyed = `ipvsadm -S -n | grep -q 'r ${server} .*-w 0$'`;
+      await onDirector('lb1', `: > /run/maintenance/${server}; until ${isObeyed}; do sleep 0.2; done`);
     },
     async restartMember() {
-      onDirector('lb1', `ldirectord ${config} restart`);
+      await onDirector('lb1', `ldirectord ${config} restart`);
     },
     async stopMember() {
-      onDirector('lb1', `ldirectord ${config} stop`);
+      await onDirector('lb1', `ldirectord ${config} stop`);
     },
     async close() {
-      onDirector('lb1', `rm -f /run/maintenance/*; ldirectord ${config} stop || :`);
+      await onDirector('lb1', `rm -f /run/maintenance/*; ldirectord ${config} stop || :`);
       await transport.close();
       await site.close();
     },
@@ -112,7 +114,7 @@ describe('ldirectord', () => {
     await vi.waitFor(async () => expect(await seen()).toEqual({ web1: 'in up', web2: 'in up' }), patience);
   });
 
-  const patience = { timeout: 20_000, interval: 100 };
+  const patience = { timeout: 20_000, interval: 250 };
   const stateOf = async (node: string) => ofNode(await lab.balancer.observe(), node)[0]!;
 
   async function seen(): Promise<Readonly<Record<string, string>>> {
@@ -138,7 +140,7 @@ describe('ldirectord', () => {
     expect(await whoAnswers()).toEqual([idle.name]);
     expect((await stateOf(busy.name)).sessions).toBe(1);
     const before = (await lab.balancer.observe()).members;
-    onDirector('lb1', `ldirectord ${config} reload`);
+    await onDirector('lb1', `ldirectord ${config} reload`);
     await sleep(2500);
     expect((await lab.balancer.observe()).members).toEqual(before);
     expect(await whoAnswers()).toEqual([idle.name]);
@@ -151,7 +153,7 @@ describe('ldirectord', () => {
   });
 
   test('what an operator took out by the address alone is out, and is not put in by another file', async () => {
-    onDirector('lb1', `: > /run/maintenance/${network.real.web1}`);
+    await onDirector('lb1', `: > /run/maintenance/${network.real.web1}`);
     try {
       await vi.waitFor(
         async () => expect(await seen()).toEqual({ web1: 'out unchecked', web2: 'in up' }),
@@ -162,12 +164,12 @@ describe('ldirectord', () => {
         details: { wanted: 'in', seen: `out (of the maintenance file ${network.real.web1})` },
       });
     } finally {
-      onDirector('lb1', `rm /run/maintenance/${network.real.web1}`);
+      await onDirector('lb1', `rm /run/maintenance/${network.real.web1}`);
     }
   });
 
   test('an ldirectord that would cut connections is refused, and told nothing', async () => {
-    onDirector(
+    await onDirector(
       'lb1',
       written(configText('no'), '/run/ldirectord.cf.no') +
         `; cp ${config} ${config}.yes; cp ${config}.no ${config}`,
@@ -179,9 +181,9 @@ describe('ldirectord', () => {
       };
       await expect(lab.balancer.observe()).rejects.toMatchObject(unfit);
       await expect(lab.balancer.change([turn('web1', 'out')])).rejects.toMatchObject(unfit);
-      expect(onDirector('lb1', 'ls /run/maintenance')).toBe('');
+      expect(await onDirector('lb1', 'ls /run/maintenance')).toBe('');
     } finally {
-      onDirector('lb1', `cp ${config}.yes ${config}`);
+      await onDirector('lb1', `cp ${config}.yes ${config}`);
     }
   });
 });

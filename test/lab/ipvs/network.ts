@@ -1,9 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { ssh2Transport } from '../../../src/adapters/transports/ssh2.ts';
 import { words } from '../../../src/commands/shell.ts';
 import { failure } from '../../../src/core/errors.ts';
@@ -28,14 +29,14 @@ export type Director = keyof typeof network.directors;
 
 const folder = '/tmp/directors';
 
-/** Once, in a network and with a /run and a /tmp that are the tests' own (test/lab/ipvs/run.ts). */
-export async function makeNetwork(): Promise<void> {
+/** Once, with these directors running, in a network and with a /run and a /tmp that are the tests' own (test/lab/ipvs/run.ts). */
+export async function makeNetwork(directors: readonly Director[]): Promise<void> {
   if (existsSync(folder)) return;
   await mkdir(folder);
   await Promise.all(['id', 'host_key'].map((name) => makeKey(join(folder, name))));
   await writeFile(join(folder, 'known_hosts'), await directorKeys());
   execute('sh', '-euc', networkScript);
-  await Promise.all([startDirector('lb1', 1), startDirector('lb2', 2)]);
+  await Promise.all(directors.map(startDirector));
 }
 
 /** The lines of `known_hosts` for them. */
@@ -84,9 +85,10 @@ const networkScript = `
 `;
 
 /** A kernel with IPVS, an SSH server, a /srv of its own, and a user (`deploy`) who has no rights in it. It ends with the tests. */
-async function startDirector(name: Director, number: number): Promise<void> {
+async function startDirector(name: Director): Promise<void> {
   const own = join(folder, name);
   const address = network.directors[name];
+  const number = name.slice(-1);
   await mkdir(own);
   const users = [{ name: 'root', uid: 0 }, deployUser];
   const system = (await readFile('/etc/passwd', 'utf8')).split('\n').slice(1);
@@ -161,9 +163,9 @@ const sshOptions = {
 const execute = (...[program, ...args]: readonly string[]): string =>
   execFileSync(program!, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
-/** As root. */
-export const onDirector = (name: Director, script: string): string =>
-  execute('ssh', ...way(name), words('sh', '-euc', script));
+/** As root. Meanwhile the web servers of this process go on answering. */
+export const onDirector = async (name: Director, script: string): Promise<string> =>
+  (await promisify(execFile)('ssh', [...way(name), words('sh', '-euc', script)], { timeout: 60_000 })).stdout;
 
 /** What a program of a web server, or of the second client, is run through. */
 export const through = (machine: string): readonly string[] => ['nsenter', `--net=/run/netns/${machine}`];

@@ -21,13 +21,19 @@ export interface Ran {
 }
 
 /**
- * Runs the tests of vitest's project `kernel` as root in a network, with a /run and a /tmp and among processes of their
+ * Runs the tests of a file of vitest's project `kernel` as root in a network, with a /run and a /tmp and among processes of their
  * own: what they start and make is gone at the end, whatever happens.
  */
-export async function runKernelTests(timeoutMs: number): Promise<Ran> {
+export async function runKernelTests(file: string, timeoutMs: number): Promise<Ran> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-directors-'));
   const report = join(folder, 'report.json');
-  const vitest = [process.execPath, 'node_modules/vitest/vitest.mjs', 'run', '--project=kernel'];
+  const vitest = [
+    process.execPath,
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project=kernel',
+    `/${file}.kernel.ts`,
+  ];
   const reporters = ['--reporter=verbose', '--reporter=json', '--outputFile.json=/run/report.json'];
   try {
     const words = [
