@@ -73,6 +73,8 @@ export interface Run {
   readonly holders: Map<AddressName, readonly string[]>;
   /** Nodes whose time is over: requests there that nobody can count are no longer waited for, or no requests at all. */
   readonly forced: Map<NodeName, 'uncounted' | 'all'>;
+  /** When a balancer was last told again that a node is out which it had sent requests meanwhile. */
+  readonly strayedAtMs: Map<NodeName, number>;
   /** When a node left rotation, and how long it was out in all. */
   readonly rotation: Map<NodeName, { readonly leftAtMs: number | null; readonly outMs: number }>;
   /** What waits for the next command on a node to be written down there. */
@@ -104,6 +106,7 @@ export const newRun = (
   knowing: [],
   holders: new Map(fixed.observed.addresses.map(({ address, holders }) => [address, holders])),
   forced: new Map(),
+  strayedAtMs: new Map(),
   rotation: new Map(),
   unwritten: new Map(),
 });

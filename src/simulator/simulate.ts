@@ -178,10 +178,10 @@ function setStage(simulation: Simulation): Stage {
     if (node.disk.current !== null) continue;
     for (const member of world.members) mistrust(world, member, node.name);
   }
-  watcher.begin(world);
   countTraits(world);
   drawHolder(random.fork('cron'), site, world.nodes.values());
   holdBack(world, random.fork('late'));
+  watcher.begin(world);
   startCrons(world);
   startWorkers(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });

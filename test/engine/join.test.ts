@@ -123,19 +123,22 @@ describe('a node that joins while a deploy is under way', () => {
   });
 });
 
-test('a node that joined after a run died is brought to its release by whoever resumes it', async () => {
-  const bench = benchSite(4);
-  await bench.deployed(1);
-  bench.rebuild('web4');
-  const { ports, died } = bench.mortal(({ name }) => name === 'switch');
-  void deploy({ ...listed(bench, names(3), names(3)).request, ref: '2' }, ports);
-  await died;
-  const later = listed(bench, names(4), names(4));
-  const report = await resume({ ...later.request, force: true }, bench.ports);
-  expect(report).toMatchObject({ outcome: 'done', exit: 0 });
-  expect(new Set(bench.lives())).toEqual(new Set([bench.live('web1')]));
-  expect(bench.locked()).toEqual([]);
-});
+test.each(['empty', 'from an old image'])(
+  'a node that joined %s after a run died is brought to its release by whoever resumes it',
+  async (how) => {
+    const bench = benchSite(4);
+    await bench.deployed(1);
+    if (how === 'empty') bench.rebuild('web4');
+    const { ports, died } = bench.mortal(({ name }) => name === 'switch');
+    void deploy({ ...listed(bench, names(3), names(3)).request, ref: '2' }, ports);
+    await died;
+    const later = listed(bench, names(4), names(4));
+    const report = await resume({ ...later.request, force: true }, bench.ports);
+    expect(report).toMatchObject({ outcome: 'done', exit: 0 });
+    expect(new Set(bench.lives())).toEqual(new Set([bench.live('web1')]));
+    expect(bench.locked()).toEqual([]);
+  },
+);
 
 test('a list that cannot be read again does not undo what is done', async () => {
   const bench = benchSite(2);

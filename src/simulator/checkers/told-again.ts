@@ -84,6 +84,11 @@ function isDue(world: World, member: Member, session: Session, { beganAtMs }: To
   return isReachable(member, nowMs) && !mayBeAway(world, member) && seenAtMs - sinceMs > momentMs(world);
 }
 
-/** In which a run looks again and is heard; it asks nodes first whether it holds them, and may wait for their answers in vain. */
-const momentMs = ({ faults: { mix } }: World): number =>
-  mix.lostRequest + mix.lostReply + mix.slow > 0 ? 40_000 : 3000;
+/**
+ * In which a run looks again and is heard; it asks nodes first whether it holds them, and may wait for their answers in vain. A
+ * balancer that now and then does not answer may be asked some times, a second from one to the next.
+ */
+function momentMs({ faults: { mix } }: World): number {
+  if (mix.lostRequest + mix.lostReply + mix.slow > 0) return 40_000;
+  return mix.balancerError > 0 ? 8000 : 3000;
+}
