@@ -148,14 +148,15 @@ function releaseIn(
 /** The release is live all the same where the run brought it. */
 function after(before: Report, next: Report, nodes: readonly Node[]): Report {
   const tookMs = before.tookMs + next.tookMs;
-  if (next.exit === 0) return { ...before, tookMs, nodes: next.nodes ?? before.nodes };
-  if ([3, 4, 130, 143].includes(next.exit)) return next;
+  const warnings = [...before.warnings, ...next.warnings];
+  if (next.exit === 0) return { ...before, warnings, tookMs, nodes: next.nodes ?? before.nodes };
+  if ([3, 4, 130, 143].includes(next.exit)) return { ...next, warnings };
   return {
     ...before,
     outcome: 'done in part',
     exit: 6,
     failure: next.failure,
-    warnings: [...before.warnings, ...next.warnings],
+    warnings,
     behind: [...before.behind, ...names(nodes)],
     tookMs,
     nodes: next.nodes ?? before.nodes,

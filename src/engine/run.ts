@@ -7,7 +7,7 @@ import { type DeployError, failure, isDeployError, messageOf } from '../core/err
 import type { EventBody, FailureText } from '../core/event.ts';
 import { compactTime } from '../core/instant.ts';
 import type { Node, NodeName } from '../core/node.ts';
-import type { BalancerState, Observation } from '../core/observation.ts';
+import type { BalancerState, Observation, ServerState } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
 import type { AddressName, BalancerName, Site } from '../core/site.ts';
 import type { Step, StepOf } from '../core/step.ts';
@@ -127,6 +127,9 @@ export interface Absence {
   /** As the site has it: what the run works with shows nothing of it. */
   readonly balancer: Balancer;
   readonly why: string;
+  readonly sinceMs: number;
+  /** Its servers, when it was last seen. */
+  readonly seen: readonly ServerState[];
   /** It answered again. */
   isBack: boolean;
   /** The question under way. */

@@ -105,7 +105,8 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
   const webSockets = webSocketsOf(run);
   return until(run, timeoutMs, run.signal, async (passedMs) => {
     const view = await readWhole(run.ports);
-    const servers = (await inFlight(run, view, nodes)).map((server) =>
+    const all = { ...view, servers: [...view.servers, ...leftBehind(run)] };
+    const servers = (await inFlight(run, all, nodes)).map((server) =>
       isAimedAt(seenBy(run, view), server) ? server : { ...server, rotation: 'out' as const },
     );
     for (const node of nodes) noteMoments(run, left, servers, node);
@@ -132,6 +133,18 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
       return null;
     return busy.length === 0 ? [] : overdue(run, busy, servers, onTimeout);
   });
+}
+
+/** Nothing new comes through an absent balancer, and what was in flight there when it was last seen has its time: nobody counts it. */
+function leftBehind({ absences, ports, site }: Run): readonly ServerState[] {
+  const recent = [...absences.values()].filter(
+    ({ sinceMs }) => ports.clock.nowMs() - sinceMs < site.drain.timeoutMs,
+  );
+  return recent.flatMap(({ seen }) =>
+    seen.flatMap((server) =>
+      server.sessions === 0 ? [] : { ...server, rotation: 'out' as const, sessions: null },
+    ),
+  );
 }
 
 /** When a node was first seen to be out of rotation, and to be sent nothing any more, not even by sticky sessions. */

@@ -1,5 +1,6 @@
 import type { SessionCommand } from './session.ts';
 import { isUnderWay } from './session.ts';
+import { workersOf } from './workers.ts';
 import { isIdle, isPooled, isReady, serves, type World } from './world.ts';
 import type { WorldEvent } from './world-event.ts';
 
@@ -58,11 +59,12 @@ const holdsALock = (world: World, run: string | null): boolean =>
   run !== null && nodesOf(world).some(({ disk }) => disk.lock?.run === run);
 
 /** What the world is like from its first moment counts as faults that struck then. */
-export function countTraits({ faults, balancers, nodes, repository }: World): void {
+export function countTraits({ site, faults, balancers, nodes, repository }: World): void {
   for (const { capabilities } of balancers) {
     if (capabilities.drain === 'soft') faults.strike('soft drain only');
     if (capabilities.flipsOnly) faults.strike('flips only');
   }
+  if (workersOf(site) !== null) faults.strike('workers');
   for (const { disk } of nodes.values()) if (disk.current === null) faults.strike('join');
   for (const broken of repository.brokenOn.values()) if (broken.length > 0) faults.strike('broken release');
   if (repository.errsAt.size > 0) faults.strike('erring release');

@@ -68,6 +68,15 @@ describe('a node that joins while a deploy is under way', () => {
     expect(bench.live('web5')).not.toBe(old);
   });
 
+  test('and keeps the lock, for it cannot be reached at the end, is told of', async () => {
+    const bench = benchSite(3);
+    const { request } = listed(bench, names(2), names(3));
+    bench.faults.run = (name, command) =>
+      name === 'web3' && command.name === 'release-lock' ? 'unreachable' : null;
+    const { exit, warnings } = await deploy({ ...request, ref: '1' }, bench.ports);
+    expect([exit, warnings]).toEqual([0, [expect.stringContaining('the lock on web3 was not given back')]]);
+  });
+
   test('and whose checks fail takes no traffic with the release, which is live all the same', async () => {
     const bench = benchSite(3);
     const before = await bench.deployed(1);
