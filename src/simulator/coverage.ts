@@ -39,9 +39,9 @@ export const siteStates = {
   'node down': (world: World) =>
     nodesOf(world).some(({ isUp, cutOffUntilMs }) => !isUp || world.clock.passedMs() < cutOffUntilMs),
   'locked by a live run': (world: World) =>
-    world.sessions.some((session) => isUnderWay(session) && holdsALock(world, session.run)),
+    world.sessions.some((session) => isUnderWay(session) && holdsALock(world, session.runs)),
   'locked by a dead run': (world: World) =>
-    world.sessions.some((session) => session.isDead && holdsALock(world, session.run)),
+    world.sessions.some((session) => session.isDead && holdsALock(world, session.runs)),
   'node held by an operator': (world: World) =>
     world.members.some(({ servers }) => [...servers.values()].some(({ isHeld }) => isHeld)),
   'node left out by a run': (world: World) => nodesOf(world).some(({ disk }) => disk.drained.length > 0),
@@ -55,8 +55,8 @@ const nodesOf = ({ nodes }: World) => [...nodes.values()];
 const releasesIn = (world: World): ReadonlySet<string | null> =>
   new Set(nodesOf(world).map(({ disk }) => disk.current));
 
-const holdsALock = (world: World, run: string | null): boolean =>
-  run !== null && nodesOf(world).some(({ disk }) => disk.lock?.run === run);
+const holdsALock = (world: World, runs: ReadonlySet<string>): boolean =>
+  nodesOf(world).some(({ disk }) => disk.lock !== null && runs.has(disk.lock.run));
 
 /** What the world is like from its first moment counts as faults that struck then. */
 export function countTraits({ site, faults, balancers, nodes, repository }: World): void {

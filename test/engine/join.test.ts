@@ -68,6 +68,19 @@ describe('a node that joins while a deploy is under way', () => {
     expect(bench.live('web5')).not.toBe(old);
   });
 
+  test('and cannot be brought on, for the site is not ready, has the report say what is so by then', async () => {
+    const bench = benchSite(3);
+    const { request } = listed(bench, names(2), names(3));
+    const read = async () => {
+      bench.servers.set('web1', { ...bench.servers.get('web1')!, health: 'down' });
+      bench.faults.run = (name) => (name === 'web2' ? 'unreachable' : null);
+      return request.lists.read();
+    };
+    const report = await deploy({ ...request, lists: { ...request.lists, read }, ref: '1' }, bench.ports);
+    expect(report).toMatchObject({ exit: 6, failure: { code: 'PREFLIGHT' }, behind: ['web3'] });
+    expect(report.nodes?.find(({ name }) => name === 'web1')?.serving).toBe(false);
+  });
+
   test('and keeps the lock, for it cannot be reached at the end, is told of', async () => {
     const bench = benchSite(3);
     const { request } = listed(bench, names(2), names(3));
