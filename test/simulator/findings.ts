@@ -181,6 +181,11 @@ export const findings: readonly Finding[] = [
     seeds: [4000, 4738],
   },
   {
+    found: 'On the way back a balancer that had forgotten the weight of a trial was told it again.',
+    life: { faults: { lostReply: 0.25, balancerRestarts: 3 } },
+    seeds: [326],
+  },
+  {
     found: 'What was left of a lock on a node that had joined was not said.',
     life: null,
     seeds: [7161],

@@ -8,7 +8,7 @@ import type { Checker } from './checker.ts';
 
 /**
  * A balancer that starts anew and forgets is soon told again what a run at work had set: the weights of nodes on trial, and
- * the pool that it flipped to, unless that could not bear it just now.
+ * the pool that it flipped to, unless that could not bear it just now. A run that goes back wants none of that any more.
  */
 export const toldAgain: Checker = {
   name: 'told-again',
@@ -17,6 +17,7 @@ export const toldAgain: Checker = {
     const forgot = new Set<Member>();
     const turnedAtMs = new Map<NodeName, number>();
     return (event) => {
+      if (event.kind === 'planned' && event.goesBack) runs.delete(event.session);
       if (event.kind === 'step') note(world, runs, event);
       if (event.kind === 'flip') forgot[event.by === 'fault' ? 'add' : 'delete'](event.member);
       if (event.kind === 'share') forgot.delete(event.member);
