@@ -116,7 +116,7 @@ function* flipBack(
 
 /**
  * Nodes that did not change come back as they are; the others return to the release they had first. One on which
- * nothing was ever live has nothing to serve: it stays out, and noted, until something is.
+ * nothing was ever live has nothing to serve: it stays out, and noted, until something is; it is tried no longer all the same.
  */
 function* putBack(observed: Observation, out: readonly NodeName[], before: Before): Iterable<Step> {
   const untouched = out.filter(
@@ -128,6 +128,10 @@ function* putBack(observed: Observation, out: readonly NodeName[], before: Befor
     yield shift(untouched, 100);
     yield enable(untouched);
   }
+  yield shift(
+    out.filter((name) => ![...untouched, ...changed].includes(name) && isLowered(observed, name)),
+    100,
+  );
   if (changed.length === 0) return;
   yield* goBack(changed, before);
 }

@@ -1,5 +1,5 @@
 import { isDeployError, list } from '../core/errors.ts';
-import type { AddressState } from '../core/observation.ts';
+import type { AddressState, ServerState } from '../core/observation.ts';
 import type { BalancerName, Site } from '../core/site.ts';
 import type { Balancer, BalancerView, Ports } from '../ports.ts';
 import { readAddresses, unreachableMember } from './observe.ts';
@@ -26,12 +26,14 @@ export function lookingPast(site: Site, ports: Ports): LookingPast {
 /** Nothing is seen of it, and nothing told to it, while it is absent. */
 const yieldingBalancer = (balancer: Balancer, ports: Ports, absences: Absences): Balancer => {
   const isAbsent = (): boolean => absences.has(balancer.name);
+  let seen: readonly ServerState[] = [];
   return {
     ...balancer,
     async observe(signal) {
       if (!isAbsent()) {
         const view = await balancer.observe(signal);
-        if (!(await goesAbsent(balancer, view, ports, absences))) return view;
+        if (isWhole(view)) seen = view.servers;
+        if (!(await goesAbsent({ balancer, seen }, view, ports, absences))) return view;
       }
       askAgain(absences.get(balancer.name)!);
       return nothing;
@@ -51,8 +53,11 @@ const yieldingBalancer = (balancer: Balancer, ports: Ports, absences: Absences):
 
 const nothing = { members: [], servers: [] } as const;
 
+const isWhole = ({ members }: BalancerView): boolean =>
+  members.every(({ unreachable }) => unreachable === null);
+
 async function goesAbsent(
-  balancer: Balancer,
+  { balancer, seen }: Pick<Absence, 'balancer' | 'seen'>,
   { members }: BalancerView,
   ports: Ports,
   absences: Absences,
@@ -64,7 +69,8 @@ async function goesAbsent(
   if (active === null || active.some((name) => absences.has(name))) return false;
   if (!(await areReadable(active, ports))) return false;
   const why = unreachableMember(lost).message;
-  absences.set(balancer.name, { balancer, why, isBack: false, probe: null });
+  const sinceMs = ports.clock.nowMs();
+  absences.set(balancer.name, { balancer, why, sinceMs, seen, isBack: false, probe: null });
   emit(ports, {
     type: 'note',
     level: 'warning',
@@ -107,15 +113,15 @@ async function areReadable(names: readonly BalancerName[], { balancers }: Ports)
   const views = await Promise.all(
     balancers.filter(({ name }) => names.includes(name)).map((balancer) => balancer.observe()),
   );
-  return views.every(({ members }) => members.every(({ unreachable }) => unreachable === null));
+  return views.every(isWhole);
 }
 
 /** In the background, one question at a time: a machine that is off takes long not to answer. */
 function askAgain(absence: Absence): void {
   absence.probe ??= absence.balancer
     .observe()
-    .then(({ members }) => {
-      absence.isBack = members.every(({ unreachable }) => unreachable === null);
+    .then((view) => {
+      absence.isBack = isWhole(view);
     })
     .catch((error: unknown) => {
       if (!isDeployError(error)) throw error;

@@ -173,6 +173,7 @@ async function recover(
           .message,
       );
     }
+    if (policy !== 'halt' && policy !== 'hold') letGo(run, target);
     const strategy = recovery({ policy, before, pool, servingMin: site.servingMin });
     const { observed } = run;
     const plan = makePlan({ site, strategy, purpose: 'recovery', observed, target, leavesCron });
@@ -189,6 +190,12 @@ async function recover(
     run.warnings.push(`The way back could not be planned: ${error.message}`);
     return { failed: target.nodes, policy };
   }
+}
+
+/** Nobody is on trial any more, and no pool is flipped to: what balancers forgot of that is as it should be. */
+function letGo(run: Run, { nodes }: Target): void {
+  for (const node of nodes) run.weights.delete(node);
+  run.flipped = null;
 }
 
 /** Where the way back is closed, nodes that were left out do not come back. */

@@ -7,7 +7,7 @@ import { askOnceMore, holdersBeside } from './absence.ts';
 import { isReplaced } from './in-flight.ts';
 import { readAddresses, readBalancers, unreachableMember } from './observe.ts';
 import { type Absence, emit, fenceFor, interruption, nodeOf, onHeld, type Run } from './run.ts';
-import { failoverMs, pauseAfter, readAll, tellForgotten } from './settle.ts';
+import { failoverMs, noteStray, pauseAfter, readAll, tellForgotten } from './settle.ts';
 
 /**
  * A look at what stands in front of the nodes, before and after each step that changes nodes or their rotation: who holds
@@ -116,8 +116,6 @@ async function welcome(run: Run, { balancer }: Absence): Promise<void> {
   // Who comes in does so first: it may have the address by now.
   for (const part of [told.filter(({ to }) => to === 'in'), told.filter(({ to }) => to !== 'in')])
     if (part.length > 0) await balancer.change(part, run.signal);
-  // What it sent there has its whole time.
-  for (const { node, to } of told) if (to !== 'in') run.forced.delete(node);
   const weights = own.servers.flatMap((server) => weightMissed(server, others.servers));
   if (weights.length > 0 && balancer.capabilities.weights === 'server')
     await balancer.shift(weights, run.signal);
@@ -125,6 +123,8 @@ async function welcome(run: Run, { balancer }: Absence): Promise<void> {
   const flips = pool !== null && own.members.some((member) => member.pool !== null && member.pool !== pool);
   if (flips) await balancer.flip(pool, run.signal);
   await writeMissed(run, missed, 'after');
+  // Only now is it seen what it still has in flight there.
+  for (const { node, to } of told) if (to !== 'in') noteStray(run, node);
   run.absences.delete(balancer.name);
   const what = [
     ...told.map(({ node, to }) => `${node} ${to}`),

@@ -4,8 +4,9 @@ import type { Node, NodeName, PoolName } from '../core/node.ts';
 import type { ReleaseId } from '../core/release.ts';
 import type { Site } from '../core/site.ts';
 import type { Ports } from '../ports.ts';
-import { readNode } from './observe.ts';
+import { observe, readNode } from './observe.ts';
 import type { NodeLists, RunRequest } from './propose.ts';
+import { reportNodes } from './report.ts';
 import { emit } from './run.ts';
 
 /** A run that is over. */
@@ -96,7 +97,10 @@ async function broughtUp<R extends RunRequest>(
       confirm: yes,
     };
     try {
-      report = after(report, await bringUp({ ...request, ...wish }, own), nodes);
+      const next = await bringUp({ ...request, ...wish }, own);
+      // One that touched nothing may have seen more than the run before it: what is said of the site is read.
+      const reported = next.nodes ?? reportNodes(site, await observe(site, own), null);
+      report = after(report, { ...next, nodes: reported }, nodes);
     } finally {
       await own.close();
     }
@@ -148,17 +152,18 @@ function releaseIn(
 /** The release is live all the same where the run brought it. */
 function after(before: Report, next: Report, nodes: readonly Node[]): Report {
   const tookMs = before.tookMs + next.tookMs;
-  if (next.exit === 0) return { ...before, tookMs, nodes: next.nodes ?? before.nodes };
-  if ([3, 4, 130, 143].includes(next.exit)) return next;
+  const warnings = [...before.warnings, ...next.warnings];
+  if (next.exit === 0) return { ...before, warnings, tookMs, nodes: next.nodes };
+  if ([3, 4, 130, 143].includes(next.exit)) return { ...next, warnings };
   return {
     ...before,
     outcome: 'done in part',
     exit: 6,
     failure: next.failure,
-    warnings: [...before.warnings, ...next.warnings],
+    warnings,
     behind: [...before.behind, ...names(nodes)],
     tookMs,
-    nodes: next.nodes ?? before.nodes,
+    nodes: next.nodes,
   };
 }
 

@@ -256,12 +256,18 @@ export function abandonedRun(observed: Observation, force: boolean): TakenOver {
   return { intent: { ...intent, before: beforeNow(observed, intent) }, runs };
 }
 
-/** A node without the lock that has neither of the run's releases was changed by somebody since: that is its state. */
+/**
+ * A node without the lock that has neither of the run's releases was changed by somebody since: that is its state. One that
+ * joined since had no part in the run.
+ */
 const beforeNow = (observed: Observation, { before, release }: RunIntent): Before => {
   const now = releasesOn(observed);
   const foreign = Object.values(observed.nodes).filter(
     ({ name, lock, unreachable }) =>
-      lock === null && unreachable === null && ![before[name]?.id, release.id].includes(now[name]?.id),
+      Object.hasOwn(before, name) &&
+      lock === null &&
+      unreachable === null &&
+      ![before[name]?.id, release.id].includes(now[name]?.id),
   );
   return { ...before, ...Object.fromEntries(foreign.map(({ name }) => [name, now[name] ?? null])) };
 };

@@ -148,11 +148,14 @@ const isAway = (run: Run, node: NodeName): boolean =>
 const wantedOn = ({ purpose, target }: Aim, before: Before, node: string): ReleaseId | null =>
   purpose === 'recovery' ? (before[node]?.id ?? null) : target.release.id;
 
-/** Of two pools, what gets the traffic is as it was: what the other one has serves nobody. */
+/** Of two pools, what gets the traffic is as it was: what the other one has serves nobody. Nodes that joined since were not. */
 const isAs = (run: Run, { before, pool }: Pick<Facts, 'before' | 'pool'>, last: Observation): boolean =>
   (pool === null || livePool(last) === pool) &&
   Object.values(last.nodes)
-    .filter((node) => (pool === null || node.pool === pool) && !isAway(run, node.name))
+    .filter(
+      ({ name, pool: own }) =>
+        (pool === null || own === pool) && !isAway(run, name) && Object.hasOwn(before, name),
+    )
     .every((node) => liveRelease(node) === (before[node.name]?.id ?? null));
 
 /** Where all traffic is to go in the end; null: it is the same, as long as all goes to one pool. */

@@ -7,7 +7,7 @@ import { type DeployError, failure, isDeployError, messageOf } from '../core/err
 import type { EventBody, FailureText } from '../core/event.ts';
 import { compactTime } from '../core/instant.ts';
 import type { Node, NodeName } from '../core/node.ts';
-import type { BalancerState, Observation } from '../core/observation.ts';
+import type { BalancerState, Observation, ServerState } from '../core/observation.ts';
 import type { Release } from '../core/release.ts';
 import type { AddressName, BalancerName, Site } from '../core/site.ts';
 import type { Step, StepOf } from '../core/step.ts';
@@ -65,6 +65,8 @@ export interface Run {
   readonly holders: Map<AddressName, readonly string[]>;
   /** Nodes whose time is over: requests there that nobody can count are no longer waited for, or no requests at all. */
   readonly forced: Map<NodeName, 'uncounted' | 'all'>;
+  /** When a balancer was last told again that a node is out which it had sent requests meanwhile. */
+  readonly strayedAtMs: Map<NodeName, number>;
   /** When a node left rotation, and how long it was out in all. */
   readonly rotation: Map<NodeName, { readonly leftAtMs: number | null; readonly outMs: number }>;
   /** What waits for the next command on a node to be written down there. */
@@ -96,6 +98,7 @@ export const newRun = (
   knowing: [],
   holders: new Map(fixed.observed.addresses.map(({ address, holders }) => [address, holders])),
   forced: new Map(),
+  strayedAtMs: new Map(),
   rotation: new Map(),
   unwritten: new Map(),
 });
@@ -116,6 +119,9 @@ export interface Absence {
   /** As the site has it: what the run works with shows nothing of it. */
   readonly balancer: Balancer;
   readonly why: string;
+  readonly sinceMs: number;
+  /** Its servers, when it was last seen. */
+  readonly seen: readonly ServerState[];
   /** It answered again. */
   isBack: boolean;
   /** The question under way. */

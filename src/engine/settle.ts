@@ -105,7 +105,8 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
   const webSockets = webSocketsOf(run);
   return until(run, timeoutMs, run.signal, async (passedMs) => {
     const view = await readWhole(run.ports);
-    const servers = (await inFlight(run, view, nodes)).map((server) =>
+    const all = { ...view, servers: [...view.servers, ...leftBehind(run)] };
+    const servers = (await inFlight(run, all, nodes)).map((server) =>
       isAimedAt(seenBy(run, view), server) ? server : { ...server, rotation: 'out' as const },
     );
     for (const node of nodes) noteMoments(run, left, servers, node);
@@ -132,6 +133,18 @@ export function awaitDrained(run: Run, nodes: readonly NodeName[]): Promise<read
       return null;
     return busy.length === 0 ? [] : overdue(run, busy, servers, onTimeout);
   });
+}
+
+/** Nothing new comes through an absent balancer, and what was in flight there when it was last seen has its time: nobody counts it. */
+function leftBehind({ absences, ports, site }: Run): readonly ServerState[] {
+  const recent = [...absences.values()].filter(
+    ({ sinceMs }) => ports.clock.nowMs() - sinceMs < site.drain.timeoutMs,
+  );
+  return recent.flatMap(({ seen }) =>
+    seen.flatMap((server) =>
+      server.sessions === 0 ? [] : { ...server, rotation: 'out' as const, sessions: null },
+    ),
+  );
 }
 
 /** When a node was first seen to be out of rotation, and to be sent nothing any more, not even by sticky sessions. */
@@ -239,7 +252,7 @@ function noteMoments(
   node: NodeName,
 ): void {
   const nowMs = run.ports.clock.nowMs();
-  const { softAtMs, hardAtMs, emptyLooks } = left.get(node) ?? never;
+  const { softAtMs, hardAtMs, emptyLooks } = momentsOf(run, left, node);
   if (servers.some((server) => server.node === node && server.rotation === 'in')) {
     // What came in since has its whole time.
     left.delete(node);
@@ -251,6 +264,19 @@ function noteMoments(
       emptyLooks: isEmpty(servers, node) ? emptyLooks + 1 : 0,
     });
   }
+}
+
+/** They begin anew once the node came in behind the back of these looks, and was told out again by another. */
+function momentsOf(run: Run, left: ReadonlyMap<NodeName, Moments>, node: NodeName): Moments {
+  const moments = left.get(node) ?? never;
+  const strayedAtMs = run.strayedAtMs.get(node) ?? Number.NEGATIVE_INFINITY;
+  return moments.softAtMs !== null && strayedAtMs >= moments.softAtMs ? never : moments;
+}
+
+/** A balancer sent requests to a node that this run has out: they have their whole time, whoever waits for the node. */
+export function noteStray(run: Run, node: NodeName): void {
+  run.strayedAtMs.set(node, run.ports.clock.nowMs());
+  run.forced.delete(node);
 }
 
 /** What a balancer was told, to the end of all patience, and does not show. */
@@ -299,6 +325,7 @@ export async function tellForgotten(run: Run, nodes: readonly NodeName[]): Promi
   );
   if (forgotten.length === 0) return;
   await lookHeld(run, nodesOf(forgotten));
+  for (const node of nodesOf(forgotten)) noteStray(run, node);
   const isSoft = forgotten.some((server) => drainOf(run.ports, server) === 'soft');
   await changeRotation(run, forgotten, isSoft ? 'draining' : 'out');
 }

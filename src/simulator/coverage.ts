@@ -1,5 +1,6 @@
 import type { SessionCommand } from './session.ts';
 import { isUnderWay } from './session.ts';
+import { workersOf } from './workers.ts';
 import { isIdle, isPooled, isReady, serves, type World } from './world.ts';
 import type { WorldEvent } from './world-event.ts';
 
@@ -38,9 +39,9 @@ export const siteStates = {
   'node down': (world: World) =>
     nodesOf(world).some(({ isUp, cutOffUntilMs }) => !isUp || world.clock.passedMs() < cutOffUntilMs),
   'locked by a live run': (world: World) =>
-    world.sessions.some((session) => isUnderWay(session) && holdsALock(world, session.run)),
+    world.sessions.some((session) => isUnderWay(session) && holdsALock(world, session.runs)),
   'locked by a dead run': (world: World) =>
-    world.sessions.some((session) => session.isDead && holdsALock(world, session.run)),
+    world.sessions.some((session) => session.isDead && holdsALock(world, session.runs)),
   'node held by an operator': (world: World) =>
     world.members.some(({ servers }) => [...servers.values()].some(({ isHeld }) => isHeld)),
   'node left out by a run': (world: World) => nodesOf(world).some(({ disk }) => disk.drained.length > 0),
@@ -54,15 +55,16 @@ const nodesOf = ({ nodes }: World) => [...nodes.values()];
 const releasesIn = (world: World): ReadonlySet<string | null> =>
   new Set(nodesOf(world).map(({ disk }) => disk.current));
 
-const holdsALock = (world: World, run: string | null): boolean =>
-  run !== null && nodesOf(world).some(({ disk }) => disk.lock?.run === run);
+const holdsALock = (world: World, runs: ReadonlySet<string>): boolean =>
+  nodesOf(world).some(({ disk }) => disk.lock !== null && runs.has(disk.lock.run));
 
 /** What the world is like from its first moment counts as faults that struck then. */
-export function countTraits({ faults, balancers, nodes, repository }: World): void {
+export function countTraits({ site, faults, balancers, nodes, repository }: World): void {
   for (const { capabilities } of balancers) {
     if (capabilities.drain === 'soft') faults.strike('soft drain only');
     if (capabilities.flipsOnly) faults.strike('flips only');
   }
+  if (workersOf(site) !== null) faults.strike('workers');
   for (const { disk } of nodes.values()) if (disk.current === null) faults.strike('join');
   for (const broken of repository.brokenOn.values()) if (broken.length > 0) faults.strike('broken release');
   if (repository.errsAt.size > 0) faults.strike('erring release');

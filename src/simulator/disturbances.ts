@@ -247,8 +247,8 @@ function dieAtFront(world: World, name: BalancerName): boolean {
   if (!isWhole(world, name)) return false;
   const members = membersOf(world, name);
   faults.strike(isInFront(world, { balancer: name }) ? 'holder dies' : 'passive dies');
-  world.tell({ kind: 'fault', node: null, what: `${name} dies` });
   for (const member of members) member.isUp = false;
+  world.tell({ kind: 'fault', node: null, what: `${name} dies` });
   for (const request of [...world.requests])
     if (members.includes(request.member)) endRequest(world, request, { isCut: true });
   for (const address of world.addresses) {

@@ -42,6 +42,7 @@ function hear({ world, session }: Wire, event: Event): void {
   switch (event.type) {
     case 'run-started':
       session.run = event.run;
+      session.runs.add(event.run);
       return;
     case 'planned':
     case 'recovering':

@@ -22,6 +22,8 @@ export interface Session {
   end: SessionEnd | null;
   /** The lock's number, once it is known. */
   run: string | null;
+  /** Each that it had: nodes that joined are brought on by runs of their own. */
+  readonly runs: Set<string>;
   plan: Plan | null;
   step: Step | null;
   /** The release that it brings live, once it is planned. */

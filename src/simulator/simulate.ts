@@ -178,10 +178,10 @@ function setStage(simulation: Simulation): Stage {
     if (node.disk.current !== null) continue;
     for (const member of world.members) mistrust(world, member, node.name);
   }
-  watcher.begin(world);
   countTraits(world);
   drawHolder(random.fork('cron'), site, world.nodes.values());
   holdBack(world, random.fork('late'));
+  watcher.begin(world);
   startCrons(world);
   startWorkers(world);
   startTraffic(world, { gapMs: random.fork('traffic').pick([40, 120, 400]) });
@@ -438,6 +438,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     frozenUntilMs: 0,
     end: null,
     run: null,
+    runs: new Set(),
     plan: null,
     step: null,
     release: null,
@@ -529,8 +530,8 @@ async function unlockAll(site: Site, ports: Ports): Promise<unknown> {
 
 /** The newest run that holds a lock. */
 const holderOf = ({ sessions, nodes }: World): Session | null =>
-  sessions.findLast(({ run }) =>
-    [...nodes.values()].some(({ disk }) => run !== null && disk.lock?.run === run),
+  sessions.findLast(({ runs }) =>
+    [...nodes.values()].some(({ disk }) => disk.lock !== null && runs.has(disk.lock.run)),
   ) ?? null;
 
 /** What the nodes had before that run; one that lost its lock, and was changed since, has what it has. */

@@ -120,6 +120,12 @@ describe('a node on which nothing was live before', () => {
     expect(steps('rollback', failedAt(4, 0, empty), 3, had)).toEqual([]);
   });
 
+  test('keeps no part of a weight that it was to be tried with', () => {
+    const empty = { current: { kind: 'absent' }, releases: [], proved: null } as const;
+    const weighed = withServer(failedAt(4, 0, empty), 'web1', { weight: 50 });
+    expect(steps('rollback', weighed, 3, had)).toEqual(['shift web1']);
+  });
+
   test('keeps what it was given, and is not drained for nothing', () => {
     const observed = withNode(fleet(3), 'web1', {
       current: { kind: 'release', id: releaseId(2) },

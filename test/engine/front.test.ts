@@ -11,7 +11,7 @@ type Rotation = ServerState['rotation'];
 /** One of a pair: a process that may be down, and that forgets what it was told when it starts anew. */
 function newBalancer(name: string, count: number, log: string[]) {
   const servers = new Map<NodeName, Rotation>(names(count).map((node) => [node, 'in']));
-  const state = { isUp: true, incarnation: 1 };
+  const state = { isUp: true, incarnation: 1, sessions: 0 };
   const balancer: Balancer = {
     name,
     hosts: [],
@@ -42,7 +42,7 @@ function newBalancer(name: string, count: number, log: string[]) {
             server: `${name} web/${node}`,
             rotation,
             health: 'up' as const,
-            sessions: 0,
+            sessions: state.sessions,
             weight: 100,
           }))
         : [],
@@ -191,6 +191,28 @@ describe('a balancer that cannot be reached', () => {
       ),
     );
     expect(warnings).toEqual([expect.stringContaining('lb1 was not reached to the end')]);
+  });
+
+  test.each([
+    ['had nothing in flight when it was last seen is not waited for', 0],
+    ['had requests in flight when it was last seen is given their time', 2],
+  ])('and %s', async (_, sessions) => {
+    const site = pairSite(2, 'go on');
+    await site.deployed(1);
+    site.lb1.state.sessions = sessions;
+    const { clock } = site.ports;
+    const atMs = { lost: 0, switched: 0 };
+    site.faults.run = (name, { name: kind }) => {
+      if (name === 'web1' && kind === 'note' && site.lb1.state.isUp) {
+        Object.assign(site.lb1.state, { isUp: false, sessions: 0 });
+        site.front.holders = ['lb2'];
+        atMs.lost = clock.nowMs();
+      }
+      if (name === 'web1' && kind === 'switch') atMs.switched = clock.nowMs();
+      return null;
+    };
+    expect((await site.deploy(2)).exit).toBe(0);
+    expect(atMs.switched - atMs.lost >= site.site.drain.timeoutMs).toBe(sessions > 0);
   });
 
   test.each([

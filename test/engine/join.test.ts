@@ -68,6 +68,28 @@ describe('a node that joins while a deploy is under way', () => {
     expect(bench.live('web5')).not.toBe(old);
   });
 
+  test('and cannot be brought on, for the site is not ready, has the report say what is so by then', async () => {
+    const bench = benchSite(3);
+    const { request } = listed(bench, names(2), names(3));
+    const read = async () => {
+      bench.servers.set('web1', { ...bench.servers.get('web1')!, health: 'down' });
+      bench.faults.run = (name) => (name === 'web2' ? 'unreachable' : null);
+      return request.lists.read();
+    };
+    const report = await deploy({ ...request, lists: { ...request.lists, read }, ref: '1' }, bench.ports);
+    expect(report).toMatchObject({ exit: 6, failure: { code: 'PREFLIGHT' }, behind: ['web3'] });
+    expect(report.nodes?.find(({ name }) => name === 'web1')?.serving).toBe(false);
+  });
+
+  test('and keeps the lock, for it cannot be reached at the end, is told of', async () => {
+    const bench = benchSite(3);
+    const { request } = listed(bench, names(2), names(3));
+    bench.faults.run = (name, command) =>
+      name === 'web3' && command.name === 'release-lock' ? 'unreachable' : null;
+    const { exit, warnings } = await deploy({ ...request, ref: '1' }, bench.ports);
+    expect([exit, warnings]).toEqual([0, [expect.stringContaining('the lock on web3 was not given back')]]);
+  });
+
   test('and whose checks fail takes no traffic with the release, which is live all the same', async () => {
     const bench = benchSite(3);
     const before = await bench.deployed(1);
@@ -123,19 +145,22 @@ describe('a node that joins while a deploy is under way', () => {
   });
 });
 
-test('a node that joined after a run died is brought to its release by whoever resumes it', async () => {
-  const bench = benchSite(4);
-  await bench.deployed(1);
-  bench.rebuild('web4');
-  const { ports, died } = bench.mortal(({ name }) => name === 'switch');
-  void deploy({ ...listed(bench, names(3), names(3)).request, ref: '2' }, ports);
-  await died;
-  const later = listed(bench, names(4), names(4));
-  const report = await resume({ ...later.request, force: true }, bench.ports);
-  expect(report).toMatchObject({ outcome: 'done', exit: 0 });
-  expect(new Set(bench.lives())).toEqual(new Set([bench.live('web1')]));
-  expect(bench.locked()).toEqual([]);
-});
+test.each(['empty', 'from an old image'])(
+  'a node that joined %s after a run died is brought to its release by whoever resumes it',
+  async (how) => {
+    const bench = benchSite(4);
+    await bench.deployed(1);
+    if (how === 'empty') bench.rebuild('web4');
+    const { ports, died } = bench.mortal(({ name }) => name === 'switch');
+    void deploy({ ...listed(bench, names(3), names(3)).request, ref: '2' }, ports);
+    await died;
+    const later = listed(bench, names(4), names(4));
+    const report = await resume({ ...later.request, force: true }, bench.ports);
+    expect(report).toMatchObject({ outcome: 'done', exit: 0 });
+    expect(new Set(bench.lives())).toEqual(new Set([bench.live('web1')]));
+    expect(bench.locked()).toEqual([]);
+  },
+);
 
 test('a list that cannot be read again does not undo what is done', async () => {
   const bench = benchSite(2);

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { setRotation } from '../../src/engine/manual.ts';
+import { observe } from '../../src/engine/observe.ts';
+import { newRun } from '../../src/engine/run.ts';
+import { awaitDrained, noteStray } from '../../src/engine/settle.ts';
+import { release } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
 
 /** Drains web1, with so many sessions of which so many are WebSockets, at a balancer that can tell them or not. */
@@ -101,4 +105,25 @@ test('a deploy is refused where a balancer cannot keep to the time of WebSockets
     2,
     expect.stringContaining('lb cannot tell WebSockets from requests'),
   ]);
+});
+
+test.each([
+  ['once', 1000, null],
+  ['anew from then, where a balancer is told again meanwhile that the node is out', 1800, 800],
+])('the time of requests at a node that is out counts %s', async (_, endsAtMs, strayAtMs) => {
+  const drain = { timeoutMs: 1000, onTimeout: 'put-back', enableTimeoutMs: 300, port: null } as const;
+  const bench = benchSite(2, { drain });
+  await bench.deployed(1);
+  bench.servers.set('web1', { ...bench.servers.get('web1')!, rotation: 'out', sessions: 2 });
+  const { site, ports } = bench;
+  const observed = await observe(site, ports);
+  const signal = bench.signal.signal;
+  const run = newRun({ id: 'run', site, ports, voters: [], release: release(1), signal, observed });
+  const startMs = ports.clock.nowMs();
+  if (strayAtMs !== null) void ports.clock.sleep(strayAtMs).then(() => noteStray(run, 'web1'));
+  expect(await awaitDrained(run, ['web1'])).toMatchObject([
+    { node: 'web1', error: { code: 'DRAIN_TIMEOUT' } },
+  ]);
+  const tookMs = ports.clock.nowMs() - startMs;
+  expect([tookMs >= endsAtMs, tookMs < endsAtMs + 400]).toEqual([true, true]);
 });

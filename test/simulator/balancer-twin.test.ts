@@ -123,6 +123,7 @@ const session = (): Session => ({
   frozenUntilMs: 0,
   end: null,
   run: null,
+  runs: new Set(),
   had: [],
   joined: [],
   leftOut: new Set(),

@@ -163,4 +163,31 @@ export const findings: readonly Finding[] = [
     life: null,
     seeds: [50199],
   },
+  {
+    found:
+      'What a balancer that was back still had in flight got only the time that was left of a drain which it had missed.',
+    life: null,
+    seeds: [2814],
+  },
+  {
+    found: 'A balancer was gone on without a moment after it was seen to have requests in flight.',
+    life: null,
+    seeds: [7862],
+  },
+  {
+    found:
+      'Whoever went on for a dead run took nodes that had joined since, from an image, for nodes of that run.',
+    life: null,
+    seeds: [4000, 4738],
+  },
+  {
+    found: 'On the way back a balancer that had forgotten the weight of a trial was told it again.',
+    life: { faults: { lostReply: 0.25, balancerRestarts: 3 } },
+    seeds: [326],
+  },
+  {
+    found: 'What was left of a lock on a node that had joined was not said.',
+    life: null,
+    seeds: [7161],
+  },
 ];

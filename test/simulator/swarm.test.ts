@@ -123,7 +123,8 @@ const seldom: { readonly [C in SessionCommand]?: readonly SiteState[] } = {
 const commands = Object.keys(ends) as readonly SessionCommand[];
 
 describe('the swarm meets everything', () => {
-  test.each([...Object.values(faults).flat(), 'soft drain only', 'flips only'])('the fault: %s', (fault) => {
+  const traits = ['soft drain only', 'flips only', 'workers'];
+  test.each([...Object.values(faults).flat(), ...traits])('the fault: %s', (fault) => {
     expect(lives.struck[fault] ?? 0).toBeGreaterThanOrEqual(struckMin);
   });
 

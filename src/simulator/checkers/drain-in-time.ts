@@ -1,4 +1,4 @@
-import type { Server } from '../balancer.ts';
+import { isReachable, type Server } from '../balancer.ts';
 import type { Session } from '../session.ts';
 import { nodeOf, type World } from '../world.ts';
 import type { Checker } from './checker.ts';
@@ -15,8 +15,11 @@ export const drainInTime: Checker = {
       if (event.kind !== 'step' || event.step.kind !== 'drain') return null;
       const { session, step, state } = event;
       if (state === 'begins') {
-        const isUp = step.nodes.every((name) => nodeOf(world, name).isUp);
-        begun.set(session, { atMs: world.clock.passedMs(), strikes: strikes(world), isUp });
+        const atMs = world.clock.passedMs();
+        const isUp =
+          step.nodes.every((name) => nodeOf(world, name).isUp) &&
+          world.members.every((member) => isReachable(member, atMs));
+        begun.set(session, { atMs, strikes: strikes(world), isUp });
         return null;
       }
       const { atMs, strikes: before, isUp } = begun.get(session)!;
@@ -34,7 +37,7 @@ interface Begun {
   readonly atMs: number;
   /** Faults that had struck by then. */
   readonly strikes: number;
-  /** All machines of it: one that boots is waited for. */
+  /** All machines of it, and all balancers: one that boots is waited for. */
   readonly isUp: boolean;
 }
 

@@ -8,10 +8,10 @@ export const lockFreed: Checker = {
     if (event.kind !== 'ended') return null;
     const { session } = event;
     const report = reportOf(session);
-    if (!report || session.run === null || report.outcome === 'held') return null;
+    if (!report || report.outcome === 'held') return null;
     const said = [...report.warnings, report.failure?.message ?? ''].join('\n');
     const stuck = [...world.nodes.values()].filter(
-      ({ name, disk }) => disk.lock?.run === session.run && !said.includes(name),
+      ({ name, disk }) => disk.lock !== null && session.runs.has(disk.lock.run) && !said.includes(name),
     );
     if (stuck.length === 0) return null;
     return `${session.name} ended (${report.outcome}) and left its lock on ${stuck.map(({ name }) => name).join(', ')} without a word`;
