@@ -24,7 +24,7 @@ import {
   type Run,
   withoutLocks,
 } from './run.ts';
-import { patienceMs } from './settle.ts';
+import { patienceMs } from './settle/look.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Where the nodes of a run came from, and where they are to go. */

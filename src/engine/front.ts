@@ -7,7 +7,9 @@ import { askOnceMore, holdersBeside } from './absence.ts';
 import { isReplaced } from './in-flight.ts';
 import { readAddresses, readBalancers, unreachableMember } from './observe.ts';
 import { type Absence, emit, fenceFor, interruption, nodeOf, onHeld, type Run } from './run.ts';
-import { failoverMs, noteStray, pauseAfter, readAll, tellForgotten } from './settle.ts';
+import { tellForgotten } from './settle/again.ts';
+import { noteStray } from './settle/drained.ts';
+import { failoverMs, pauseAfter, readAll } from './settle/look.ts';
 
 /**
  * A look at what stands in front of the nodes, before and after each step that changes nodes or their rotation: who holds

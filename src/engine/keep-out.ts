@@ -2,7 +2,7 @@ import { isDeployError } from '../core/errors.ts';
 import type { Step } from '../core/step.ts';
 import { welcomeBack } from './front.ts';
 import type { Run } from './run.ts';
-import { hasSet, tellAnew, tellForgotten } from './settle.ts';
+import { hasSet, tellAnew, tellForgotten } from './settle/again.ts';
 
 /**
  * Does the work of a step, and sees to it that what this run told the balancers stays so meanwhile, which one that starts anew

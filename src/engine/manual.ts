@@ -20,7 +20,7 @@ import { guardFloor } from './floor.ts';
 import { observe } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
 import { emit, expected, fenceFor, onHeld, presentNodes, type Run, together } from './run.ts';
-import { awaitDrained, beginDrain } from './settle.ts';
+import { awaitDrained, beginDrain } from './settle/drained.ts';
 
 export interface ManualRequest {
   readonly nodes: readonly NodeName[];

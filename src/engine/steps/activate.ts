@@ -15,7 +15,7 @@ import {
   type Run,
   stepFailed,
 } from '../run.ts';
-import { awaitDrained } from '../settle.ts';
+import { awaitDrained } from '../settle/drained.ts';
 import type { StepHandler } from './handler.ts';
 
 type Activate = StepOf<'activate'>;

@@ -6,7 +6,7 @@ import { judgeFlip } from '../../core/relapse.ts';
 import type { Flipped, Step, StepOf } from '../../core/step.ts';
 import type { Verdict } from '../../core/verdict.ts';
 import { emit, expected, nodeOf, type Run } from '../run.ts';
-import { countAll } from '../settle.ts';
+import { countAll } from '../settle/counted.ts';
 import { firstWrong } from './check.ts';
 
 /** Reads what balancers counted when a run begins that is to judge its flip by it. */

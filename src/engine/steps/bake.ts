@@ -5,7 +5,9 @@ import { isServing, liveRelease, nodeState, type Observation, serversOf } from '
 import type { Judged, StepOf } from '../../core/step.ts';
 import { judge } from '../../core/verdict.ts';
 import { emit, interruption, type Run } from '../run.ts';
-import { countAll, readAll, setWeights } from '../settle.ts';
+import { countAll } from '../settle/counted.ts';
+import { readAll } from '../settle/look.ts';
+import { setWeights } from '../settle/weights.ts';
 import { noteEnd, watchFlipped } from './after-flip.ts';
 
 type Hold = StepOf<'hold'>;

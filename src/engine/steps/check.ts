@@ -5,7 +5,7 @@ import type { Release } from '../../core/release.ts';
 import type { Check } from '../../core/site.ts';
 import type { Host, HttpAnswer, HttpQuestion } from '../../ports.ts';
 import { eachNode, fenceFor, interruption, journalLine, onHeld, type Run, writeLater } from '../run.ts';
-import { pauseAfter } from '../settle.ts';
+import { pauseAfter } from '../settle/look.ts';
 import type { StepHandler } from './handler.ts';
 
 export const check: StepHandler<'check'> = {

@@ -21,7 +21,7 @@ import {
   type Run,
   stepFailed,
 } from '../run.ts';
-import { patienceMs } from '../settle.ts';
+import { patienceMs } from '../settle/look.ts';
 import type { StepHandler } from './handler.ts';
 
 type Cron = StepOf<'cron'>;

@@ -18,7 +18,8 @@ import {
   stepFailed,
   writeLater,
 } from '../run.ts';
-import { awaitDrained, beginDrain, patienceMs, pauseAfter, readAll } from '../settle.ts';
+import { awaitDrained, beginDrain } from '../settle/drained.ts';
+import { patienceMs, pauseAfter, readAll } from '../settle/look.ts';
 import type { StepHandler } from './handler.ts';
 
 type Drain = StepOf<'drain'>;

@@ -12,7 +12,7 @@ import {
   type Run,
   stepFailed,
 } from '../run.ts';
-import { awaitServing } from '../settle.ts';
+import { awaitServing } from '../settle/serving.ts';
 import type { StepHandler } from './handler.ts';
 
 type Enable = StepOf<'enable'>;

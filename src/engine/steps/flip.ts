@@ -11,7 +11,7 @@ import {
   stepFailed,
   writeLater,
 } from '../run.ts';
-import { type Flipped, flipTo } from '../settle.ts';
+import { type Flipped, flipTo } from '../settle/flipped.ts';
 import { endCounting } from './after-flip.ts';
 import type { StepHandler } from './handler.ts';
 

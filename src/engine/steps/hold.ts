@@ -4,7 +4,7 @@ import type { NodeName } from '../../core/node.ts';
 import { nodeState } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
 import { fenceFor, type NodeFailure, onHeld, presentNodes, type Run, stepFailed, together } from '../run.ts';
-import { partFrom } from '../settle.ts';
+import { partFrom } from '../settle/web-sockets.ts';
 import { bake } from './bake.ts';
 import type { StepHandler } from './handler.ts';
 

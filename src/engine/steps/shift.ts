@@ -1,6 +1,6 @@
 import { note } from '../../commands/note.ts';
 import { eachNode, fenceFor, journalLine, onEach, onHeld, stepFailed, writeLater } from '../run.ts';
-import { setWeights } from '../settle.ts';
+import { setWeights } from '../settle/weights.ts';
 import type { StepHandler } from './handler.ts';
 
 export const shift: StepHandler<'shift'> = {

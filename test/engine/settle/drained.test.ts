@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { setRotation } from '../../src/engine/manual.ts';
-import { observe } from '../../src/engine/observe.ts';
-import { newRun } from '../../src/engine/run.ts';
-import { awaitDrained, noteStray } from '../../src/engine/settle.ts';
-import { release } from '../core/fleet.ts';
-import { benchSite } from './bench-site.ts';
+import { setRotation } from '../../../src/engine/manual.ts';
+import { observe } from '../../../src/engine/observe.ts';
+import { newRun } from '../../../src/engine/run.ts';
+import { awaitDrained, noteStray } from '../../../src/engine/settle/drained.ts';
+import { release } from '../../core/fleet.ts';
+import { benchSite } from '../bench-site.ts';
 
 /** Drains web1, with so many sessions of which so many are WebSockets, at a balancer that can tell them or not. */
 async function draining(
