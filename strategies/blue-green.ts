@@ -101,7 +101,7 @@ export const blueGreen = strategyKind<BlueGreenOptions>({
       if (!isLive) {
         yield preview(target.nodes, target);
         if (holdFor !== null) yield hold(target.nodes, target, { name: 'flip', forMs: msOf(holdFor) });
-        for (const percent of goesBack(observed, target) ? [] : shares) {
+        for (const percent of goesBack(observed, target) || servesNothing(observed) ? [] : shares) {
           yield flip(poolNodes(observed, to), to, percent);
           yield hold(target.nodes, target, { name: `bake ${percent} %`, forMs: shiftBake, flipped });
         }
@@ -115,5 +115,12 @@ export const blueGreen = strategyKind<BlueGreenOptions>({
 /** To a release that was live before: that is known, and is not to take its time. */
 const goesBack = (observed: Observation, { release }: Target): boolean =>
   Object.values(observed.nodes).some((node) => (liveRelease(node) ?? '') > release.id);
+
+/** The pool that gets the traffic never had a release: whatever it kept of the traffic would be lost. */
+function servesNothing(observed: Observation): boolean {
+  const pool = livePool(observed);
+  const nodes = pool === null ? [] : poolNodes(observed, pool);
+  return nodes.length > 0 && nodes.every((name) => liveRelease(nodeState(observed, name)) === null);
+}
 
 const msOf = (time: HoldTime): number | null => (time === 'promote' ? null : time);

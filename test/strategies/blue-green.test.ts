@@ -58,6 +58,19 @@ test('parts of the traffic come first if wanted, each baked', () => {
   ]);
 });
 
+test('a pool that never had a release keeps no part of the traffic', () => {
+  const shared = strategies['blue-green'].create({
+    ...parsedDefaults(strategies['blue-green'].options),
+    shift: [5],
+  });
+  const empty = ['web1', 'web2'].reduce(
+    (fleet, name) => withNode(fleet, name, { current: { kind: 'absent' }, releases: [], proved: null }),
+    pooledFleet(2),
+  );
+  expect(stepsTo(2, shared, null).filter((kind) => kind === 'flip')).toHaveLength(2);
+  expect(stepsTo(2, shared, null, empty).filter((kind) => kind === 'flip')).toHaveLength(1);
+});
+
 test('the way back to an older release is taken at once, without parts', () => {
   const options = { ...parsedDefaults(strategies['blue-green'].options), shift: [5] };
   const observed = {
