@@ -74,7 +74,8 @@ async function start() {
   ]);
   if (outcome === 'listens') process.exit(0);
   child.kill('SIGKILL');
-  console.error(\`the application \${outcome}: see log/application.log\`);
+  const said = readFileSync('log/application.log', 'utf8').trim().split('\\n').slice(-12).join('\\n');
+  console.error(\`the application \${outcome}: see log/application.log\${said === '' ? '' : \`, which ends with\\n\${said}\`}\`);
   process.exit(1);
 }
 

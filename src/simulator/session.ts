@@ -36,8 +36,8 @@ export interface Session {
   readonly leftOut: Set<NodeName>;
   /** When it first knew what it would do, which it drew from what it saw; infinite: not yet. */
   plannedAtMs: number;
-  /** Calls of ports so far. */
-  calls: number;
+  /** What it asked of its ports, in order. */
+  readonly calls: string[];
   /** Changes that it made to nodes and balancers so far. */
   effects: number;
   /** When each member was last read for it: the moment that was shown. */

@@ -94,8 +94,8 @@ export interface Simulated {
   readonly struck: ReadonlyMap<string, number>;
   /** What was met: kinds of steps, and commands in each state of the site, such as `abort, empty node`. */
   readonly covered: ReadonlySet<string>;
-  /** Calls of ports that the first run made. */
-  readonly calls: number;
+  /** Calls of ports that the first run made, in order. */
+  readonly calls: readonly string[];
 }
 
 /**
@@ -446,7 +446,7 @@ function start(stage: Stage, command: SessionCommand, doom: Doom, byHandOn?: Nod
     joined: [],
     leftOut: new Set(),
     plannedAtMs: Number.POSITIVE_INFINITY,
-    calls: 0,
+    calls: [],
     effects: 0,
     looks: new Map(),
     before: earlier ? beforeOf(world, earlier) : new Map(),

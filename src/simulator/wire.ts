@@ -33,7 +33,7 @@ export function exchange<T>(
   ask: (reply: Reply<T>) => void,
 ): Promise<T> {
   const { clock } = world;
-  const number = ++session.calls;
+  const number = session.calls.push(text);
   const { death, signal: interrupt } = session.doom;
   return new Promise((resolve, reject) => {
     if (session.isDead) return;

@@ -74,7 +74,7 @@ export async function sluice(line: string, options: FakeOptions = {}): Promise<O
           ends: [],
           struck: new Map(),
           covered: new Set(),
-          calls: 0,
+          calls: [],
         };
       },
     }),

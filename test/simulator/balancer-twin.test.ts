@@ -131,7 +131,7 @@ const session = (): Session => ({
   step: null,
   release: null,
   plannedAtMs: 0,
-  calls: 0,
+  calls: [],
   effects: 0,
   looks: new Map(),
   before: new Map(),
