@@ -333,7 +333,9 @@ test('a node that is drained waits for requests and uploads, and closes WebSocke
   expect(run.exit, run.output).toBe(0);
   for (const report of reports) {
     expect(report).toMatchObject({ failed: 0, failures: [] });
-    expect(report.webSockets).toMatchObject({ opened: 12, closed: 4 });
+    // How many of the eight are at that node is up to the balancer; each that is closed is opened anew, at another.
+    const { opened, closed } = report.webSockets;
+    expect([closed > 0, closed < 8, opened - closed]).toEqual([true, true, 8]);
   }
   expect((await site.sluice('enable', 'production', live)).exit).toBe(0);
 });

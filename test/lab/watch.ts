@@ -7,7 +7,16 @@ import type { LabBalancer } from './balancer.ts';
 /** Clients of a site in a process of their own: quick ones, and slow ones with a request in flight at all times. */
 export const clients = (
   balancer: Pick<LabBalancer, 'url'>,
-  { workers = 8, slow = 4, slowMs = 3000, pauseMs = 0, rapid = 0, uploads = 0, webSockets = 0 } = {},
+  {
+    workers = 8,
+    slow = 4,
+    slowMs = 3000,
+    pauseMs = 0,
+    lateMs = 5000,
+    rapid = 0,
+    uploads = 0,
+    webSockets = 0,
+  } = {},
   through: readonly string[] = [],
 ): Promise<Traffic> =>
   startTrafficProcess(
@@ -16,8 +25,8 @@ export const clients = (
       workers,
       pauseMs,
       paths: ['/', '/health'],
-      lateMs: 5000,
-      slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + 5000 },
+      lateMs,
+      slow: { path: `/slow?ms=${slowMs}`, workers: slow, lateMs: slowMs + lateMs },
       rapid: { path: '/', workers: rapid },
       uploads: { path: '/upload', workers: uploads, bytes: 200_000, overMs: slowMs },
       webSockets: { path: '/echo', workers: webSockets },
