@@ -48,8 +48,17 @@ const yieldingBalancer = (balancer: Balancer, ports: Ports, absences: Absences):
         }
       : {}),
     count: async (signal) => (isAbsent() ? nothing : balancer.count(signal)),
+    ...(balancer.webSockets ? { webSockets: yieldingCounter(balancer.webSockets, isAbsent) } : {}),
   };
 };
+
+const yieldingCounter = (
+  webSockets: NonNullable<Balancer['webSockets']>,
+  isAbsent: () => boolean,
+): NonNullable<Balancer['webSockets']> => ({
+  count: async (signal) => (isAbsent() ? new Map() : webSockets.count(signal)),
+  close: async (servers) => (isAbsent() ? undefined : webSockets.close(servers)),
+});
 
 const nothing = { members: [], servers: [] } as const;
 
