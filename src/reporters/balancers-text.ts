@@ -2,6 +2,7 @@ import { memberName } from '../core/agreement.ts';
 import { list } from '../core/errors.ts';
 import type { BalancerState, NodeState, Observation } from '../core/observation.ts';
 import type { Paint } from './paint.ts';
+import { remarksText } from './remarks-text.ts';
 import { serversText } from './servers-text.ts';
 import { table } from './table.ts';
 
@@ -24,9 +25,7 @@ export const balancersText = (view: BalancersView): string => {
       ({ address, ip, holders }) => `${address} (${ip}) is held by ${list(holders)}.`,
     ),
     '',
-    ...(remarks.length === 0
-      ? [paint.good('All agree.')]
-      : remarks.map((text) => `${paint.warn('!')} ${text}`)),
+    ...remarksText(remarks, paint, 'All agree.'),
     '',
   ].join('\n');
 };

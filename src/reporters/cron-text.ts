@@ -1,6 +1,7 @@
 import { cronHolders } from '../core/cron.ts';
 import type { NodeState, Observation } from '../core/observation.ts';
 import type { Paint } from './paint.ts';
+import { remarksText } from './remarks-text.ts';
 import { table } from './table.ts';
 
 /** Which node may begin jobs, and what runs. */
@@ -17,9 +18,7 @@ export const cronText = (
     '',
     table([header, ...rows]),
     '',
-    ...(remarks.length === 0
-      ? [paint.good('Nothing stands out.')]
-      : remarks.map((text) => `${paint.warn('!')} ${text}`)),
+    ...remarksText(remarks, paint),
     '',
   ].join('\n');
 };

@@ -4,6 +4,7 @@ import { type LoggedEntry, standing } from '../core/fleet-log.ts';
 import { isoTime } from '../core/instant.ts';
 import { type FleetChange, type FleetStatus, openText, placeIn } from '../engine/fleet.ts';
 import type { Paint } from './paint.ts';
+import { remarksText } from './remarks-text.ts';
 import { table } from './table.ts';
 
 /** What runs where, and what a run has left. */
@@ -18,9 +19,7 @@ export function fleetStatusText(wanted: string, { state, run }: FleetStatus, pai
     '',
     table(rowsOf(state, paint)),
     '',
-    ...(remarks.length === 0
-      ? [paint.good('Nothing stands out.')]
-      : remarks.map((text) => `${paint.warn('!')} ${text}`)),
+    ...remarksText(remarks, paint),
     '',
   ].join('\n');
 }

@@ -23,6 +23,7 @@ import { duration } from './amount.ts';
 import { listsText } from './lists-text.ts';
 import type { Paint } from './paint.ts';
 import { shortRevision } from './release-text.ts';
+import { remarksText } from './remarks-text.ts';
 import { byBalancer, serversText } from './servers-text.ts';
 import { table } from './table.ts';
 
@@ -54,9 +55,7 @@ export function statusText(view: StatusView): string {
     '',
     nodeTable(view),
     '',
-    ...(remarks.length === 0
-      ? [paint.good('Nothing stands out.')]
-      : remarks.map((text) => `${paint.warn('!')} ${text}`)),
+    ...remarksText(remarks, paint),
     '',
   ].join('\n');
 }
