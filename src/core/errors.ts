@@ -387,12 +387,21 @@ const catalogue = {
   FLEET_UNREACHABLE: {
     message: (d: { fleet: string; address: string; reason: string }) =>
       `${d.address} did not answer for ${d.fleet}: ${d.reason}`,
-    hint: () => null,
+    hint: () => 'see to the way there (region, endpoint, proxy); sluice status then shows if a run is open.',
   },
   FLEET_REFUSED: {
     message: (d: { fleet: string; request: string; answer: string }) =>
       `AWS refused "${d.request}" for ${d.fleet}: ${d.answer}`,
-    hint: () => null,
+    hint: () =>
+      'the README lists the rights that the key or role needs; sluice status shows if a run is open.',
+  },
+  FLEET_NOT_OPEN: {
+    message: (d: { fleet: string; entry: FleetEntry | null }) =>
+      d.entry === null
+        ? `No run has ${d.fleet}: there is nothing to go on with.`
+        : `The ${d.entry.intent.command} of ${d.fleet} by ${d.entry.by} is ${d.entry.state}, and not held.`,
+    hint: (d: { entry: FleetEntry | null }) =>
+      d.entry === null ? null : 'if that run is dead, sluice resume goes on with it, sluice abort goes back.',
   },
   FLEET_UNFIT: {
     message: (d: { fleet: string; problems: readonly string[] }) =>
@@ -417,8 +426,8 @@ const catalogue = {
   },
   FLEET_STUCK: {
     message: (d: { fleet: string; forMs: number; until: string }) =>
-      `For ${d.forMs} ms ${d.fleet} got no further: ${d.until}.`,
-    hint: () => null,
+      `For ${Math.round(d.forMs / 1000)} s ${d.fleet} got no further: ${d.until}.`,
+    hint: () => "the group's activities at AWS say why; fleet.patience is how long that may last.",
   },
   FLEET_FAILED: {
     message: (d: { fleet: string; reason: string }) => `${d.fleet}: ${d.reason}.`,
@@ -430,7 +439,7 @@ const catalogue = {
   },
   IMAGE_UNKNOWN: {
     message: (d: { image: string; known: readonly string[] }) =>
-      `There is no image ${d.image} of this site that can be used; there are ${list(d.known)}.`,
+      `There is no image ${d.image} of this site that can be used; there ${d.known.length === 0 ? 'is none' : `are ${list(d.known)}`}.`,
     hint: () => 'sluice seed list shows them, sluice seed build makes one.',
   },
   IMAGE_ELSEWHERE: {

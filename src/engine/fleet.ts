@@ -76,7 +76,7 @@ export const goOnWithFleet = (request: GoOnRequest, ports: FleetPorts) =>
     const { command, force, signal } = request;
     const open = openRun(await ports.fleet.log.read(signal));
     if (open === null || (command === 'promote' && open.state !== 'held'))
-      throw failure('NOTHING_TO_RESUME', {});
+      throw failure('FLEET_NOT_OPEN', { fleet: ports.fleet.name, entry: open });
     const hold = await takeOverFleet(ports, open, { force, signal });
     return ending(request, ports, hold, command === 'abort' || open.state === 'going back');
   });

@@ -117,6 +117,10 @@ test('a signal leaves the run to resume, which finishes it', () =>
     const { run: open } = await fleetStatus(ports, signal);
     expect(open && openText(open)).toContain('is under way: sluice resume goes on with it');
     const goOn = { site: request.site, signal, force: false };
+    expect(await goOnWithFleet({ ...goOn, command: 'promote' }, ports)).toMatchObject({
+      outcome: 'refused',
+      failure: { message: expect.stringMatching(/ is under way, and not held\.$/) },
+    });
     expect(await goOnWithFleet({ ...goOn, command: 'resume' }, ports)).toMatchObject({
       outcome: 'done',
       exit: 0,
@@ -124,7 +128,7 @@ test('a signal leaves the run to resume, which finishes it', () =>
     expect(world.state().place.image).toBe(newImage);
     expect(await goOnWithFleet({ ...goOn, command: 'resume' }, ports)).toMatchObject({
       outcome: 'refused',
-      failure: { code: 'NOTHING_TO_RESUME' },
+      failure: { code: 'FLEET_NOT_OPEN', message: expect.stringMatching(/^No run has .*go on with\.$/) },
     });
   }));
 
