@@ -1,14 +1,11 @@
 import type { EC2 } from '@aws-sdk/client-ec2';
-import { failure, messageOf } from '../../core/errors.ts';
 import { describe, mapOf, period, textLike, withDefault } from '../../core/field.ts';
-import type { AddressState } from '../../core/observation.ts';
-import type { FloatingAddress } from '../../ports.ts';
 import { type AwsAccess, awsAccess } from '../aws/access.ts';
 import { type Asker, awsApi } from '../aws/api.ts';
 import { ec2 } from '../aws/clients.ts';
+import { cloudAddress } from './cloud.ts';
 import { ipField } from './ip.ts';
 import { type AddressKind, addressKind } from './kind.ts';
-import { awaitHeld } from './machines.ts';
 
 interface AwsOptions extends AwsAccess {
   readonly ip: string;
@@ -35,7 +32,7 @@ export const aws: AddressKind = addressKind<AwsOptions>({
     moveTimeout: describe('How long a move may take.', withDefault(period, 60_000, '60s')),
     ...awsAccess,
   },
-  create({ name, options, machines }): FloatingAddress {
+  create({ name, options, machines }) {
     const { ip, instances, moveTimeout } = options;
     const api = awsApi(askerOf(name), options, ec2);
     const names = Object.keys(machines);
@@ -47,38 +44,23 @@ export const aws: AddressKind = addressKind<AwsOptions>({
       );
       return Addresses[0] ?? {};
     };
-    const holders = async (signal?: AbortSignal): Promise<AddressState> => {
-      try {
+    return cloudAddress({
+      name,
+      ip,
+      machines: names,
+      moveTimeoutMs: moveTimeout,
+      async held(signal) {
         const { InstanceId, NetworkInterfaceId } = await look(signal);
         const at = [InstanceId, NetworkInterfaceId].filter((id) => id !== undefined);
-        return {
-          address: name,
-          ip,
-          holders: names.filter((one) => at.includes(instances[one]!)),
-          unasked: [],
-        };
-      } catch (error) {
-        signal?.throwIfAborted();
-        const reason = reasonOf(error);
-        return { address: name, ip, holders: [], unasked: names.map((machine) => ({ machine, reason })) };
-      }
-    };
-    const address = { name, ip, machines: names, holders };
-    return {
-      ...address,
-      async move(to, signal) {
-        try {
-          const { AllocationId } = await look(signal);
-          const question = { AllocationId, ...placeOf(instances, to), AllowReassociation: true };
-          const call = (client: EC2, asked: object) => client.associateAddress(question, asked);
-          await api.ask(`AssociateAddress ${ip}`, call, signal);
-        } catch (error) {
-          signal?.throwIfAborted();
-          throw failure('ADDRESS_REFUSED', { address: name, ip, to, reason: reasonOf(error) });
-        }
-        await awaitHeld(address, { to, withinMs: moveTimeout, signal });
+        return names.filter((one) => at.includes(instances[one]!));
       },
-    };
+      async assign(to, signal) {
+        const { AllocationId } = await look(signal);
+        const question = { AllocationId, ...placeOf(instances, to), AllowReassociation: true };
+        const call = (client: EC2, asked: object) => client.associateAddress(question, asked);
+        await api.ask(`AssociateAddress ${ip}`, call, signal);
+      },
+    });
   },
 });
 
@@ -88,9 +70,6 @@ const askerOf = (address: string): Asker => ({
   unreachable: (place, reason) => new Error(`${place} cannot be reached: ${reason}`),
   refused: (request, answer) => new Error(`${request} was answered ${answer}`),
 });
-
-/** It stands within a sentence. */
-const reasonOf = (error: unknown): string => messageOf(error).replace(/\.$/, '');
 
 function placeOf(
   instances: AwsOptions['instances'],

@@ -1,4 +1,4 @@
-import { failure, messageOf } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import {
   describe,
   type Field,
@@ -10,12 +10,10 @@ import {
   secret,
   withDefault,
 } from '../../core/field.ts';
-import type { AddressState } from '../../core/observation.ts';
 import type { Secret } from '../../core/secret.ts';
-import type { FloatingAddress } from '../../ports.ts';
+import { cloudAddress } from './cloud.ts';
 import { ipField } from './ip.ts';
 import { type AddressKind, addressKind } from './kind.ts';
-import { awaitHeld } from './machines.ts';
 
 interface DigitaloceanOptions {
   readonly ip: string;
@@ -38,34 +36,24 @@ export const digitalocean: AddressKind = addressKind<DigitaloceanOptions>({
     api: describe('Where the API is.', withDefault(apiUrl(), defaultApi(), defaultApi())),
     timeout: describe('How long a move may take.', withDefault(period, 60_000, '60s')),
   },
-  create({ name, options, machines }): FloatingAddress {
+  create({ name, options, machines }) {
     const { ip, droplets, timeout } = options;
     const names = Object.keys(machines);
-    const holders = async (signal?: AbortSignal): Promise<AddressState> => {
-      try {
+    return cloudAddress({
+      name,
+      ip,
+      machines: names,
+      moveTimeoutMs: timeout,
+      async held(signal) {
         const id = dropletIn(await ask(options, { method: 'GET', path: '' }, signal));
-        return { address: name, ip, holders: names.filter((one) => droplets[one] === id), unasked: [] };
-      } catch (error) {
-        signal?.throwIfAborted();
-        const reason = messageOf(error);
-        return { address: name, ip, holders: [], unasked: names.map((machine) => ({ machine, reason })) };
-      }
-    };
-    const address = { name, ip, machines: names, holders };
-    return {
-      ...address,
-      async move(to, signal) {
-        try {
-          const body = { type: 'assign', droplet_id: idOf(droplets, to) };
-          await ask(options, { method: 'POST', path: '/actions', body }, signal);
-        } catch (error) {
-          signal?.throwIfAborted();
-          throw failure('ADDRESS_REFUSED', { address: name, ip, to, reason: messageOf(error) });
-        }
-        // The action goes on by itself: where the address is shows how it ended.
-        await awaitHeld(address, { to, withinMs: timeout, signal });
+        return names.filter((one) => droplets[one] === id);
       },
-    };
+      // The action goes on by itself: where the address is shows how it ended.
+      async assign(to, signal) {
+        const body = { type: 'assign', droplet_id: idOf(droplets, to) };
+        await ask(options, { method: 'POST', path: '/actions', body }, signal);
+      },
+    });
   },
 });
 
