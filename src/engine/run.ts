@@ -57,8 +57,8 @@ export interface Run {
   /** What this run set beside rotation: weights below the configured ones, in percent, and where the traffic goes. */
   readonly weights: Map<NodeName, number>;
   flipped: Pick<StepOf<'flip'>, 'to' | 'share'> | null;
-  /** The processes that were told that. */
-  readonly knowing: Knowing[];
+  /** Of each member of a balancer, by `memberKey`, the incarnation that was told that. */
+  readonly knowing: Map<string, string>;
   /** Balancers that it goes on without. */
   readonly absences: Absences;
   /** Who was seen to hold each floating address at the last look. */
@@ -95,15 +95,13 @@ export const newRun = (
   leftOut: new Map(),
   weights: new Map(),
   flipped: null,
-  knowing: [],
+  knowing: new Map(),
   holders: new Map(fixed.observed.addresses.map(({ address, holders }) => [address, holders])),
   forced: new Map(),
   strayedAtMs: new Map(),
   rotation: new Map(),
   unwritten: new Map(),
 });
-
-export type Knowing = Pick<BalancerState, 'balancer' | 'member' | 'incarnation'>;
 
 /** A process of a balancer, and when this run first saw that it had taken the place of another; null: it did not. */
 export interface Process extends Pick<BalancerState, 'balancer' | 'member' | 'incarnation'> {

@@ -3,6 +3,7 @@ import { check } from '../../src/core/step.ts';
 import { keepingOut } from '../../src/engine/keep-out.ts';
 import { observe } from '../../src/engine/observe.ts';
 import { newRun } from '../../src/engine/run.ts';
+import { memberKey } from '../../src/engine/settle/tell.ts';
 import type { WeightChange } from '../../src/ports.ts';
 import { names, release } from '../core/fleet.ts';
 import { benchSite } from './bench-site.ts';
@@ -93,7 +94,7 @@ test.each([
     observed: await observe(site, ports),
   });
   run.weights.set('web1', 10);
-  run.knowing.push({ balancer: 'lb', member: 'lb', incarnation: '1' });
+  run.knowing.set(memberKey({ balancer: 'lb', member: 'lb' }), '1');
   for (const name of names(2)) run.heldAtMs.set(name, ports.clock.nowMs());
   const step = check(['web1'], { release: release(2), nodes: ['web1'] });
   await keepingOut(run, step, () => aMoment(bench));

@@ -6,7 +6,7 @@ import { emit, type Run } from '../run.ts';
 import { noteStray } from './drained.ts';
 import { guardCapacity, shownAs, turnTo } from './flipped.ts';
 import { drainOf, isOurs, lookHeld, nodesOf, readWhole, stillHeld } from './look.ts';
-import { changeRotation, inTurn } from './tell.ts';
+import { changeRotation, inTurn, memberKey } from './tell.ts';
 import { setWeights } from './weights.ts';
 
 /** Once: what balancers forgot of the nodes that this run has out they are told again, and nothing new comes there. */
@@ -35,10 +35,7 @@ export async function tellForgotten(run: Run, nodes: readonly NodeName[]): Promi
 export async function tellAnew(run: Run): Promise<void> {
   if (!hasSet(run)) return;
   const { members } = await readWhole(run.ports);
-  const anew = members.filter((member) => {
-    const known = run.knowing.find((one) => isSameMember(one, member));
-    return known === undefined || known.incarnation !== member.incarnation;
-  });
+  const anew = members.filter((member) => run.knowing.get(memberKey(member)) !== member.incarnation);
   if (anew.length === 0) return;
   const isAnew = (server: ServerState): boolean => anew.some((member) => isSameMember(member, server));
   await setWeights(run, {
@@ -46,11 +43,7 @@ export async function tellAnew(run: Run): Promise<void> {
     weightOf: (server) => (isAnew(server) ? run.weights.get(server.node)! : server.weight),
   });
   await flipAgain(run, anew);
-  for (const { balancer, member, incarnation } of anew) {
-    const known = run.knowing.find((one) => isSameMember(one, { balancer, member }));
-    if (known) Object.assign(known, { incarnation });
-    else run.knowing.push({ balancer, member, incarnation });
-  }
+  for (const member of anew) run.knowing.set(memberKey(member), member.incarnation);
 }
 
 /** Whether there is anything that a balancer could forget beside who is out. */

@@ -1,6 +1,5 @@
 import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { Balancer, Ports, RotationChange } from '../../ports.ts';
-import { isSameMember } from '../in-flight.ts';
 import { activeBalancers, type Run } from '../run.ts';
 import { drainOf, nodesOf, stillHeld } from './look.ts';
 
@@ -48,10 +47,14 @@ export async function inTurn(run: Run, work: (balancer: Balancer) => Promise<voi
 
 /** These processes know what this run set, unless it is known of one before them: then they are told all of it again. */
 export function noteKnowing(run: Run, members: readonly BalancerState[]): void {
-  for (const { balancer, member, incarnation } of members)
-    if (!run.knowing.some((one) => isSameMember(one, { balancer, member })))
-      run.knowing.push({ balancer, member, incarnation });
+  for (const member of members) {
+    const key = memberKey(member);
+    if (!run.knowing.has(key)) run.knowing.set(key, member.incarnation);
+  }
 }
+
+export const memberKey = ({ balancer, member }: Pick<BalancerState, 'balancer' | 'member'>): string =>
+  JSON.stringify([balancer, member]);
 
 /** The gentlest way out of rotation that all of these balancers know. */
 export const softest = (ports: Ports, servers: readonly ServerState[]): 'draining' | 'out' =>
