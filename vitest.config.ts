@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * `unit` needs nothing installed; `system` needs the packages of test/lab/install.sh and root; `kernel` is run by a system
- * test, in a network of its own with kernels that have IPVS (test/lab/ipvs/run.ts).
+ * `unit` and `simulation` need nothing installed, and the latter knows no time but a simulated one; `system` needs the
+ * packages of test/lab/install.sh and root; `kernel` is run by a system test, in a network of its own with kernels that
+ * have IPVS (test/lab/ipvs/run.ts).
  */
 export default defineConfig({
   resolve: { alias: { sluice: new URL('./src/index.ts', import.meta.url).pathname } },
@@ -13,8 +14,17 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.system.test.ts', 'test/e2e/**'],
+          exclude: ['test/**/*.system.test.ts', 'test/e2e/**', 'test/simulator/**'],
           testTimeout: 20_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'simulation',
+          include: ['test/simulator/**/*.test.ts'],
+          testTimeout: 15 * 60_000,
+          hookTimeout: 30 * 60_000,
         },
       },
       {

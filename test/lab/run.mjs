@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,11 +21,14 @@ if (obstacle !== null && process.env.CI === 'true') {
 endUnlessDone(await statusOf('npm', ['run', '--silent', 'build']));
 // What the system tests need is fetched while the others run.
 const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/install.sh')]) : 0;
-const totals = [await tests('unit', [], ['--maxWorkers=2'])];
+const totals = [await tests('unit', { workers: 2 })];
 endUnlessDone(await installing);
+// A simulated clock does not mind being late: the simulator gets what the system tests leave of the machine.
+const simulating = tests('simulation', { workers: 1, inIdleTime: true });
 // Each file has a lab of its own, and waits for much of its time.
-if (obstacle === null) totals.push(await tests('system', asRoot(), ['--maxWorkers=3']));
-else report(obstacle);
+if (obstacle === null) totals.push(await tests('system', { workers: 3, asRoot: true }));
+totals.push(await simulating);
+if (obstacle !== null) report(obstacle);
 close(totals);
 
 /** Why the tests that need real servers cannot run here; null if they can. */
@@ -37,13 +40,14 @@ function obstacleOfSystemTests() {
   return null;
 }
 
-/** Runs one project's tests to their end, and counts them. */
-async function tests(project, prefix, more = []) {
+/** Runs one project's tests to their end, and counts them. In idle time they are told of at their end. */
+async function tests(project, { workers, inIdleTime = false, asRoot = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tests-'));
   const file = join(folder, 'result.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const [program, ...words] = [...prefix, ...vitest, ...reporters, '--project', project, ...more, ...args];
-  const status = await statusOf(program, words);
+  const chosen = ['--project', project, `--maxWorkers=${workers}`, ...args];
+  const [program, ...words] = [...(asRoot ? sudo() : []), ...vitest, ...reporters, ...chosen];
+  const status = await (inIdleTime ? statusOfIdle : statusOf)(program, words);
   const counts = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   rmSync(folder, { recursive: true, force: true });
   const { numPassedTests: passed = 0, numFailedTests: failed = 0, numPendingTests: skipped = 0 } = counts;
@@ -59,7 +63,7 @@ function close(all) {
   process.exit(forbidden || all.some(({ status }) => status !== 0) ? 1 : 0);
 }
 
-function asRoot() {
+function sudo() {
   const kept = ['PATH', 'CI', 'HOME'].map((name) => `${name}=${process.env[name] ?? ''}`);
   return process.getuid() === 0 ? [] : ['sudo', '-n', 'env', ...kept];
 }
@@ -73,6 +77,16 @@ function endUnlessDone(status) {
 async function statusOf(program, words) {
   const child = spawn(program, words, { cwd: root, stdio: 'inherit' });
   const [status] = await once(child, 'exit');
+  return status;
+}
+
+async function statusOfIdle(program, words) {
+  const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  const output = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
+  const [status] = await once(child, 'close');
+  process.stdout.write(Buffer.concat(output));
   return status;
 }
 
