@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTransport } from '../../../src/adapters/transports/index.ts';
 import type { SshSettings } from '../../../src/core/site.ts';
 import type { Transport } from '../../../src/ports.ts';
-import { commandOf, isCode, transportContract } from '../../contracts/transport.ts';
+import { commandOf, isCode, transportContract, untilThere } from '../../contracts/transport.ts';
 import { hostOf, settingsOf } from './settings.ts';
 import { type Sshd, startSshd } from './sshd.ts';
 
@@ -57,9 +57,12 @@ describe.each(['ssh2', 'openssh'] as const)('%s, to a real sshd', (kind) => {
 
   test('a connection that is lost during a command leaves its outcome unknown, and the next command opens another', async () => {
     await using({}, async (transport) => {
-      const going = transport.run(hostOf(), commandOf('echo begun; sleep 5'));
-      setTimeout(() => sshd.killSessions(), 500);
-      await expect(going).rejects.toSatisfy(isCode('OUTCOME_UNKNOWN'));
+      const mark = join(folder, `begun-${kind}`);
+      const going = transport.run(hostOf(), commandOf(`touch ${mark}; sleep 30`));
+      const outcome = expect(going).rejects.toSatisfy(isCode('OUTCOME_UNKNOWN'));
+      await untilThere(mark);
+      sshd.killSessions();
+      await outcome;
       expect((await transport.run(hostOf(), hello)).stdout).toBe('hello\n');
       expect(transport.counts().connections).toBe(2);
     });
