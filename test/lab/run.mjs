@@ -2,7 +2,7 @@
 // CI=true nothing may be skipped. Arguments are passed to vitest.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const vitest = [process.execPath, join(root, 'node_modules/vitest/vitest.mjs'), 'run'];
 const args = process.argv.slice(2);
-// Arguments may name files that only one of the two projects has.
+// Arguments may name files that not every project has.
 if (args.length > 0) vitest.push('--passWithNoTests');
 
 const obstacle = obstacleOfSystemTests();
@@ -18,6 +18,7 @@ if (obstacle !== null && process.env.CI === 'true') {
   console.error(`CI=true, so no test may be skipped; but ${obstacle}.`);
   process.exit(1);
 }
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 endUnlessDone(await statusOf('npm', ['run', '--silent', 'build']));
 // What the system tests need is fetched while the others run.
 const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/install.sh')]) : 0;
@@ -40,7 +41,7 @@ function obstacleOfSystemTests() {
   return null;
 }
 
-/** Runs one project's tests to their end, and counts them. In idle time they are told of at their end. */
+/** Runs one project's tests to their end, and counts them. */
 async function tests(project, { workers, inIdleTime = false, asRoot = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tests-'));
   const file = join(folder, 'result.json');
@@ -80,14 +81,23 @@ async function statusOf(program, words) {
   return status;
 }
 
+/** Of a command that gets what others leave of the machine; what it prints is shown at its end. */
 async function statusOfIdle(program, words) {
-  const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-  setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  process.once('exit', () => child.exitCode === null && process.kill(-child.pid));
+  beIdle(child.pid);
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
   const [status] = await once(child, 'close');
   process.stdout.write(Buffer.concat(output));
   return status;
+}
+
+/** Linux weighs sessions against each other first (sched(7), the autogroup feature), then the processes of each. */
+function beIdle(pid) {
+  setPriority(pid, constants.priority.PRIORITY_LOW);
+  const session = `/proc/${pid}/autogroup`;
+  if (existsSync(session)) writeFileSync(session, String(constants.priority.PRIORITY_LOW));
 }
 
 function report(reason) {
