@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/lab/order.ts';
 
 /**
  * `unit` and `simulation` need nothing installed, and the latter knows no time but a simulated one; `system` needs the
@@ -8,6 +9,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   resolve: { alias: { sluice: new URL('./src/index.ts', import.meta.url).pathname } },
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
