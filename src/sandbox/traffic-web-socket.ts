@@ -72,9 +72,8 @@ async function converse(
   signal: AbortSignal,
 ): Promise<void> {
   const ending = new AbortController();
-  socket.on('error', () => {});
-  socket.on('close', () => ending.abort('closed'));
-  socket.on('end', () => ending.abort('closed'));
+  // A message that crosses the end is answered by a reset.
+  for (const end of ['end', 'error', 'close']) socket.on(end, () => ending.abort('closed'));
   for (let count = 0; !signal.aborted && !ending.signal.aborted; count++) {
     const text = `message ${count}`;
     const echo = once(socket, 'data', {

@@ -133,7 +133,7 @@ test('S30: a deploy that meets a lock on one node leaves none on the others', as
 test('S30: of two deploys that start together exactly one wins, 50 times', { timeout: 300_000 }, async () => {
   const site = await lab.site({
     name: 's30-race',
-    nodes: 4,
+    nodes: 3,
     kind: 'files',
     settings: { hooks: { 'before:deploy': [{ run: 'sleep 0.5', on: 'operator' }] } },
   });

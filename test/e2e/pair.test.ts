@@ -52,7 +52,7 @@ const settings = (onUnreachable: 'stop' | 'go on') => ({
   balancers: Object.fromEntries(
     pair.machines.map(({ name, haproxy, host }) => [
       name,
-      { kind: 'haproxy', socket: haproxy.socket, host, backend: 'web', timeout: '1s', onUnreachable },
+      { kind: 'haproxy', socket: haproxy.socket, host, backend: 'web', timeout: '5s', onUnreachable },
     ]),
   ),
   addresses: {

@@ -17,7 +17,7 @@ import {
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { type Dataplane, type DataplaneOptions, startDataplane } from '../../lab/dataplane.ts';
 import { ask, freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
-import { abilitiesOf } from './haproxy-lab.ts';
+import { abilitiesOf, checking } from './haproxy-lab.ts';
 
 const [password, wrong] = ['correct horse', 'battery staple'];
 
@@ -180,7 +180,7 @@ async function startLab(
         backends: [
           {
             name: 'web',
-            lines: ['option httpchk GET /health', 'default-server check inter 50 rise 2 fall 2 weight 100'],
+            lines: checking,
             servers: backends.map(({ name, port }) => ({ name, port })),
           },
         ],
