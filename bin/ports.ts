@@ -12,9 +12,7 @@ import { notifier, secretsIn } from '../src/adapters/notifier.ts';
 import { systemOperator } from '../src/adapters/operator.ts';
 import { systemRandom } from '../src/adapters/random.ts';
 import { redacted, redactor } from '../src/adapters/redact.ts';
-import { gitSource } from '../src/adapters/sources/git.ts';
 import { remoteOf } from '../src/adapters/sources/remote.ts';
-import { seedSource } from '../src/adapters/sources/seed.ts';
 import { fileSpool } from '../src/adapters/spool.ts';
 import { createTransport } from '../src/adapters/transports/index.ts';
 import type { OpenFleetPorts, OpenPorts } from '../src/cli/environment.ts';
@@ -54,7 +52,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     balancers,
     addresses: site.addresses.map((settings) => addressOf(settings, balancers, transport)),
     spool: fileSpool,
-    source: sourceOf(site, transport, env),
+    source: await sourceOf(site, transport, env),
     http,
     operator: discreet(systemOperator(env), redact),
     emit: say,
@@ -102,14 +100,17 @@ const discreet = (operator: Operator, redact: (text: string) => string): Operato
   },
 });
 
-const sourceOf = (
+async function sourceOf(
   { source, linkedDirs, linkedFiles }: Site,
   transport: Transport,
   env: PortsOptions['env'],
-): Source =>
-  source.kind === 'git'
-    ? gitSource(source, { cacheDir: cacheDirOf(env), env, linked: [...linkedDirs, ...linkedFiles] })
-    : seedSource(source, { transport, linked: [...linkedDirs, ...linkedFiles] });
+): Promise<Source> {
+  const linked = [...linkedDirs, ...linkedFiles];
+  if (source.kind === 'seed')
+    return (await import('../src/adapters/sources/seed.ts')).seedSource(source, { transport, linked });
+  const { gitSource } = await import('../src/adapters/sources/git.ts');
+  return gitSource(source, { cacheDir: cacheDirOf(env), env, linked });
+}
 
 const secretsOf = ({ source, cron, notices }: Site): readonly string[] => [
   ...notices.flatMap(({ options }) => secretsIn(options)),

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { execa } from 'execa';
+import type { execa } from 'execa';
 import type { CommandResult } from '../../core/command.ts';
 import type { RunOptions } from '../../ports.ts';
 import { bounded, type EndedBy } from './bounded.ts';
@@ -10,8 +10,9 @@ import { Output } from './output.ts';
  * is up, all that it started there is ended. Rejects if the program cannot be started, or its input not be read.
  */
 export async function runProcess(command: readonly string[], options: ProcessOptions): Promise<ProcessEnd> {
+  const { execa } = await import('execa');
   const input = new Input(options);
-  const child = start(command, input);
+  const child = start(execa, command, input);
   const output = new Output(options.onStdout);
   child.stderr.on('data', (chunk: Uint8Array) => output.addStderr(chunk));
   child.stdout.on(
@@ -65,8 +66,8 @@ class Input {
   }
 }
 
-const start = ([file, ...words]: readonly string[], input: Input) =>
-  execa(file!, words, {
+const start = (spawn: typeof execa, [file, ...words]: readonly string[], input: Input) =>
+  spawn(file!, words, {
     stdin: input.chunks(),
     buffer: false,
     detached: true,
