@@ -23,7 +23,8 @@ export function filesConfig(options: FilesConfigOptions): Config {
       const key = JSON.stringify([wanted, overrides]);
       const site = read.get(key) ?? (await loadOne(options, wanted, overrides));
       read.delete(key);
-      if ('fleet' in site) throw failure('FLEET_INSTEAD', {});
+      if ('fleet' in site)
+        throw failure('FLEET_INSTEAD', { what: 'This', instead: 'sluice --help lists what a fleet has' });
       return site;
     },
     async fleet(wanted, overrides) {

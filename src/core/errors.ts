@@ -434,8 +434,9 @@ const catalogue = {
     hint: () => null,
   },
   FLEET_INSTEAD: {
-    message: () => 'This works on nodes, and the site is a fleet: machines that are made of an image.',
-    hint: () => 'for a fleet there are deploy, rollback, resume, promote, abort, status, history and seed.',
+    message: (d: { what: string; instead: string }) =>
+      `${d.what} works on nodes, and the site is a fleet: machines that are made of an image.`,
+    hint: (d: { instead: string }) => `${d.instead}.`,
   },
   IMAGE_UNKNOWN: {
     message: (d: { image: string; known: readonly string[] }) =>

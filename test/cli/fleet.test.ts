@@ -55,7 +55,7 @@ test('status shows each instance, and what a dead run has left', () =>
     expect((await run).status).toBe(130);
     const left = await sluice('status production', site);
     expect(left.stdout).toContain('Suspended: AddToLoadBalancer');
-    expect(left.stdout).toContain('sluice abort goes back');
+    expect(left.stdout).toContain(`sluice abort production goes back to ${oldImage}`);
     expect((await sluice('abort production --yes', site)).status).toBe(0);
     expect((await sluice('history production', site)).stdout).toContain(
       `deploy ${oldImage} → ${newImage}: rolled back`,
@@ -73,7 +73,7 @@ test('images are taken, listed and pruned', async () => {
 
 test('what is about nodes is refused, and names itself', async () => {
   const { status, stderr } = await typed('deploy production --skip-unreachable --yes');
-  expect(stderr).toContain('--skip-unreachable is about nodes');
+  expect(stderr).toContain('--skip-unreachable works on nodes');
   expect(status).toBe(2);
 });
 
