@@ -440,7 +440,9 @@ const catalogue = {
   },
   IMAGE_UNKNOWN: {
     message: (d: { image: string; known: readonly string[] }) =>
-      `There is no image ${d.image} of this site that can be used; there ${d.known.length === 0 ? 'is none' : `are ${list(d.known)}`}.`,
+      d.known.length === 0
+        ? 'There is no image of this site yet that can be used.'
+        : `There is no image ${d.image} of this site that can be used; there are ${list(d.known)}.`,
     hint: () => 'sluice seed list shows them, sluice seed build makes one.',
   },
   IMAGE_ELSEWHERE: {

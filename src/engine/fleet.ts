@@ -324,14 +324,19 @@ async function reported(
     ...outcome
   } = await work().catch((thrown: unknown) => outcomeOf(thrown, signal));
   const isAborted = command === 'abort' && outcome.outcome === 'rolled back';
+  const [open, state] = await Promise.all([
+    ports.fleet.log.read().then(openRun, () => null),
+    ports.fleet.observe().catch(() => null),
+  ]);
   const report: Report = {
     ...(isAborted ? { outcome: 'done', exit: 0 } : outcome),
     failure: error && textOf(error),
-    warnings: [...warnings, ...(await openWork(ports))],
+    // That of another one says its failure.
+    warnings: [...warnings, ...(open && outcome.outcome !== 'locked' ? openWork(open, state) : [])],
     behind: [],
     tookMs: clock.nowMs() - startedMs,
     backup: null,
-    nodes: outcome.nodes === null ? null : await machinesNow(ports),
+    nodes: outcome.nodes === null ? null : state && machinesOf(state),
   };
   emit({ type: 'run-ended', run, report, atMs: clock.nowMs() });
   return report;
@@ -349,19 +354,18 @@ function outcomeOf(thrown: unknown, signal: AbortSignal): Outcome {
 const exitOf = ({ reason }: AbortSignal): 130 | 143 => (reason === 'SIGTERM' ? 143 : 130);
 
 /** Whoever reads the end must know what waits for somebody. */
-async function openWork({ fleet }: FleetPorts): Promise<readonly string[]> {
-  const open = await fleet.log.read().then(openRun, () => null);
-  return open === null ? [] : [openText(open)];
+function openWork(open: FleetEntry, state: FleetState | null): readonly string[] {
+  const { suspends } = open.intent;
+  const asleep =
+    state === null || state.kind === 'environments'
+      ? suspends
+      : suspends.filter((process) => state.suspended.includes(process));
+  return [openText(open), ...(asleep.length > 0 ? [`Suspended until it ends: ${asleep.join(', ')}.`] : [])];
 }
 
 /** What a run that has not ended has left. */
-export function openText({ state, by, intent: { command, from, to, suspends } }: FleetEntry): string {
-  const asleep = suspends.length > 0 ? `; suspended until it ends: ${suspends.join(', ')}` : '';
-  return `The ${command} from ${from.image} to ${to.image} by ${by} is ${state}${asleep}.`;
-}
-
-const machinesNow = ({ fleet }: FleetPorts): Promise<readonly NodeReport[] | null> =>
-  fleet.observe().then(machinesOf, () => null);
+export const openText = ({ state, by, intent: { command, from, to } }: FleetEntry): string =>
+  `The ${command} from ${from.image} to ${to.image} by ${by} is ${state}.`;
 
 const machinesOf = (state: FleetState): readonly NodeReport[] =>
   state.kind === 'environments'

@@ -64,7 +64,7 @@ export function changeText(
   { way, intent, state, servingMin, surge }: FleetChange,
   paint: Paint,
 ): string {
-  const { command, from, to, suspends } = intent;
+  const { command, suspends } = intent;
   const how = {
     group: () => [
       `${count(intent.capacity.desired, 'instance')}, at most ${surge} new at a time; each is checked, and then takes traffic`,
@@ -80,7 +80,7 @@ export function changeText(
   }[state.kind]();
   const asleep = suspends.length > 0 ? [`suspended meanwhile: ${suspends.join(', ')}`] : [];
   return [
-    paint.strong(`${command} of ${wanted}: ${from.image} → ${to.image}${ways[way]}`),
+    paint.strong(`${command} of ${wanted}${ways[way]}: ${leadsTo(way, intent)}`),
     ...[...how, ...asleep].map((line) => `  ${line}`),
     '',
   ].join('\n');
@@ -88,9 +88,12 @@ export function changeText(
 
 const ways: { readonly [W in FleetChange['way']]: string } = {
   new: '',
-  on: ', which goes on',
-  back: ', which goes back',
+  on: ' goes on',
+  back: ' goes back',
 };
+
+const leadsTo = (way: FleetChange['way'], { from, to }: FleetChange['intent']): string =>
+  way === 'back' ? `${to.image} → ${from.image}` : `${from.image} → ${to.image}`;
 
 /** A preflight without problems; those that have some are shown as the failure that they are. */
 export const fleetCheckText = (

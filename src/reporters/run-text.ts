@@ -10,9 +10,9 @@ export const plannedText = (plan: Plan): string =>
     ? 'planned: nothing is to be done'
     : `planned ${count(plan.steps.length, 'step')}, never fewer than ${count(lowestServing(plan), 'node')} serving (servingMin ${plan.servingMin})`;
 
-/** `took group shop-web, from ami-… to ami-…` */
-export const takenText = (fleet: string, { from, to }: FleetIntent): string =>
-  `took ${fleet}, from ${from.image} to ${to.image}`;
+/** `took group shop-web, for the deploy from ami-… to ami-…` */
+export const takenText = (fleet: string, { command, from, to }: FleetIntent): string =>
+  `took ${fleet}, for the ${command} from ${from.image} to ${to.image}`;
 
 /** The upload of all nodes together: `16.3 MB of 24.6 MB sent`. */
 export const sentText = (step: StepProgress | null): string =>

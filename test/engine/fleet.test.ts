@@ -106,7 +106,7 @@ test('what is held keeps what it suspended, and promote and abort end it', async
         const site = fleetSite({ onFailure: 'hold' });
         const held = await deployFleet({ ...request, site }, ports);
         expect(held).toMatchObject({ outcome: 'held', exit: 4, failure: { code: 'CHECK_FAILED' } });
-        expect(held.warnings.join()).toContain('suspended until it ends: AddToLoadBalancer');
+        expect(held.warnings.join()).toContain('Suspended until it ends: AddToLoadBalancer');
         expect(stateOf(world)).toBe('held');
         expect(await deployFleet({ ...request, site }, ports)).toMatchObject({ outcome: 'locked', exit: 5 });
         const report = await goOnWithFleet({ ...goOn, command }, ports);
@@ -126,7 +126,7 @@ test('a signal leaves the run to resume, which finishes it', () =>
     interrupted.abort('SIGTERM');
     expect(await run).toMatchObject({ outcome: 'interrupted', exit: 143 });
     const { run: open } = await fleetStatus(ports, signal);
-    expect(open && openText(open)).toContain('is under way; suspended until it ends: AddToLoadBalancer');
+    expect(open && openText(open)).toMatch(/^The deploy from .* is under way\.$/);
     expect(await goOnWithFleet({ ...goOn, command: 'promote' }, ports)).toMatchObject({
       outcome: 'refused',
       failure: { message: expect.stringMatching(/ is under way, and not held\.$/) },

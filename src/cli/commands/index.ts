@@ -38,7 +38,7 @@ export const operands = {
   ],
   application: [
     '[application]',
-    'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds',
+    'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds. aws-fleet: machines made of images',
   ],
   nodesIfSome: ['[node...]', 'as the config names them; default: all that are behind'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
@@ -302,7 +302,7 @@ export const commandEntries: readonly CommandEntry[] = [
     operands: ['application'],
     summary: 'Write a config for the application here.',
     flags: [],
-    examples: ['sluice init', 'sluice init magento'],
+    examples: ['sluice init', 'sluice init magento', 'sluice init aws-fleet'],
     load: async () => (await import('./init.ts')).initCommand,
   },
   {
