@@ -171,7 +171,7 @@ export const replacementFields = {
 const noSurge: Field<NodeCount> = {
   expected: 'nothing, for AWS says how many machines are new at a time',
   summary: replacementFields.surge.summary,
-  schema: { not: {} },
+  schema: { enum: [] },
   absent: { value: '100%', shown: 'as AWS does it' },
   parse(value, path) {
     return unexpected(path, this.expected, value);

@@ -105,7 +105,7 @@ const soleDetail = (step: StepProgress | null): readonly string[] => {
 
 /** The moving line while `event` is the last that came; null if nothing is under way. */
 function liveText({ event, progress, paint }: Context): string | null {
-  if (event.type === 'run-started') return 'reading nodes and balancers';
+  if (event.type === 'run-started') return 'reading the site';
   if (!underWay.includes(event.type)) return null;
   const step = progress.step();
   if (step === null || step.ended) return null;

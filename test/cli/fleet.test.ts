@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { commandEntries } from '../../src/cli/commands/index.ts';
+import { commandEntries, flags } from '../../src/cli/commands/index.ts';
 import type { FleetPorts } from '../../src/ports.ts';
 import { newImage, oldImage } from '../../src/simulator/fleet-world.ts';
 import { fleetSite } from '../adapters/fleets/fleet-site.ts';
@@ -112,6 +112,18 @@ test('every command knows a fleet, but those that know no site', async () => {
     // Whoever reads the config as one of nodes does not know fleets.
     expect([name, calls, stderr.includes('A bug')]).toEqual([name, [], false]);
   }
+});
+
+test('every flag of a command is taken, or refused with a reason of its own', async () => {
+  const known = ['deploy', 'plan', 'rollback', 'resume', 'abort', 'promote', 'status', 'history', 'check'];
+  const entries = commandEntries.filter(({ name }) => known.includes(name));
+  for (const { name, flags: own } of entries)
+    for (const [shape] of own.map((flag) => flags[flag])) {
+      if (shape.includes('--watch')) continue;
+      const flag = shape.replace(/^-., /, '').replace(/<.*>/, '10m');
+      const { stderr } = await typed(`${name} production ${flag}`);
+      expect(`${name} ${flag}: ${stderr}`).not.toContain('sluice --help says');
+    }
 });
 
 test('check says whether a deploy could begin, and what would be rolled out', () =>

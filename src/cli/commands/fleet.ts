@@ -78,6 +78,7 @@ const flagsOfNodes: { readonly [F in keyof Flags]?: string } = {
   out: onPaper,
   format: onPaper,
   takeOver: openRun,
+  lockWait: 'of a fleet, deploy and rollback take it',
 };
 
 interface Asked {
@@ -103,7 +104,7 @@ const commands = {
       ),
   },
   plan: {
-    flags: ['ref', ...shown],
+    flags: ['ref', 'onFailure', ...shown],
     run: (asked) =>
       changing(
         { ...asked, call: withFlags(asked.call, { dryRun: true }) },

@@ -125,4 +125,6 @@ test('marks bear the image, and a receiver that is gone is a warning without its
   );
   expect(warnings).toEqual([expect.stringMatching(/^The notice to slack was not taken: /)]);
   expect(warnings.join()).not.toContain('sesame-open');
+  const echo = await real.operator.run(['echo', gone], { env: {}, timeoutMs: 5000 });
+  expect(echo.stdout).toBe('[secret]\n');
 });
