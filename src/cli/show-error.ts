@@ -40,8 +40,6 @@ const statuses: { readonly [C in ErrorCode]?: ExitStatus } = {
   LOCKED: 5,
   LOCK_RACE: 5,
   NODE_BUSY: 5,
-  FLEET_LOCKED: 5,
-  FLEET_HOLDER_ALIVE: 5,
   LOCK_LOST: 3,
   OUTCOME_UNKNOWN: 3,
   CRON_BUSY: 1,

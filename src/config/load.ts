@@ -35,7 +35,10 @@ export interface LoadInput {
 export async function loadSite(wanted: string, input: LoadInput): Promise<Site> {
   const site = await loadSiteOrFleet(wanted, input);
   if ('fleet' in site)
-    throw failure('FLEET_INSTEAD', { what: 'This', instead: 'sluice --help lists what a fleet has' });
+    throw failure('FLEET_INSTEAD', {
+      what: 'This',
+      instead: 'the README says what there is for a fleet, under Machine images on AWS',
+    });
   return site;
 }
 

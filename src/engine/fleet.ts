@@ -1,5 +1,5 @@
 import { liveEnvironment } from '../core/environments.ts';
-import { type DeployError, failure, isDeployError } from '../core/errors.ts';
+import { type DeployError, failure, isDeployError, lockStaleMs } from '../core/errors.ts';
 import type { NodeReport, Report, RunCommand } from '../core/event.ts';
 import {
   type Capacity,
@@ -156,18 +156,23 @@ async function change(
   return isDeployError(now) ? unfinished(now, signal) : ending(request, ports, hold, false);
 }
 
-/** What is so once no run has the fleet, or the time to wait is up; one that is held waits for a person, and is not waited for. */
+/** What is so once no run that lives has the fleet, or the time to wait is up. One that is held waits for a person itself. */
 async function onceFree({ signal, lockWaitMs = 0 }: FleetRequest, ports: FleetPorts): Promise<FleetStatus> {
-  const { clock } = ports;
+  const { clock, fleet } = ports;
   const deadlineMs = clock.nowMs() + lockWaitMs;
-  let isSaid = false;
+  let beat: string | null = null;
+  let heardAtMs: number | null = null;
   for (;;) {
     const status = await fleetStatus(ports, signal);
     const { run } = status;
     const leftMs = deadlineMs - clock.nowMs();
     if (run === null || run.state === 'held' || leftMs <= 0) return status;
-    if (!isSaid) note(ports, 'info', `waits for ${Math.ceil(leftMs / 1000)} s at most: ${openText(run)}`);
-    isSaid = true;
+    const last = await fleet.log.lastBeat(signal);
+    if (heardAtMs === null)
+      note(ports, 'info', `waits for ${Math.ceil(leftMs / 1000)} s at most: ${openText(run)}`);
+    if (heardAtMs === null || last !== beat) heardAtMs = clock.nowMs();
+    else if (clock.nowMs() - heardAtMs > lockStaleMs) return status;
+    beat = last;
     await clock.sleep(Math.min(lookEveryMs, leftMs), signal);
     if (signal.aborted) throw interruption(signal);
   }

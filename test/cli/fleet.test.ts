@@ -122,7 +122,7 @@ test('every flag of a command is taken, or refused with a reason of its own', as
       if (shape.includes('--watch')) continue;
       const flag = shape.replace(/^-., /, '').replace(/<.*>/, '10m');
       const { stderr } = await typed(`${name} production ${flag}`);
-      expect(`${name} ${flag}: ${stderr}`).not.toContain('sluice --help says');
+      expect(`${name} ${flag}: ${stderr}`).not.toContain('the README says');
     }
 });
 

@@ -284,6 +284,20 @@ test('a second run waits for the first as long as it may, and for none that is h
     expect(ports.clock.nowMs() - before).toBeLessThan(1000);
   }));
 
+test('a second run does not wait for one that is dead', () =>
+  inFleet(async ({ ports }) => {
+    const stop = new AbortController();
+    const first = deployFleet({ ...request, signal: stop.signal }, ports);
+    await ports.clock.sleep(10_000);
+    stop.abort('SIGINT');
+    await first;
+    const before = ports.clock.nowMs();
+    expect(await deployFleet({ ...request, lockWaitMs: 3_600_000 }, ports)).toMatchObject({
+      outcome: 'locked',
+    });
+    expect(ports.clock.nowMs() - before).toBeLessThan(60_000);
+  }));
+
 test('what AWS does not answer once a run has the fleet leaves it open, and says so', () =>
   inFleet(async ({ ports, world }) => {
     const observe: Fleet['observe'] = async (given) => {

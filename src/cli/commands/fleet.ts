@@ -33,7 +33,8 @@ export const orFleetCommand =
     const given = Object.keys(flags) as readonly (keyof Flags)[];
     const stray = given.find((flag) => !(known as readonly string[]).includes(flag));
     if (stray) {
-      const instead = flagsOfNodes[stray] ?? 'sluice --help says what it is for';
+      const instead =
+        flagsOfNodes[stray] ?? 'the README says what there is for a fleet, under Machine images on AWS';
       throw failure('FLEET_INSTEAD', { what: `--${dashed(stray)}`, instead });
     }
     return run({ call, site, wanted: `${/^.*\//.exec(stage)?.[0] ?? ''}${site.stage}` });
@@ -60,7 +61,7 @@ const ofNodes = {
 
 const onPaper = 'each step of a fleet follows from what AWS shows by then; name the image by --ref instead';
 const oneImage = 'all machines of a fleet have one image';
-const openRun = 'say sluice resume or sluice abort first';
+const goOnFirst = 'say sluice resume or sluice abort first';
 
 /** What to do in place of flags that a fleet has no use for. */
 const flagsOfNodes: { readonly [F in keyof Flags]?: string } = {
@@ -77,7 +78,7 @@ const flagsOfNodes: { readonly [F in keyof Flags]?: string } = {
   plan: onPaper,
   out: onPaper,
   format: onPaper,
-  takeOver: openRun,
+  takeOver: goOnFirst,
   lockWait: 'of a fleet, deploy and rollback take it',
 };
 
