@@ -23,7 +23,11 @@ export function filesConfig(options: FilesConfigOptions): Config {
       const key = JSON.stringify([wanted, overrides]);
       const site = read.get(key) ?? (await loadOne(options, wanted, overrides));
       read.delete(key);
-      if ('fleet' in site) throw failure('FLEET_INSTEAD', {});
+      if ('fleet' in site)
+        throw failure('FLEET_INSTEAD', {
+          what: 'This',
+          instead: 'the README says what there is for a fleet, under Machine images on AWS',
+        });
       return site;
     },
     async fleet(wanted, overrides) {

@@ -8,7 +8,7 @@ import { systemClock } from '../src/adapters/clock.ts';
 import { fleetKinds } from '../src/adapters/fleets/index.ts';
 import type { FleetKind } from '../src/adapters/fleets/kind.ts';
 import { gotHttp } from '../src/adapters/http.ts';
-import { notifier, secretsIn } from '../src/adapters/notifier.ts';
+import { type NotifierOptions, notifier, secretsIn } from '../src/adapters/notifier.ts';
 import { systemOperator } from '../src/adapters/operator.ts';
 import { systemRandom } from '../src/adapters/random.ts';
 import { redacted, redactor } from '../src/adapters/redact.ts';
@@ -34,17 +34,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
   const balancers = site.balancers.map((settings) => balancerOf(site, settings, transport));
   const redact = redactor(secretsOf(site));
   const http = gotHttp(transport);
-  // Whatever is said passes here on its way to the screen and to others.
-  const say = (event: Event): void => {
-    const safe = redacted(event, redact);
-    emit(safe);
-    notices.tell(safe);
-  };
-  const notices = notifier({
-    notices: site.notices,
-    http,
-    warn: (text) => say({ type: 'note', level: 'warning', text, atMs: systemClock.nowMs() }),
-  });
+  const told = telling({ emit, redact, http, notices: site.notices });
   return {
     clock: systemClock,
     random: systemRandom,
@@ -55,9 +45,9 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
     source: await sourceOf(site, transport, env),
     http,
     operator: discreet(systemOperator(env), redact),
-    emit: say,
+    emit: told.say,
     async close() {
-      await notices.settled();
+      await told.settled();
       await Promise.allSettled(balancers.map((balancer) => balancer.close()));
       await transport.close();
     },
@@ -73,17 +63,43 @@ export async function createFleetPorts(
   const kind = kinds[site.fleet.kind];
   assert(kind, `the config was parsed, so fleets of kind ${site.fleet.kind} are registered`);
   const fleet = kind.create(site.fleet.options, site);
+  const redact = redactor(site.notices.flatMap(({ options }) => secretsIn(options)));
+  const http = gotHttp(noTransport);
+  const told = telling({ emit, redact, http, notices: site.notices });
   return {
     clock: systemClock,
     random: systemRandom,
-    http: gotHttp(noTransport),
-    operator: systemOperator(env),
-    emit,
+    http,
+    operator: discreet(systemOperator(env), redact),
+    emit: told.say,
     fleet,
     async close() {
+      await told.settled();
       fleet.close();
     },
   };
+}
+
+interface Telling extends Pick<PortsOptions, 'emit'>, Pick<NotifierOptions, 'http' | 'notices'> {
+  readonly redact: (text: string) => string;
+}
+
+/** Whatever is said passes here on its way to the screen and to others. */
+function telling({ emit, redact, http, notices }: Telling): {
+  readonly say: Ports['emit'];
+  settled(): Promise<void>;
+} {
+  const say = (event: Event): void => {
+    const safe = redacted(event, redact);
+    emit(safe);
+    others.tell(safe);
+  };
+  const others = notifier({
+    notices,
+    http,
+    warn: (text) => say({ type: 'note', level: 'warning', text, atMs: systemClock.nowMs() }),
+  });
+  return { say, settled: () => others.settled() };
 }
 
 /** Machines of a fleet are asked straight. */

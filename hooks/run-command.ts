@@ -10,6 +10,7 @@ interface RunCommandOptions {
 export const runCommand = hookKind<RunCommandOptions>({
   summary: 'Runs a command on each node of the step at once, in its live release.',
   options: { command: describe('The command.', command) },
+  onNodes: true,
   create:
     ({ command }) =>
     ({ nodes, run }) =>

@@ -10,6 +10,7 @@ interface SlackOptions {
 export const slack = hookKind<SlackOptions>({
   summary: 'Tells a channel of Slack or Mattermost what happens, through an incoming webhook.',
   options: { url: describe('The URL of the incoming webhook; a secret.', secretUrl) },
+  onNodes: false,
   create:
     ({ url }) =>
     (context) =>
@@ -19,12 +20,14 @@ export const slack = hookKind<SlackOptions>({
 /** `*shop* production: deploy of 3f2a9c1 begins (20260114093000, 8 nodes, ann@laptop)` */
 function sentence(context: HookContext): string {
   const { site, stage, release, nodes, operator } = context;
-  const details = [release.id, `${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`, operator];
+  const count = nodes.length === 0 ? [] : [`${nodes.length} ${nodes.length === 1 ? 'node' : 'nodes'}`];
+  const details = [release.id, ...count, operator];
   return `*${plain(site)}* ${plain(stage)}: ${news(context)} (${details.map(plain).join(', ')})`;
 }
 
 function news({ point, release, failure }: HookContext): string {
-  const revision = release.revision.slice(0, 7);
+  // Of a fleet the release is an image, and nothing else.
+  const revision = release.revision.slice(0, 7) || release.id;
   const texts: { readonly [P in HookContext['point']]?: string } = {
     'before:deploy': `deploy of ${revision} begins`,
     'after:deploy': `${revision} is live`,

@@ -27,6 +27,7 @@ export const smokeTest = hookKind<SmokeTestOptions>({
       optional(text),
     ),
   },
+  onNodes: true,
   create: (options) => (context) => onEachNode(context.nodes, (node) => ask(node, options, context)),
 });
 

@@ -10,6 +10,7 @@ interface WebhookOptions {
 export const webhook = hookKind<WebhookOptions>({
   summary: 'Posts what happens to a URL, as JSON.',
   options: { url: describe('Where to; who knows it can write there, so it is a secret.', secretUrl) },
+  onNodes: false,
   create:
     ({ url }) =>
     (context) =>

@@ -360,7 +360,7 @@ export interface OperatorRunOptions {
 
 /** Every effect that the engine has on a site that is a fleet. */
 export interface FleetPorts extends Pick<Ports, 'clock' | 'random' | 'http' | 'emit'> {
-  readonly operator: Pick<Operator, 'name'>;
+  readonly operator: Pick<Operator, 'name' | 'run'>;
   readonly fleet: Fleet;
 }
 

@@ -44,7 +44,7 @@ const listsOf = (call: Call, emit: (event: Event) => void): NodeLists => ({
 });
 
 /** At once, for the step under way may take a while to end. */
-function sayWhatASignalDoes({ environment }: Call, reporter: Reporter): () => void {
+export function sayWhatASignalDoes({ environment }: Call, reporter: Reporter): () => void {
   const { signal, stderr } = environment;
   const listener = (): void => {
     reporter.clear();

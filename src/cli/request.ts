@@ -28,7 +28,7 @@ export const requestOf = async (
   ...questions,
 });
 
-function lockWaitOf(text: string): number {
+export function lockWaitOf(text: string): number {
   const ms = period.parse(text, '--lock-wait');
   if (!ms.ok) throw failure('USAGE', { problem: ms.problems.join('\n') });
   return ms.value;

@@ -33,6 +33,7 @@ export const asTypeScript = (entries: readonly Entry[], depth: number): string =
 function scriptValue(value: Value | Item, depth: number): string {
   if (typeof value === 'string') return quoted(value);
   if (typeof value !== 'object') return String(value);
+  if ('settings' in value && value.settings.length === 0) return '{}';
   if ('settings' in value) return `{\n${asTypeScript(value.settings, depth + 1)}\n${indent(depth)}}`;
   const items = value.map((item) => scriptValue(item, depth + 1));
   const line = `[${items.join(', ')}]`;

@@ -51,7 +51,13 @@ export interface Registries {
   readonly hooks: Readonly<Record<string, HookKind>>;
   readonly notices: Readonly<Record<string, Kind>>;
   readonly inventories: Readonly<Record<string, InventoryKind>>;
-  readonly fleets: Readonly<Record<string, Kind>>;
+  readonly fleets: Readonly<Record<string, FleetKindEntry>>;
+}
+
+/** What the config must know of a kind of fleet. */
+export interface FleetKindEntry extends Kind {
+  /** Whether it is told how many new machines there may be at a time. */
+  readonly surges: boolean;
 }
 
 /**
@@ -359,7 +365,7 @@ export const noticeFields = {
   timeout: describe('How long the receiver may take to answer.', defaultsTo(period, '10s')),
 };
 
-const withNoticeFields = (kinds: Registries['notices']): Registries['notices'] =>
+export const withNoticeFields = (kinds: Registries['notices']): Registries['notices'] =>
   Object.fromEntries(
     Object.entries(kinds).map(([name, kind]) => [
       name,
@@ -669,7 +675,7 @@ function strategyOf(kinds: Registries['strategies']): Field<StrategySettings> {
 
 type HooksAt = { readonly [K in HookPoint]: readonly HookEntry[] };
 
-function hooksAt(entries: Field<readonly HookEntry[]>): Field<HooksAt> {
+export function hooksAt(entries: Field<readonly HookEntry[]>): Field<HooksAt> {
   const points = Object.fromEntries(hookPoints.map((point) => [point, defaultsTo(entries, [])]));
   return { ...objectOf(points as Fields<HooksAt>), inside: commandHookFields, many: 'list' };
 }

@@ -1,4 +1,11 @@
-import type { CheckConfig, Duration } from './site-config.ts';
+import type { FleetHookPoint, HookFunction } from '../core/hook.ts';
+import type {
+  CheckConfig,
+  CommandHookConfig,
+  Duration,
+  NoticeConfig,
+  ReadyMadeHookConfig,
+} from './site-config.ts';
 
 /** The config of a site that is a fleet, as it is written. The fields (`fleet-fields.ts`) read it. */
 export interface FleetConfig extends FleetStageConfig {
@@ -21,12 +28,22 @@ export interface FleetStageConfig {
   readonly checks?: readonly Omit<CheckConfig, 'via'>[];
   /** Images that sluice seed prune leaves. */
   readonly keepReleases?: number;
+  /** Your own steps, each run where sluice is, a list at each point: before:deploy, after:deploy, before:rollback, after:rollback and failed. */
+  readonly hooks?: { readonly [P in FleetHookPoint]?: readonly FleetHookConfig[] };
+  /** Who is told when a run begins, waits for a person, fails, is rolled back, or succeeds. A notice that is not taken is a warning. */
+  readonly notices?: readonly NoticeConfig[];
   /**
    * What happens when a step fails: 'rollback' goes back to the image before, 'hold' changes nothing more and waits for
    * sluice promote or sluice abort.
    */
   readonly onFailure?: 'rollback' | 'hold';
 }
+
+/** A hook that needs no node. */
+export type FleetHookConfig =
+  | (Omit<CommandHookConfig, 'on' | 'role' | 'once'> & { readonly on: 'operator' })
+  | ReadyMadeHookConfig
+  | HookFunction;
 
 export interface InstanceSourceConfig {
   /** The seed. */
@@ -51,7 +68,7 @@ export interface FleetKindConfig {
   readonly kind?: 'aws-auto-scaling' | 'aws-beanstalk';
   /** The capacity floor: the fewest machines that serve at every moment, as a count or a part (rounded up) of the capacity. */
   readonly servingMin?: number | `${number}%`;
-  /** New machines at a time beyond the capacity, as a count or a part (rounded up) of it. */
+  /** New machines at a time beyond the capacity of an Auto Scaling group, as a count or a part (rounded up) of it. */
   readonly surge?: number | `${number}%`;
   /** How long a run goes on while nothing gets on: longer than a machine takes to start, and than its last requests take to end. */
   readonly patience?: Duration;

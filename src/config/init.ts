@@ -11,6 +11,7 @@ import {
   detectApplication,
 } from './application.ts';
 import { asTypeScript, asYaml, type Entry, entry, object } from './commented.ts';
+import { initFleetConfig } from './init-fleet.ts';
 
 export interface InitInput {
   readonly application: ApplicationName;
@@ -210,7 +211,7 @@ const sharedEntries = ({ linkedDirs }: Application): readonly Entry[] => {
 
 /**
  * Writes a config for the application that is wanted, or for the one in the folder, and says what it is; null: none is
- * known, and the config is one for plain PHP. Throws `FILE_EXISTS` if there is a config already, and `USAGE` for an
+ * known, and the config is one for plain PHP. `aws-fleet` is one for machines that are made of images. Throws `FILE_EXISTS` if there is a config already, and `USAGE` for an
  * application that nobody knows.
  */
 export function writeConfig({
@@ -235,14 +236,19 @@ export function writeConfig({
       .replace(/^[^A-Za-z0-9]+/, '') || 'site';
   const file = join(cwd, 'sluice.config.ts');
   const git = originOf(cwd) ?? `git@git.example.org:${name}.git`;
-  writeFileSync(file, initConfig({ application: application ?? 'plain', format: 'ts', name, git }), {
-    flag: 'wx',
-  });
+  const text =
+    application === fleetName
+      ? initFleetConfig(name)
+      : initConfig({ application: application ?? 'plain', format: 'ts', name, git });
+  writeFileSync(file, text, { flag: 'wx' });
   return { file, application };
 }
 
-function applicationOf(wanted: string): ApplicationName {
-  const names = Object.keys(applications) as ApplicationName[];
+/** Whatever runs on the machines: a fleet is released by their images. */
+const fleetName = 'aws-fleet';
+
+function applicationOf(wanted: string): ApplicationName | typeof fleetName {
+  const names = [...(Object.keys(applications) as ApplicationName[]), fleetName] as const;
   const found = names.find((name) => name === wanted);
   if (found) return found;
   throw failure('USAGE', {

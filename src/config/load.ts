@@ -34,7 +34,11 @@ export interface LoadInput {
  */
 export async function loadSite(wanted: string, input: LoadInput): Promise<Site> {
   const site = await loadSiteOrFleet(wanted, input);
-  if ('fleet' in site) throw failure('FLEET_INSTEAD', {});
+  if ('fleet' in site)
+    throw failure('FLEET_INSTEAD', {
+      what: 'This',
+      instead: 'the README says what there is for a fleet, under Machine images on AWS',
+    });
   return site;
 }
 
@@ -166,9 +170,11 @@ function chooseStage(config: unknown, named: string, file: string): string {
 /** The config by itself comes first: what is wrong only after that is the command line's. */
 function parse(config: unknown, { overrides, ...input }: SiteInput): Site | FleetSite {
   if (isFleet(config, input)) {
-    const fleet = parseFleet(config, input);
-    if (fleet.ok) return fleet.value;
-    throw failure('CONFIG_INVALID', { file: input.file, problems: fleet.problems });
+    const plain = parseFleet(config, input);
+    if (!plain.ok) throw failure('CONFIG_INVALID', { file: input.file, problems: plain.problems });
+    const fleet = parseFleet(config, { ...input, ...(overrides && { overrides }) });
+    if (!fleet.ok) throw failure('USAGE', { problem: fleet.problems.join('\n') });
+    return fleet.value;
   }
   const plain = parseSite(config, input);
   if (!plain.ok) throw failure('CONFIG_INVALID', { file: input.file, problems: plain.problems });

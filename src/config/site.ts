@@ -248,7 +248,7 @@ const maintenanceOf = ({
   commands: on && off && isOn ? { on, off, isOn } : null,
 });
 
-const hooksOf = (
+export const hooksOf = (
   point: HookSpec['point'],
   entries: Settings['hooks'][HookSpec['point']],
 ): readonly HookSpec[] =>
@@ -269,7 +269,7 @@ const sshOf = (ssh: Settings['ssh'], local: Local): SshSettings => ({
   attemptsMax: ssh.attempts,
 });
 
-const noticeOf = ({ kind, options }: Settings['notices'][number]): NoticeSettings => {
+export const noticeOf = ({ kind, options }: Settings['notices'][number]): NoticeSettings => {
   // The fields of every kind end with these two.
   const { on, timeout, ...own } = options as typeof options & {
     readonly on: NoticeSettings['on'];

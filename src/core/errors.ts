@@ -434,12 +434,15 @@ const catalogue = {
     hint: () => null,
   },
   FLEET_INSTEAD: {
-    message: () => 'This works on nodes, and the site is a fleet: machines that are made of an image.',
-    hint: () => 'for a fleet there are deploy, rollback, resume, promote, abort, status, history and seed.',
+    message: (d: { what: string; instead: string }) =>
+      `${d.what} works on nodes, and the site is a fleet: machines that are made of an image.`,
+    hint: (d: { instead: string }) => `${d.instead}.`,
   },
   IMAGE_UNKNOWN: {
     message: (d: { image: string; known: readonly string[] }) =>
-      `There is no image ${d.image} of this site that can be used; there ${d.known.length === 0 ? 'is none' : `are ${list(d.known)}`}.`,
+      d.known.length === 0
+        ? 'There is no image of this site yet that can be used.'
+        : `There is no image ${d.image} of this site that can be used; there are ${list(d.known)}.`,
     hint: () => 'sluice seed list shows them, sluice seed build makes one.',
   },
   IMAGE_ELSEWHERE: {

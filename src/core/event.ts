@@ -1,4 +1,5 @@
 import type { ExitStatus } from './errors.ts';
+import type { FleetIntent } from './fleet-log.ts';
 import type { NodeName } from './node.ts';
 import type { BackupPlace, ServerState } from './observation.ts';
 import type { Plan } from './plan.ts';
@@ -25,6 +26,8 @@ export type EventBody =
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly text: string }
   | { readonly type: 'planned'; readonly plan: Plan }
   | { readonly type: 'locked'; readonly nodes: readonly NodeName[] }
+  /** Of a site that is a fleet, in place of `planned` and `locked`: nobody else changes it now. */
+  | { readonly type: 'fleet-taken'; readonly fleet: string; readonly intent: FleetIntent }
   | { readonly type: 'step-started'; readonly step: Step; readonly index: number; readonly total: number }
   | { readonly type: 'bytes'; readonly node: NodeName; readonly done: number; readonly total: number }
   /** A line of output of a build or a hook. */

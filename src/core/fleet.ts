@@ -1,4 +1,6 @@
-import type { Check } from './site.ts';
+import type { HookSpec } from './hook.ts';
+import type { Release, ReleaseId, Revision } from './release.ts';
+import type { Check, NoticeSettings } from './site.ts';
 
 /** A machine image, such as `ami-0abc1234def567890`. */
 export type ImageId = string;
@@ -19,9 +21,20 @@ export interface FleetSite {
   readonly checks: readonly Check[];
   /** `hold`: nothing more is changed, and the run waits for `sluice resume` or `sluice abort`. */
   readonly onFailure: 'rollback' | 'hold';
+  /** Each is run on the machine that sluice runs on, at one of `fleetHookPoints`. */
+  readonly hooks: readonly HookSpec[];
+  readonly notices: readonly NoticeSettings[];
   /** Images that `sluice seed prune` leaves, at least 2. */
   readonly keepReleases: number;
 }
+
+/** Of a fleet an image is the release; what it is a build of, nobody knows. */
+export const imageRelease = (image: ImageId): Release => ({
+  id: image as unknown as ReleaseId,
+  revision: '' as Revision,
+});
+
+export const isImageRelease = ({ id }: Release): boolean => /^ami-/.test(id);
 
 /** The machine on which changes are made and tried. */
 export interface SeedInstance {

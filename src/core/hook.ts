@@ -21,6 +21,16 @@ export type HookPhase = (typeof hookPhases)[number];
 /** `failed` is reached when a run has failed, once what can be is put back. */
 export type HookPoint = `before:${HookPhase}` | `after:${HookPhase}` | 'failed';
 
+/** Those of a fleet: AWS does what is done to its machines. */
+export const fleetHookPoints = [
+  'before:deploy',
+  'after:deploy',
+  'before:rollback',
+  'after:rollback',
+  'failed',
+] as const satisfies readonly HookPoint[];
+export type FleetHookPoint = (typeof fleetHookPoints)[number];
+
 export const hookPoints: readonly HookPoint[] = [
   ...hookPhases.flatMap((phase) => [`before:${phase}`, `after:${phase}`] as const),
   'failed',
@@ -88,7 +98,7 @@ export interface HookContext {
   readonly operator: string;
   /** The release that the run brings live (for a rollback: the one it goes back to). */
   readonly release: Release;
-  /** The nodes of the step, or of the whole run. */
+  /** The nodes of the step, or of the whole run; none of a fleet, whose machines come and go. */
   readonly nodes: readonly NodeName[];
   /** What went wrong, at the point `failed`. */
   readonly failure: string | null;
@@ -108,6 +118,8 @@ export interface HookContext {
 export interface HookKind<Options = Record<string, unknown>> {
   readonly summary: string;
   readonly options: Fields<Options>;
+  /** Whether it works on the nodes of the step: of no use to a fleet. */
+  readonly onNodes: boolean;
   create(options: Options): HookFunction;
 }
 

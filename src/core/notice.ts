@@ -1,5 +1,6 @@
 import { count, list } from './errors.ts';
 import type { Event, Report, RunCommand } from './event.ts';
+import { imageRelease, isImageRelease } from './fleet.ts';
 import type { Moment } from './moment.ts';
 import type { NodeName } from './node.ts';
 import type { Release } from './release.ts';
@@ -51,6 +52,15 @@ export function noticesOfRun(): (event: Event) => Notice | null {
           make('start', event.atMs, `${whatOf(known)} begins on ${count(known.nodes.length, 'node')}`, [])
         );
       }
+      case 'fleet-taken': {
+        if (started === null) return null;
+        const { site, stage, run, command, operator, atMs: startedMs, nodes } = started;
+        const { from, to } = event.intent;
+        const release = imageRelease((command === 'abort' ? from : to).image);
+        known = { site, stage, run, command, operator, startedMs, nodes, release };
+        isUnderWay = true;
+        return make('start', event.atMs, `${whatOf(known)} begins on ${event.fleet}`, []);
+      }
       case 'run-ended': {
         const moment = endings[event.report.outcome];
         if (!isUnderWay || known === null || moment === null) return null;
@@ -79,8 +89,11 @@ const endings: { readonly [O in Report['outcome']]: Moment | null } = {
   locked: null,
 };
 
-const whatOf = ({ command, release }: Pick<Notice, 'command' | 'release'>): string =>
-  `${command} of ${release.revision.slice(0, 7) || 'an unknown revision'} as ${release.id}`;
+function whatOf({ command, release }: Pick<Notice, 'command' | 'release'>): string {
+  if (isImageRelease(release))
+    return `${command === 'abort' ? 'abort back to' : `${command} of`} ${release.id}`;
+  return `${command} of ${release.revision.slice(0, 7) || 'an unknown revision'} as ${release.id}`;
+}
 
 const evidenceOf = ({ failure, warnings, behind, nodes, outcome }: Report): readonly string[] => {
   const out = nodes?.filter(({ serving, heldOut }) => !serving && !heldOut).map(({ name }) => name) ?? [];

@@ -167,7 +167,7 @@ export interface NodeFailure {
   readonly error: DeployError;
 }
 
-export const emit = (ports: Ports, event: EventBody): void =>
+export const emit = (ports: Pick<Ports, 'clock' | 'emit'>, event: EventBody): void =>
   ports.emit({ atMs: ports.clock.nowMs(), ...event });
 
 export const textOf = (error: DeployError): FailureText => ({

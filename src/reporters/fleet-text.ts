@@ -3,6 +3,7 @@ import { type FleetState, isServing, type MachineImage } from '../core/fleet.ts'
 import { type LoggedEntry, standing } from '../core/fleet-log.ts';
 import { isoTime } from '../core/instant.ts';
 import { type FleetChange, type FleetStatus, openText, placeIn } from '../engine/fleet.ts';
+import type { FleetReadiness } from '../engine/fleet-check.ts';
 import type { Paint } from './paint.ts';
 import { remarksText } from './remarks-text.ts';
 import { table } from './table.ts';
@@ -11,7 +12,7 @@ import { table } from './table.ts';
 export function fleetStatusText(wanted: string, { state, run }: FleetStatus, paint: Paint): string {
   const asleep = state.kind === 'environments' || state.suspended.length === 0 ? [] : state.suspended;
   const remarks = [
-    ...(run ? [openText(run), ...(run.why === null ? [] : [`Why: ${run.why}`])] : []),
+    ...(run ? [openText(run), ...(run.why === null ? [] : [`Why: ${run.why}`]), goOnText(wanted, run)] : []),
     ...(asleep.length > 0 ? [`Suspended: ${asleep.join(', ')}.`] : []),
   ];
   return [
@@ -23,6 +24,9 @@ export function fleetStatusText(wanted: string, { state, run }: FleetStatus, pai
     '',
   ].join('\n');
 }
+
+const goOnText = (wanted: string, { state, intent }: LoggedEntry): string =>
+  `${state === 'held' ? '' : 'If it is dead: '}sluice ${state === 'held' ? 'promote' : 'resume'} ${wanted} goes on with it, sluice abort ${wanted} goes back to ${intent.from.image}.`;
 
 const headline = (state: FleetState): string => {
   const { image, version } = placeIn(state);
@@ -57,10 +61,10 @@ const rowsOf = (state: FleetState, paint: Paint): readonly (readonly string[])[]
 /** What a run would do, before it is asked whether it may. */
 export function changeText(
   wanted: string,
-  { intent, state, servingMin, surge }: FleetChange,
+  { way, intent, state, servingMin, surge }: FleetChange,
   paint: Paint,
 ): string {
-  const { command, from, to, suspends } = intent;
+  const { command, suspends } = intent;
   const how = {
     group: () => [
       `${count(intent.capacity.desired, 'instance')}, at most ${surge} new at a time; each is checked, and then takes traffic`,
@@ -76,11 +80,32 @@ export function changeText(
   }[state.kind]();
   const asleep = suspends.length > 0 ? [`suspended meanwhile: ${suspends.join(', ')}`] : [];
   return [
-    paint.strong(`${command} of ${wanted}: ${from.image} → ${to.image}`),
+    paint.strong(`${command} of ${wanted}${ways[way]}: ${leadsTo(way, intent)}`),
     ...[...how, ...asleep].map((line) => `  ${line}`),
     '',
   ].join('\n');
 }
+
+const ways: { readonly [W in FleetChange['way']]: string } = {
+  new: '',
+  on: ' goes on',
+  back: ' goes back',
+};
+
+const leadsTo = (way: FleetChange['way'], { from, to }: FleetChange['intent']): string =>
+  way === 'back' ? `${to.image} → ${from.image}` : `${from.image} → ${to.image}`;
+
+/** A preflight without problems; those that have some are shown as the failure that they are. */
+export const fleetCheckText = (
+  wanted: string,
+  { state, image, warnings }: FleetReadiness,
+  paint: Paint,
+): string =>
+  [
+    ...warnings.map((text) => `${paint.warn('warning:')} ${text}`),
+    `${paint.good('Ready:')} ${wanted} can be deployed to (now ${state && headline(state)}; next ${image?.id}).`,
+    '',
+  ].join('\n');
 
 /** The images of a seed, newest first. */
 export const machineImagesText = (images: readonly MachineImage[]): string =>

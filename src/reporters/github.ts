@@ -1,7 +1,7 @@
 import type { Event, FailureText } from '../core/event.ts';
 import { commandData } from './github-mask.ts';
 import { plainTexts } from './plain.ts';
-import { createProgress } from './progress.ts';
+import { aimOf, createProgress } from './progress.ts';
 import type { Reporter, ReporterOptions } from './reporter.ts';
 import { stepText } from './step-text.ts';
 import { summaryMarkdown } from './summary-markdown.ts';
@@ -32,9 +32,7 @@ export function githubReporter({ output, wanted, summary }: ReporterOptions): Re
       const after = closesThen.has(event.type) ? close() : '';
       output.write(`${before}${inert(textOf(event))}${after}${annotations(event)}`);
       if (event.type !== 'run-ended') return;
-      const { report } = event;
-      const plan = progress.plan();
-      summary?.(summaryMarkdown({ report, plan, command: progress.command(), wanted }));
+      summary?.(summaryMarkdown({ report: event.report, ...aimOf(progress), wanted }));
     },
     clear() {},
     inert,

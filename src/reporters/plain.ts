@@ -2,9 +2,9 @@ import type { Event, EventBody } from '../core/event.ts';
 import { duration, names } from './amount.ts';
 import { endingText } from './ending.ts';
 import { paintWith } from './paint.ts';
-import { createProgress, type Progress } from './progress.ts';
+import { aimOf, createProgress, type Progress } from './progress.ts';
 import type { Reporter, ReporterOptions } from './reporter.ts';
-import { interruptedText, plannedText, recoveringText, sentText } from './run-text.ts';
+import { interruptedText, plannedText, recoveringText, sentText, takenText } from './run-text.ts';
 import { stepText } from './step-text.ts';
 import { indent } from './table.ts';
 
@@ -32,7 +32,7 @@ export function plainTexts(wanted: string): (event: Event) => string {
     const line = `${stamp(progress.elapsedMs(event.atMs))} ${hanging(text)}\n`;
     if (event.type !== 'run-ended') return line;
     const { report } = event;
-    return `${line}${endingText({ report, plan: progress.plan(), command: progress.command(), wanted, paint })}`;
+    return `${line}${endingText({ report, ...aimOf(progress), wanted, paint })}`;
   };
 }
 
@@ -68,6 +68,7 @@ const lines: { readonly [T in EventBody['type']]: (event: Of<T>, progress: Progr
   note: ({ level, text }) => (level === 'warning' ? `warning: ${text}` : text),
   planned: ({ plan }) => plannedText(plan),
   locked: ({ nodes }) => `locked ${names(nodes)}`,
+  'fleet-taken': ({ fleet, intent }) => takenText(fleet, intent),
   'step-started': ({ step, index, total }) => `${index + 1}/${total} ${stepText(step)}`,
   bytes: (_, progress) => sentText(progress.step()),
   line: ({ from, text }) => `${from} | ${text}`,

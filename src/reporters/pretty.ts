@@ -3,9 +3,9 @@ import type { Event } from '../core/event.ts';
 import { duration, names } from './amount.ts';
 import { endingText, failureLines } from './ending.ts';
 import { type Paint, paintWith } from './paint.ts';
-import { createProgress, type Progress, type StepProgress } from './progress.ts';
+import { aimOf, createProgress, type Progress, type StepProgress } from './progress.ts';
 import type { Output, Reporter, ReporterOptions } from './reporter.ts';
-import { interruptedText, plannedText, recoveringText, sentText } from './run-text.ts';
+import { interruptedText, plannedText, recoveringText, sentText, takenText } from './run-text.ts';
 import { stepObject } from './step-text.ts';
 import { indent } from './table.ts';
 
@@ -59,6 +59,7 @@ const drawings: {
   ],
   planned: ({ event, paint }) => [`${paint.good('✔')} ${plannedText(event.plan)}`],
   locked: ({ event, paint }) => [`${paint.good('✔')} locked ${names(event.nodes, namesMax)}`],
+  'fleet-taken': ({ event, paint }) => [`${paint.good('✔')} ${takenText(event.fleet, event.intent)}`],
   line: ({ event, paint, verbose }) => (verbose ? [`  ${paint.dim(`${event.from} | ${event.text}`)}`] : []),
   'node-done': ({ event, paint, verbose }) =>
     verbose && event.detail !== null ? [`  ${paint.dim(`${event.node}: ${event.detail}`)}`] : [],
@@ -82,8 +83,7 @@ const drawings: {
   'run-ended': ({ event, progress, paint, wanted }) => [
     endingText({
       report: event.report,
-      plan: progress.plan(),
-      command: progress.command(),
+      ...aimOf(progress),
       wanted,
       paint,
     }).trimEnd(),
@@ -105,7 +105,7 @@ const soleDetail = (step: StepProgress | null): readonly string[] => {
 
 /** The moving line while `event` is the last that came; null if nothing is under way. */
 function liveText({ event, progress, paint }: Context): string | null {
-  if (event.type === 'run-started') return 'reading nodes and balancers';
+  if (event.type === 'run-started') return 'reading the site';
   if (!underWay.includes(event.type)) return null;
   const step = progress.step();
   if (step === null || step.ended) return null;

@@ -1,4 +1,5 @@
 import type { Event } from '../core/event.ts';
+import type { FleetIntent } from '../core/fleet-log.ts';
 import type { NodeName } from '../core/node.ts';
 import type { Plan } from '../core/plan.ts';
 import type { Step } from '../core/step.ts';
@@ -10,6 +11,8 @@ export interface Progress {
   command(): string;
   /** What the run set out to do; a plan of recovery does not replace it. */
   plan(): Plan | null;
+  /** Of a fleet: what the run has it for; null before it has it, and of a site of nodes. */
+  intent(): FleetIntent | null;
   /** Steps of the plan that is carried out now. */
   total(): number;
   /** The step that began last. */
@@ -31,6 +34,7 @@ export function createProgress(): Progress {
   let startMs: number | null = null;
   let command = 'run';
   let plan: Plan | null = null;
+  let intent: FleetIntent | null = null;
   let total = 0;
   let step: StepProgress | null = null;
   const sent = new Map<NodeName, { readonly done: number; readonly total: number }>();
@@ -44,6 +48,9 @@ export function createProgress(): Progress {
     },
     planned: (event) => {
       plan = event.plan;
+    },
+    'fleet-taken': (event) => {
+      intent = event.intent;
     },
     'step-started': (event) => {
       total = event.total;
@@ -82,10 +89,20 @@ export function createProgress(): Progress {
     elapsedMs: (atMs) => Math.max(0, atMs - (startMs ?? atMs)),
     command: () => command,
     plan: () => plan,
+    intent: () => intent,
     total: () => total,
     step: () => step,
   };
 }
+
+/** What a run set out to do, for the words at its end. */
+export const aimOf = (
+  progress: Progress,
+): { readonly command: string; readonly plan: Plan | null; readonly intent: FleetIntent | null } => ({
+  command: progress.command(),
+  plan: progress.plan(),
+  intent: progress.intent(),
+});
 
 /** Every node gets the same artifact, so those that did not begin yet count with the size of the others. */
 function sumOf(sent: readonly { readonly done: number; readonly total: number }[], nodes: number) {

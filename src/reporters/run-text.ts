@@ -1,4 +1,5 @@
 import { count } from '../core/errors.ts';
+import type { FleetIntent } from '../core/fleet-log.ts';
 import { lowestServing, type Plan } from '../core/plan.ts';
 import { bytes } from './amount.ts';
 import type { StepProgress } from './progress.ts';
@@ -8,6 +9,10 @@ export const plannedText = (plan: Plan): string =>
   plan.steps.length === 0
     ? 'planned: nothing is to be done'
     : `planned ${count(plan.steps.length, 'step')}, never fewer than ${count(lowestServing(plan), 'node')} serving (servingMin ${plan.servingMin})`;
+
+/** `took group shop-web, for the deploy from ami-… to ami-…` */
+export const takenText = (fleet: string, { command, from, to }: FleetIntent): string =>
+  `took ${fleet}, for the ${command} from ${from.image} to ${to.image}`;
 
 /** The upload of all nodes together: `16.3 MB of 24.6 MB sent`. */
 export const sentText = (step: StepProgress | null): string =>

@@ -98,13 +98,13 @@ async function live({ simulation, world, clock, random }: Life): Promise<Lived> 
     const doom = killer(world, kills[run] ?? null, simulation.kills === undefined ? random : null);
     const ports = portsOf(world, clock, random);
     const dead = new AbortController().signal;
-    const request = { site, signal: dead };
+    const request = { site, signal: dead, confirm: async () => true };
     const command = goesOn ?? random.pick(['resume', 'abort'] as const);
     const isOpen = openRun(world.log()) !== null;
     const own = simulation.mutant?.(ports) ?? ports;
     const report = await (isOpen
       ? goOnWithFleet({ ...request, command, force: false }, own)
-      : deployFleet({ ...request, ref: newImage, confirm: async () => true }, own)
+      : deployFleet({ ...request, ref: newImage }, own)
     ).catch(passKill);
     calls += doom.calls();
     if (report !== null && report.outcome !== 'refused' && openRun(world.log()) === null)
@@ -152,7 +152,7 @@ const portsOf = (world: FleetWorld, clock: VirtualClock, random: SeededRandom): 
   clock,
   random: { hex: (bytes) => random.hex(bytes) },
   http: { ready: async () => {}, request: async (question) => world.answer(question) },
-  operator: { name: 'somebody@somewhere' },
+  operator: { name: 'somebody@somewhere', run: async () => ({ status: 0, stdout: '', stderr: '' }) },
   emit: () => {},
   fleet: world.fleet,
 });

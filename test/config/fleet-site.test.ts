@@ -62,8 +62,32 @@ test('what is left out has its default, and a check is asked straight', () => {
   expect(result.ok && result.value.seed.checks[0]).toMatchObject({ path: '/up', port: 80, via: 'direct' });
 });
 
+const beanstalk = (more: object) => ({
+  fleet: { kind: 'aws-beanstalk', application: 'shop', ...more },
+  stages: { production: {} },
+});
+
 test.each([
-  [{ nodes: ['web1'] }, 'nodes: unknown setting'],
+  [{ nodes: ['web1'] }, 'nodes: a fleet has no such setting: fleet says where its machines are'],
+  [
+    { migrate: { expand: 'x' } },
+    "migrate: a fleet has no such setting: bring the database on by hooks['before",
+  ],
+  [{ nodez: ['web1'] }, 'nodez: unknown setting'],
+  [
+    { hooks: { 'before:deploy': [{ run: 'x' }] } },
+    'hooks["before:deploy"][0].on: expected \'operator\', for sluice logs in to no machine',
+  ],
+  [
+    { hooks: { 'before:deploy': [{ run: 'x', on: 'operator', once: true }] } },
+    'hooks["before:deploy"][0].once: only a hook with',
+  ],
+  [
+    { hooks: { failed: [{ use: 'smoke-test' }] } },
+    "hooks.failed[0].use: expected 'webhook' or 'slack', got ",
+  ],
+  [{ hooks: { 'after:drain': [] } }, 'hooks["after:drain"]: a fleet has only before:deploy, after:deploy, '],
+  [{ notices: [{ to: 'slack' }] }, 'notices[0].url'],
   [{ onFailure: 'halt' }, "onFailure: expected 'rollback' or 'hold', got "],
   [{ fleet: { kind: 'aws-auto-scaling' } }, 'fleet.group'],
   [{ fleet: { kind: 'gcp' } }, 'fleet.kind'],
@@ -74,15 +98,56 @@ test.each([
   [{ checks: [{ path: '/', via: 'ssh' }] }, 'checks[0].via'],
   [{ source: { seed: { instance: 'web1' } } }, "source.seed.instance: expected an instance such as 'i-0abc"],
   [
-    { fleet: { kind: 'aws-beanstalk', application: 'shop', environment: ['shop-blue', 'shop-green'] } },
+    beanstalk({ environment: ['shop-blue', 'shop-green'] }),
     'fleet.cname: expected the name that visitors use',
   ],
   [
-    { fleet: { kind: 'aws-beanstalk', application: 'shop', environment: ['shop-a', 'shop-b', 'shop-c'] } },
+    beanstalk({ environment: ['shop-a', 'shop-b', 'shop-c'] }),
     'fleet.environment: expected one or two, got 3',
+  ],
+  [
+    beanstalk({ environment: 'shop-web', surge: 2 }),
+    'fleet.surge: expected nothing, for AWS says how many machines are new at a time, got 2',
+  ],
+  [
+    beanstalk({ environment: ['shop-a', 'shop-b'], cname: 'shop.example.org', servingMin: 3 }),
+    "fleet.servingMin: expected '100%' or nothing",
   ],
 ])('%j is refused', (more, problem) => {
   expect(problemsWith(more).join('\n')).toContain(problem);
+});
+
+test('hooks and notices are those of a site of nodes, by name and by kind', () => {
+  const result = parseFleet(
+    {
+      ...config,
+      hooks: {
+        failed: [{ use: 'slack', url: 'https://hooks.example.org/x', name: 'call' }],
+        'before:deploy': [{ run: ['./migrate.sh'], on: 'operator', timeout: '1m' }],
+      },
+      notices: [{ to: 'webhook', url: 'https://hooks.example.org/y', on: ['hold'], timeout: '2s' }],
+    },
+    input,
+  );
+  expect(result.ok && result.value.hooks).toMatchObject([
+    {
+      name: 'before:deploy[0]',
+      point: 'before:deploy',
+      action: { kind: 'operator', command: ['./migrate.sh'], timeoutMs: 60_000 },
+    },
+    { name: 'call', point: 'failed', action: { kind: 'function' } },
+  ]);
+  expect(result.ok && result.value.notices).toMatchObject([
+    { kind: 'webhook', on: ['hold'], timeoutMs: 2000 },
+  ]);
+});
+
+test('the command line says onFailure over the config, and is what is wrong with it', () => {
+  const read = (onFailure: string) => parseFleet(config, { ...input, overrides: { onFailure } });
+  expect(read('hold')).toMatchObject({ ok: true, value: { onFailure: 'hold' } });
+  expect(read('halt')).toMatchObject({
+    problems: ["--on-failure: expected 'rollback' or 'hold', got \"halt\""],
+  });
 });
 
 test('a surge of nothing would never begin', () => {

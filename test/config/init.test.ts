@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ApplicationName, applications } from '../../src/config/application.ts';
 import { initConfig, writeConfig } from '../../src/config/init.ts';
-import { loadSite } from '../../src/config/load.ts';
+import { loadSite, loadSiteOrFleet } from '../../src/config/load.ts';
 import { registries } from './parsing.ts';
 
 let folder: string;
@@ -84,6 +84,17 @@ test.each(['magento', 'moodle'] as const)(
     expect([says(0), says(1), says(2)]).toEqual([1, 1, 0]);
   },
 );
+
+test('a fleet has a config of its own, which is asked for by name', async () => {
+  expect(writeConfig({ cwd: folder, wanted: 'aws-fleet' }).application).toBe('aws-fleet');
+  const fleet = await loadSiteOrFleet('production', { cwd: folder, registries, env: { HOME: folder } });
+  expect(fleet).toMatchObject({
+    stage: 'production',
+    fleet: { kind: 'aws-auto-scaling', options: { group: `${basename(folder)}-web` }, surge: '50%' },
+    seed: { checks: [{ path: '/' }] },
+    checks: [{ host: 'www.example.org' }],
+  });
+});
 
 test('a folder of no known application gets the config for plain PHP', async () => {
   expect(writeConfig({ cwd: folder }).application).toBeNull();

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Event } from '../../src/core/event.ts';
 import { noticesOfRun } from '../../src/core/notice.ts';
 import { checkFailure, failedRun, goodRun, report, target } from '../reporters/example-run.ts';
@@ -36,4 +36,44 @@ test.each([
 test('a run that never had the lock is nobody’s business', () => {
   const events = goodRun.filter(({ type }) => type !== 'locked');
   expect(noticesOf(events)).toEqual([]);
+});
+
+describe('of a fleet', () => {
+  const started: Event = {
+    ...{ type: 'run-started', run: 'r1', command: 'deploy', site: 'shop', stage: 'production', atMs: 1 },
+    ...{ operator: 'ada@laptop', nodes: ['group web'] },
+  };
+  const capacity = { min: 1, desired: 1, max: 1 };
+  const [from, to] = ['ami-1', 'ami-2'].map((image) => ({ image, version: null }));
+  const intent = { run: 'x', command: 'deploy', from: from!, to: to!, capacity, suspends: [] } as const;
+  const taken: Event = { type: 'fleet-taken', fleet: 'group web', intent, atMs: 2 };
+  const ended = (outcome: Parameters<typeof report>[0]): Event => ({
+    ...{ type: 'run-ended', run: 'r1', atMs: 3 },
+    report: report(outcome),
+  });
+
+  test('a run is told by its image, from when it has the fleet', () => {
+    expect(noticesOf([started, taken, ended({})])).toMatchObject([
+      {
+        moment: 'start',
+        text: 'shop/production: deploy of ami-2 begins on group web, by ada@laptop',
+        nodes: ['group web'],
+        release: { id: 'ami-2', revision: '' },
+        startedMs: 1,
+      },
+      { moment: 'success', text: 'shop/production: deploy of ami-2: done, by ada@laptop' },
+    ]);
+  });
+
+  test('an abort is told by the image that it goes back to', () => {
+    const notices = noticesOf([{ ...started, command: 'abort' } as Event, taken, ended({})]);
+    expect(notices[1]).toMatchObject({
+      text: 'shop/production: abort back to ami-1: done, by ada@laptop',
+      release: { id: 'ami-1' },
+    });
+  });
+
+  test('a run that never had the fleet is nobody’s business', () => {
+    expect(noticesOf([started, ended({ outcome: 'locked' })])).toEqual([]);
+  });
 });

@@ -1,5 +1,7 @@
+import type { CommandLine } from '../../src/core/command.ts';
 import type { Event } from '../../src/core/event.ts';
-import type { FleetPorts } from '../../src/ports.ts';
+import type { ImageId } from '../../src/core/fleet.ts';
+import type { FleetPorts, OperatorRunOptions } from '../../src/ports.ts';
 import { virtualClock } from '../../src/simulator/clock.ts';
 import { type FleetWorld, type FleetWorldOptions, fleetWorld } from '../../src/simulator/fleet-world.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
@@ -8,6 +10,15 @@ export interface InFleet {
   readonly ports: FleetPorts;
   readonly world: FleetWorld;
   readonly events: Event[];
+  /** What hooks ran here; `fail` among the words of a command makes it fail. */
+  readonly commands: readonly RanHere[];
+}
+
+interface RanHere {
+  readonly command: CommandLine;
+  readonly env: OperatorRunOptions['env'];
+  /** What the group made machines of at that time. */
+  readonly at: ImageId;
 }
 
 const dayMs = 24 * 3_600_000;
@@ -34,16 +45,23 @@ export async function inFleet<T>(
     ...options,
   });
   const events: Event[] = [];
+  const commands: RanHere[] = [];
   const ports: FleetPorts = {
     clock,
     random,
     http: { ready: async () => {}, request: async (question) => world.answer(question) },
-    operator: { name: 'ann@laptop' },
+    operator: {
+      name: 'ann@laptop',
+      run: async (command, { env }) => {
+        commands.push({ command, env, at: world.state().place.image });
+        return { status: command.includes('fail') ? 1 : 0, stdout: '', stderr: '' };
+      },
+    },
     emit: (event) => void events.push(event),
     fleet: world.fleet,
   };
   let isOver = false;
-  const working = work({ ports, world, events }).finally(() => {
+  const working = work({ ports, world, events, commands }).finally(() => {
     isOver = true;
     clock.woken();
   });

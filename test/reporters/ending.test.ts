@@ -6,7 +6,7 @@ import { checkFailure, nodeReport, plan, report } from './example-run.ts';
 import { newRelease, oldRelease, serversOn } from './example-site.ts';
 
 const ending = (of: Report, command = 'deploy'): string =>
-  endingText({ report: of, plan, command, wanted: 'production', paint: paintWith(false) });
+  endingText({ report: of, plan, intent: null, command, wanted: 'production', paint: paintWith(false) });
 
 test('a site that needs a person is told apart by its first word, and says what is where and what to type', () => {
   const nodes = [

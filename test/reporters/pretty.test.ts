@@ -102,7 +102,7 @@ Done in 12.4 s: 20260114093000 (3f2a9c1) is live on 2 of 2 nodes, 4 of 4 serving
 describe('the line that moves', () => {
   test('shows the upload of all nodes together, and how many are done', () => {
     expect(drawn(goodRun).moving.slice(0, 9)).toEqual([
-      'reading nodes and balancers',
+      'reading the site',
       ' 1/10 build 20260114093000 (3f2a9c1)',
       ' 1/10 build 20260114093000 (3f2a9c1)  vite v6 building',
       ' 2/10 prepare 20260114093000 (3f2a9c1) on web1, web2  0 of 2 done',

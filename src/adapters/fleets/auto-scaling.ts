@@ -36,6 +36,7 @@ export const autoScaling: FleetKind = fleetKind<GroupOptions>({
     ),
     ...fleetAccess,
   },
+  surges: true,
   create(options, site) {
     const name = `group ${options.group}`;
     const apis: Apis = {

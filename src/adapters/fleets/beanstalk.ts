@@ -37,7 +37,16 @@ export const beanstalk: FleetKind = fleetKind<BeanstalkOptions>({
     ),
     ...fleetAccess,
   },
-  conflicts: ({ environment, cname }) => [
+  surges: false,
+  conflicts: ({ environment, cname, servingMin }: BeanstalkOptions & { readonly servingMin?: Share }) => [
+    ...(environment.length === 2 && servingMin !== '100%'
+      ? [
+          {
+            setting: 'servingMin',
+            problem: "expected '100%' or nothing, for of two environments the one that is live stays whole",
+          },
+        ]
+      : []),
     ...(environment.length > 2
       ? [{ setting: 'environment', problem: `expected one or two, got ${environment.length}` }]
       : []),

@@ -6,6 +6,8 @@ import type { Fleet } from '../../ports.ts';
 export interface FleetKind<Options = Record<string, unknown>> {
   readonly summary: string;
   readonly options: Fields<Options>;
+  /** Whether it is told how many new machines there may be at a time; else AWS decides. */
+  readonly surges: boolean;
   readonly conflicts?: (options: Options) => readonly Conflict[];
   /** Makes the driver; connects to nothing yet. */
   create(options: Options, site: FleetSite): Fleet;

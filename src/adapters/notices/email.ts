@@ -12,6 +12,7 @@ import {
   text,
   textLike,
 } from '../../core/field.ts';
+import { isImageRelease } from '../../core/fleet.ts';
 import { moments } from '../../core/moment.ts';
 import type { Notice } from '../../core/notice.ts';
 import type { Secret } from '../../core/secret.ts';
@@ -115,8 +116,12 @@ const textOf = ({ text: what, evidence, nodes, release, run }: Notice): string =
     what,
     ...(evidence.length === 0 ? [] : ['', ...evidence]),
     '',
-    `release: ${release.id} of ${release.revision || 'an unknown revision'}`,
-    `nodes: ${nodes.join(', ')}`,
+    ...(isImageRelease(release)
+      ? [`image: ${release.id}`, `of: ${nodes.join(', ')}`]
+      : [
+          `release: ${release.id} of ${release.revision || 'an unknown revision'}`,
+          `nodes: ${nodes.join(', ')}`,
+        ]),
     `run: ${run}`,
     '',
   ].join('\n');

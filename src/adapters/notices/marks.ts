@@ -63,7 +63,7 @@ export const newRelic = postedKind<NewRelicOptions>({
           deployment: {
             entityGuid: entity,
             version: notice.release.id,
-            commit: notice.release.revision,
+            ...(notice.release.revision === '' ? {} : { commit: notice.release.revision }),
             user: notice.operator,
             description: notice.text,
             timestamp: notice.atMs,

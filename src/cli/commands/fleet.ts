@@ -5,6 +5,7 @@ import type * as Engine from '../../engine/fleet.ts';
 import type * as Images from '../../engine/machine-image.ts';
 import {
   changeText,
+  fleetCheckText,
   fleetHistoryText,
   fleetStatusText,
   machineImagesText,
@@ -12,8 +13,11 @@ import {
 import { asking, confirmed, mustBeConfirmable } from '../ask.ts';
 import { type Call, type Command, type Flags, json, paintOf } from '../call.ts';
 import type { OpenFleetPorts } from '../environment.ts';
+import { sayWhatASignalDoes } from '../release-run.ts';
+import { lockWaitOf } from '../request.ts';
 import { reporterOf } from '../screen.ts';
 import { whole } from './simulate.ts';
+import { home, watchEveryMs } from './status.ts';
 
 /** The command where the site is a fleet, and `nodes` where it is not. */
 export const orFleetCommand =
@@ -24,18 +28,59 @@ export const orFleetCommand =
     const { strategy, batch, onFailure, failuresMax } = flags;
     const site = await environment.config.fleet(stage, { strategy, batch, onFailure, failuresMax });
     if (site === null) return nodes(call);
+    if (isOfNodes(name)) throw failure('FLEET_INSTEAD', { what: `sluice ${name}`, instead: ofNodes[name] });
     const { flags: known, run } = commands[name];
-    const stray = Object.keys(flags).find((flag) => !(known as readonly string[]).includes(flag));
-    if (stray)
-      throw failure('USAGE', {
-        problem: `--${dashed(stray)} is about nodes, and the site is a fleet of machines.`,
-      });
+    const given = Object.keys(flags) as readonly (keyof Flags)[];
+    const stray = given.find((flag) => !(known as readonly string[]).includes(flag));
+    if (stray) {
+      const instead =
+        flagsOfNodes[stray] ?? 'the README says what there is for a fleet, under Machine images on AWS';
+      throw failure('FLEET_INSTEAD', { what: `--${dashed(stray)}`, instead });
+    }
     return run({ call, site, wanted: `${/^.*\//.exec(stage)?.[0] ?? ''}${site.stage}` });
   };
 
 const dashed = (flag: string): string => flag.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-export type FleetCommandName = keyof typeof commands;
+export type FleetCommandName = keyof typeof commands | keyof typeof ofNodes;
+
+const isOfNodes = (name: FleetCommandName): name is keyof typeof ofNodes => Object.hasOwn(ofNodes, name);
+
+/** What to do in place of commands that a fleet has no use for. */
+const ofNodes = {
+  flip: 'two environments of Elastic Beanstalk are swapped by sluice deploy, and back by sluice rollback',
+  sync: 'AWS makes new machines of the image that is live; what a run has left, sluice resume finishes',
+  balancers: 'sluice status shows which machines get traffic, and how healthy they are',
+  unlock:
+    'sluice resume or sluice abort takes over what a dead run holds; with --force, of one that is alive',
+  drain: 'put an instance into standby (aws autoscaling enter-standby), where sluice leaves it as it is',
+  enable: 'an instance comes back from standby by aws autoscaling exit-standby',
+  cron: 'let a scheduler outside of it begin jobs, such as EventBridge, or a machine of its own',
+  maintenance: 'turn visitors away at the load balancer',
+} as const satisfies Readonly<Record<string, string>>;
+
+const onPaper = 'each step of a fleet follows from what AWS shows by then; name the image by --ref instead';
+const oneImage = 'all machines of a fleet have one image';
+const goOnFirst = 'say sluice resume or sluice abort first';
+
+/** What to do in place of flags that a fleet has no use for. */
+const flagsOfNodes: { readonly [F in keyof Flags]?: string } = {
+  ref: 'an image is of the seed as it is; deploy takes --ref',
+  nodes: oneImage,
+  drift: oneImage,
+  skipUnreachable: oneImage,
+  strategy: 'fleet.replace says how machines are replaced',
+  batch: 'fleet.surge says how many are new at a time',
+  failuresMax: 'a machine that fails its checks fails the run',
+  maintenance: 'turn visitors away at the load balancer',
+  acrossIrreversible: 'sluice knows of no migrations of a fleet',
+  withoutQuorum: 'its lock is kept at AWS, which votes alone',
+  plan: onPaper,
+  out: onPaper,
+  format: onPaper,
+  takeOver: goOnFirst,
+  lockWait: 'of a fleet, deploy and rollback take it',
+};
 
 interface Asked {
   readonly call: Call;
@@ -53,14 +98,14 @@ const shown = ['json', 'reporter', 'verbose'] as const satisfies readonly (keyof
 
 const commands = {
   deploy: {
-    flags: ['ref', 'dryRun', 'yes', ...shown],
+    flags: ['ref', 'onFailure', 'lockWait', 'dryRun', 'yes', ...shown],
     run: (asked) =>
       changing(asked, 'deploy', (engine, request, ports) =>
         engine.deployFleet({ ...request, ref: asked.call.flags.ref ?? null }, ports),
       ),
   },
   plan: {
-    flags: ['ref', ...shown],
+    flags: ['ref', 'onFailure', ...shown],
     run: (asked) =>
       changing(
         { ...asked, call: withFlags(asked.call, { dryRun: true }) },
@@ -70,26 +115,18 @@ const commands = {
       ),
   },
   rollback: {
-    flags: ['to', 'dryRun', 'yes', ...shown],
+    flags: ['to', 'onFailure', 'lockWait', 'dryRun', 'yes', ...shown],
     run: (asked) =>
       changing(asked, 'rollback', (engine, request, ports) =>
         engine.rollbackFleet({ ...request, to: asked.call.flags.to ?? null }, ports),
       ),
   },
-  resume: { flags: ['force', 'yes', ...shown], run: (asked) => goOn(asked, 'resume') },
-  promote: { flags: ['yes', ...shown], run: (asked) => goOn(asked, 'promote') },
+  resume: { flags: ['onFailure', 'force', 'yes', ...shown], run: (asked) => goOn(asked, 'resume') },
+  promote: { flags: ['onFailure', 'yes', ...shown], run: (asked) => goOn(asked, 'promote') },
   abort: { flags: ['force', 'yes', ...shown], run: (asked) => goOn(asked, 'abort') },
-  status: {
-    flags: ['json'],
-    run: (asked) =>
-      looking(asked, async (ports, { call, wanted }) => {
-        const { environment, flags } = call;
-        const engine = await import('../../engine/fleet.ts');
-        const status = await engine.fleetStatus(ports, environment.signal);
-        const paint = paintOf(environment, environment.stdout);
-        environment.stdout.write(flags.json ? json(status) : fleetStatusText(wanted, status, paint));
-      }),
-  },
+  status: { flags: ['watch', 'json'], run: status },
+  releases: { flags: ['json'], run: (asked) => looking(asked, listImages) },
+  check: { flags: ['json'], run: (asked) => looking(asked, check) },
   history: {
     flags: ['json'],
     run: (asked) =>
@@ -107,22 +144,23 @@ const withFlags = (call: Call, flags: Flags): Call => ({ ...call, flags: { ...ca
 type Change = (engine: typeof Engine, request: Engine.FleetRequest, ports: OpenFleetPorts) => Promise<Report>;
 
 /** With a question before it, or only on paper. */
-async function changing({ call, site, wanted }: Asked, command: string, run: Change): Promise<ExitStatus> {
+async function changing(asked: Asked, command: string, run: Change): Promise<ExitStatus> {
+  const { call, site, wanted } = asked;
   const { environment, flags } = call;
   const isOnPaper = flags.dryRun ?? false;
   if (!isOnPaper) mustBeConfirmable(call, command);
   const { signal } = environment;
+  const lockWaitMs = flags.lockWait === undefined ? 0 : lockWaitOf(flags.lockWait);
   let isShown = false;
   const confirm = async (change: Engine.FleetChange): Promise<boolean> => {
-    const output = flags.json && !isOnPaper ? environment.stderr : environment.stdout;
-    const text =
-      flags.json && isOnPaper ? json(change) : changeText(wanted, change, paintOf(environment, output));
-    output.write(text);
     isShown = true;
-    return !isOnPaper && asking(environment, (ask) => confirmed(call, 'Go on?', ask));
+    if (!isOnPaper) return agreed(asked, change);
+    const { stdout } = environment;
+    stdout.write(flags.json ? json(change) : changeText(wanted, change, paintOf(environment, stdout)));
+    return false;
   };
-  const report = await reporting({ call, site, wanted }, isOnPaper, (engine, ports) =>
-    run(engine, { site, signal, confirm }, ports),
+  const report = await reporting(asked, isOnPaper, (engine, ports) =>
+    run(engine, { site, signal, confirm, lockWaitMs }, ports),
   );
   if (!isOnPaper) return report.exit;
   if (report.failure) environment.stderr.write(`${report.failure.message}\n`);
@@ -130,12 +168,27 @@ async function changing({ call, site, wanted }: Asked, command: string, run: Cha
   return report.failure ? report.exit : 0;
 }
 
-const goOn = (asked: Asked, command: 'resume' | 'promote' | 'abort'): Promise<ExitStatus> =>
-  reporting(asked, false, (engine, ports) => {
-    const { call, site } = asked;
-    const { signal } = call.environment;
-    return engine.goOnWithFleet({ site, signal, command, force: call.flags.force ?? false }, ports);
-  }).then(({ exit }) => exit);
+async function agreed({ call, wanted }: Asked, change: Engine.FleetChange): Promise<boolean> {
+  const { environment, flags } = call;
+  const output = flags.json ? environment.stderr : environment.stdout;
+  output.write(changeText(wanted, change, paintOf(environment, output)));
+  const isAgreed = await asking(environment, (ask) => confirmed(call, 'Go on?', ask));
+  // A question that Ctrl-C ended was not answered with no.
+  environment.signal.throwIfAborted();
+  return isAgreed;
+}
+
+async function goOn(asked: Asked, command: 'resume' | 'promote' | 'abort'): Promise<ExitStatus> {
+  const { call, site } = asked;
+  mustBeConfirmable(call, command);
+  const { signal } = call.environment;
+  const force = call.flags.force ?? false;
+  const confirm = (change: Engine.FleetChange): Promise<boolean> => agreed(asked, change);
+  const { exit } = await reporting(asked, false, (engine, ports) =>
+    engine.goOnWithFleet({ site, signal, command, force, confirm }, ports),
+  );
+  return exit;
+}
 
 async function reporting(
   { call, site, wanted }: Asked,
@@ -150,9 +203,11 @@ async function reporting(
       if (!isSilent) reporter.draw(event);
     }),
   ]);
+  const stopListening = sayWhatASignalDoes(call, reporter);
   try {
     return await run(engine, ports);
   } finally {
+    stopListening();
     reporter.clear();
     await ports.close();
   }
@@ -171,7 +226,43 @@ async function looking(
   }
 }
 
-async function seed(ports: OpenFleetPorts, { call, site }: Asked): Promise<void> {
+/** With `--watch` again and again, until Ctrl-C or until nobody reads it any more. */
+function status(asked: Asked): Promise<ExitStatus> {
+  const { environment, flags } = asked.call;
+  const { signal, stdout } = environment;
+  return looking(asked, async (ports) => {
+    const engine = await import('../../engine/fleet.ts');
+    const paint = paintOf(environment, stdout);
+    do {
+      const found = await engine.fleetStatus(ports, signal);
+      const text = flags.json ? json(found) : fleetStatusText(asked.wanted, found, paint);
+      stdout.write(flags.watch && stdout.isTTY ? `${home}${text}` : text);
+      if (flags.watch) await ports.clock.sleep(watchEveryMs, signal);
+    } while (flags.watch && !signal.aborted && stdout.writable);
+  }).catch((error: unknown) => {
+    if (flags.watch && signal.aborted) return 0;
+    throw error;
+  });
+}
+
+async function check(ports: OpenFleetPorts, { call, site, wanted }: Asked): Promise<void> {
+  const { environment, flags } = call;
+  const { stdout, signal } = environment;
+  const { checkFleet } = await import('../../engine/fleet-check.ts');
+  const ready = await checkFleet(site, ports, signal);
+  const { problems } = ready;
+  if (flags.json) stdout.write(json({ ready: problems.length === 0, ...ready }));
+  if (problems.length > 0) throw failure('PREFLIGHT', { problems });
+  if (!flags.json) stdout.write(fleetCheckText(wanted, ready, paintOf(environment, stdout)));
+}
+
+async function listImages({ fleet }: OpenFleetPorts, { call }: Asked): Promise<void> {
+  const { stdout, signal } = call.environment;
+  const images = await fleet.images.list(signal);
+  stdout.write(call.flags.json ? json(images) : machineImagesText(images));
+}
+
+async function seed(ports: OpenFleetPorts, { call, site, wanted }: Asked): Promise<void> {
   const { environment, flags, words } = call;
   const { stdout, signal } = environment;
   const [action = '', , ...named] = words;
@@ -182,10 +273,7 @@ async function seed(ports: OpenFleetPorts, { call, site }: Asked): Promise<void>
       const image = await engine.takeMachineImage(site, ports, signal);
       say(image, `Image ${image.id} of ${site.seed.instance}: ${image.name}.\n`);
     },
-    async list() {
-      const images = await ports.fleet.images.list(signal);
-      say(images, machineImagesText(images));
-    },
+    list: () => listImages(ports, { call, site, wanted }),
     async prune() {
       const gone = await engine.pruneMachineImages(site, ports, signal);
       say(gone, gone.map(({ id }) => `deleted ${id}\n`).join('') || 'Every image is needed.\n');
@@ -211,7 +299,8 @@ async function simulate({ call, site }: Asked): Promise<ExitStatus> {
     const { broken, trace } = await simulateFleet({
       seed: number,
       nextTurn: environment.nextTurn,
-      site,
+      // What hooks reach is real, and this is not.
+      site: { ...site, hooks: [] },
       replace,
     });
     if (broken.length === 0) continue;

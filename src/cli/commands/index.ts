@@ -38,7 +38,7 @@ export const operands = {
   ],
   application: [
     '[application]',
-    'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds',
+    'plain, magento, wordpress, drupal, moodle, rails or django; default: what the folder holds. aws-fleet: machines made of images',
   ],
   nodesIfSome: ['[node...]', 'as the config names them; default: all that are behind'],
 } as const satisfies Readonly<Record<string, readonly [string, string]>>;
@@ -147,7 +147,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Send all traffic to the other pool, as it is.',
     flags: ['back', 'lockWait', 'yes', 'dryRun', ...showFlags],
     examples: ['sluice flip production', 'sluice flip production --back'],
-    load: async () => (await import('./flip.ts')).flipCommand,
+    load: orFleet('flip', async () => (await import('./flip.ts')).flipCommand),
   },
   {
     name: 'resume',
@@ -179,7 +179,7 @@ export const commandEntries: readonly CommandEntry[] = [
       ...runFlags,
     ],
     examples: ['sluice sync production', 'sluice sync production web5'],
-    load: async () => (await import('./sync.ts')).syncCommand,
+    load: orFleet('sync', async () => (await import('./sync.ts')).syncCommand),
   },
   {
     name: 'promote',
@@ -207,7 +207,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Show what each balancer thinks of each node.',
     flags: ['json'],
     examples: ['sluice balancers production', 'sluice balancers production --json'],
-    load: async () => (await import('./balancers.ts')).balancersCommand,
+    load: orFleet('balancers', async () => (await import('./balancers.ts')).balancersCommand),
   },
   {
     name: 'releases',
@@ -215,7 +215,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'List the releases and who has them.',
     flags: ['json'],
     examples: ['sluice releases production'],
-    load: async () => (await import('./releases.ts')).releasesCommand,
+    load: orFleet('releases', async () => (await import('./releases.ts')).releasesCommand),
   },
   {
     name: 'history',
@@ -231,7 +231,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Find out whether a deploy could begin.',
     flags: ['json'],
     examples: ['sluice check production'],
-    load: async () => (await import('./check.ts')).checkCommand,
+    load: orFleet('check', async () => (await import('./check.ts')).checkCommand),
   },
   {
     name: 'unlock',
@@ -239,7 +239,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Break the lock of a run that is dead.',
     flags: ['reason', 'yes'],
     examples: ["sluice unlock production --reason 'the CI runner was shut down'"],
-    load: async () => (await import('./unlock.ts')).unlockCommand,
+    load: orFleet('unlock', async () => (await import('./unlock.ts')).unlockCommand),
   },
   {
     name: 'drain',
@@ -247,7 +247,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Take nodes out of rotation for work by hand.',
     flags: ['forceDrain', 'json'],
     examples: ['sluice drain production web3'],
-    load: async () => (await import('./drain.ts')).drainCommand,
+    load: orFleet('drain', async () => (await import('./drain.ts')).drainCommand),
   },
   {
     name: 'enable',
@@ -255,7 +255,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Let nodes take traffic again.',
     flags: ['forceEnable', 'json'],
     examples: ['sluice enable production web3'],
-    load: async () => (await import('./enable.ts')).enableCommand,
+    load: orFleet('enable', async () => (await import('./enable.ts')).enableCommand),
   },
   {
     name: 'cron',
@@ -263,7 +263,7 @@ export const commandEntries: readonly CommandEntry[] = [
     summary: 'Show which node runs the jobs, or move them.',
     flags: ['toNode', 'fenced', 'json'],
     examples: ['sluice cron production', 'sluice cron production --to web2'],
-    load: async () => (await import('./cron.ts')).cronCommand,
+    load: orFleet('cron', async () => (await import('./cron.ts')).cronCommand),
   },
   {
     name: 'maintenance',
@@ -274,7 +274,7 @@ export const commandEntries: readonly CommandEntry[] = [
       "sluice maintenance production on --reason 'the database moves'",
       'sluice maintenance production off',
     ],
-    load: async () => (await import('./maintenance.ts')).maintenanceCommand,
+    load: orFleet('maintenance', async () => (await import('./maintenance.ts')).maintenanceCommand),
   },
   {
     name: 'seed',
@@ -302,7 +302,7 @@ export const commandEntries: readonly CommandEntry[] = [
     operands: ['application'],
     summary: 'Write a config for the application here.',
     flags: [],
-    examples: ['sluice init', 'sluice init magento'],
+    examples: ['sluice init', 'sluice init magento', 'sluice init aws-fleet'],
     load: async () => (await import('./init.ts')).initCommand,
   },
   {

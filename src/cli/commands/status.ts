@@ -48,7 +48,7 @@ async function watch(call: Call, { site, ports, engine, wanted }: Work): Promise
   return 0;
 }
 
-const watchEveryMs = 2000;
+export const watchEveryMs = 2000;
 
 function show(
   call: Call,
@@ -77,7 +77,7 @@ function show(
 }
 
 /** Top left corner, and everything below it cleared. */
-const home = '\u001b[H\u001b[J';
+export const home = '\u001b[H\u001b[J';
 
 const statusData = ({ name, stage, servingMin, lists }: Work['site'], observed: Observation) => ({
   site: name,

@@ -9,6 +9,7 @@ import type { NodeName } from '../../core/node.ts';
 import { liveRelease, type Observation } from '../../core/observation.ts';
 import type { Site } from '../../core/site.ts';
 import type { StepOf } from '../../core/step.ts';
+import type { Operator, Ports } from '../../ports.ts';
 import {
   around,
   eachNode,
@@ -39,9 +40,11 @@ export const hook: StepHandler<'hook'> = {
         case 'nodes':
           return await onNodes(step, run, spec.action);
         case 'operator':
-          return await onOperator(step, run, spec.action);
+          await onOperator(step, run, spec.action);
+          return [];
         case 'function':
-          return await inProcess(step, run, spec.action);
+          await inProcess(step, run, spec.action, nodesOf(step, run));
+          return [];
       }
     } catch (error) {
       return stepFailed(run, error);
@@ -69,7 +72,21 @@ const describeAction = ({ name, action }: HookSpec, nodes: readonly NodeName[]):
   return action.kind === 'operator' ? `here: ${command}` : `${nodes.join(', ')}: ${command}`;
 };
 
-const failed = (step: HookStep, where: string, reason: string, cause?: unknown): DeployError =>
+/** A hook where it stands, and what it is told of. */
+export type HookPlace = Pick<HookStep, 'hook' | 'point' | 'release' | 'nodes'>;
+
+/** What hooks need that run where sluice does. */
+export interface Here {
+  readonly site: Pick<Site, 'name' | 'stage'>;
+  readonly ports: Pick<Ports, 'clock' | 'http' | 'emit'> & {
+    readonly operator: Pick<Operator, 'name' | 'run'>;
+  };
+  /** What went wrong, for hooks at the point `failed`. */
+  readonly failureText: string | null;
+  readonly signal: AbortSignal;
+}
+
+const failed = (step: HookPlace, where: string, reason: string, cause?: unknown): DeployError =>
   failure('HOOK_FAILED', { hook: step.hook, point: step.point, where, reason }, cause);
 
 const onNodes = (step: HookStep, run: Run, action: Action<'nodes'>): Promise<readonly NodeFailure[]> =>
@@ -133,11 +150,8 @@ async function closeWayBack({ onceAs }: HookStep, run: Run, ranOn: NodeName): Pr
   }
 }
 
-async function onOperator(
-  step: HookStep,
-  run: Run,
-  action: Action<'operator'>,
-): Promise<readonly NodeFailure[]> {
+/** Rejects with `HOOK_FAILED` unless the command's status is 0. */
+export async function onOperator(step: HookPlace, run: Here, action: Action<'operator'>): Promise<void> {
   const result = await run.ports.operator.run(action.command, {
     env: environment(step, run),
     timeoutMs: action.timeoutMs,
@@ -147,10 +161,9 @@ async function onOperator(
   if (result.status !== 0) throw failed(step, 'the operator’s machine', `status ${result.status}: ${output}`);
   for (const text of output.split('\n').filter((line) => line !== ''))
     emit(run.ports, { type: 'line', from: step.hook, text });
-  return [];
 }
 
-const environment = (step: HookStep, run: Run): Readonly<Record<string, string>> => ({
+const environment = (step: HookPlace, run: Here): Readonly<Record<string, string>> => ({
   SLUICE_SITE: run.site.name,
   SLUICE_STAGE: run.site.stage,
   SLUICE_HOOK: step.point,
@@ -162,11 +175,12 @@ const environment = (step: HookStep, run: Run): Readonly<Record<string, string>>
 });
 
 /** A user's function may throw anything: whatever it is, it is a failing hook. */
-async function inProcess(
-  step: HookStep,
-  run: Run,
+export async function inProcess(
+  step: HookPlace,
+  run: Here,
   action: Action<'function'>,
-): Promise<readonly NodeFailure[]> {
+  nodes: Pick<HookContext, 'run' | 'get'>,
+): Promise<void> {
   const ended = new AbortController();
   const timeUp = run.ports.clock.sleep(action.timeoutMs, ended.signal).then(() => {
     if (!ended.signal.aborted)
@@ -175,9 +189,8 @@ async function inProcess(
   try {
     await Promise.race([
       timeUp,
-      Promise.resolve().then(() => action.run(contextOf(step, run, ended.signal))),
+      Promise.resolve().then(() => action.run({ ...contextOf(step, run, ended.signal), ...nodes })),
     ]);
-    return [];
   } catch (error) {
     throw isDeployError(error) ? error : failed(step, 'the operator’s machine', messageOf(error), error);
   } finally {
@@ -186,7 +199,7 @@ async function inProcess(
   }
 }
 
-const contextOf = (step: HookStep, run: Run, ended: AbortSignal): HookContext => ({
+const contextOf = (step: HookPlace, run: Here, ended: AbortSignal): Omit<HookContext, 'run' | 'get'> => ({
   site: run.site.name,
   stage: run.site.stage,
   point: step.point,
@@ -195,17 +208,6 @@ const contextOf = (step: HookStep, run: Run, ended: AbortSignal): HookContext =>
   nodes: step.nodes,
   failure: run.failureText,
   signal: AbortSignal.any([run.signal, ended]),
-  run: (node, command) => runOn(step, run, node, command),
-  async get(node, { path, host, port = 80 }) {
-    const { address } = nodeOf(run.site, node);
-    return run.ports.http.request({
-      method: 'GET',
-      url: `http://${address.includes(':') ? `[${address}]` : address}:${port}${path}`,
-      headers: host === undefined ? {} : { host },
-      via: nodeOf(run.site, node),
-      timeoutMs: requestTimeoutMs,
-    });
-  },
   async post(url, body) {
     const { status } = await run.ports.http.request({
       method: 'POST',
@@ -221,6 +223,20 @@ const contextOf = (step: HookStep, run: Run, ended: AbortSignal): HookContext =>
 });
 
 const requestTimeoutMs = 30_000;
+
+const nodesOf = (step: HookStep, run: Run): Pick<HookContext, 'run' | 'get'> => ({
+  run: (node, command) => runOn(step, run, node, command),
+  async get(node, { path, host, port = 80 }) {
+    const { address } = nodeOf(run.site, node);
+    return run.ports.http.request({
+      method: 'GET',
+      url: `http://${address.includes(':') ? `[${address}]` : address}:${port}${path}`,
+      headers: host === undefined ? {} : { host },
+      via: nodeOf(run.site, node),
+      timeoutMs: requestTimeoutMs,
+    });
+  },
+});
 
 async function runOn(step: HookStep, run: Run, node: NodeName, command: CommandLine): Promise<string> {
   const { hook: name, point, release } = step;

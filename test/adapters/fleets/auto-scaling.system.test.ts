@@ -63,7 +63,7 @@ const portsNow = (): FleetPorts => ({
   clock: clockOf({ nowMs: 1_800_000_000_000 + drawn * 60_000 }),
   random: { hex: () => `run${drawn++}` },
   http: { ready: async () => {}, request: async () => ({ status: 200, body: '' }) },
-  operator: { name: 'ann@laptop' },
+  operator: { ...ports.operator, name: 'ann@laptop' },
 });
 
 beforeAll(async () => {

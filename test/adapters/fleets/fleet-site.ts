@@ -22,6 +22,8 @@ export const fleetSite = (more: Partial<FleetSite> = {}): FleetSite => ({
     },
   ],
   onFailure: 'rollback',
+  hooks: [],
+  notices: [],
   keepReleases: 5,
   ...more,
 });
