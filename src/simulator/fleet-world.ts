@@ -94,6 +94,9 @@ export function leadsTo({ log }: Account): ImageId | null {
   return open && (open.state === 'going back' ? open.intent.from : open.intent.to).image;
 }
 
+/** The image that the fleet had when that run began: AWS may start more of it, whatever the run is about. */
+export const comesFrom = ({ log }: Account): ImageId | null => openRun(log)?.intent.from.image ?? null;
+
 export const addressOf = (name: string): string => `${name}.internal`;
 
 export const hostOf = ({ url }: HttpQuestion): string => new URL(url).hostname;

@@ -15,6 +15,7 @@ import {
   type Account,
   addressOf,
   asked,
+  comesFrom,
   every,
   type FleetWorld,
   type FleetWorldOptions,
@@ -166,12 +167,11 @@ function start(context: Context): void {
   });
 }
 
-/** Where sluice replaces, a machine of the new image takes no traffic before it was asked, whoever lets it. */
-function mustBeProved(
-  { group, broken, replace, isChecked, isUnderWay }: Context,
-  { id, image }: Machine,
-): void {
-  if (replace === 'sluice' && isChecked && image === newImage && isUnderWay && !group.asked.has(id))
+/** Where sluice replaces, a machine of another image than before takes no traffic until it was asked, whoever lets it. */
+function mustBeProved(context: Context, { id, image }: Machine): void {
+  const { group, broken, replace, isChecked, isUnderWay } = context;
+  const isNew = isUnderWay && image !== comesFrom(context);
+  if (replace === 'sluice' && isChecked && isNew && !group.asked.has(id))
     broken.push(`proof before traffic: ${id} was never asked`);
 }
 

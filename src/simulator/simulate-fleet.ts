@@ -125,7 +125,7 @@ async function live({ simulation, world, clock, random }: Life): Promise<Lived> 
     const doom = killer(world, clock, { kill: kills[run] ?? null, faults });
     const plain = portsOf(world, clock, random);
     const ports = mutant?.(plain) ?? plain;
-    const command = goesOn ?? random.pick(['resume', 'abort'] as const);
+    const command = goesOn ?? (run < givesUpAfter ? random.pick(['resume', 'abort'] as const) : 'abort');
     const isOpen = openRun(world.log()) !== null;
     const report = await (isOpen
       ? goOnWithFleet({ site, signal, command, force: false }, ports)
@@ -144,6 +144,8 @@ async function live({ simulation, world, clock, random }: Life): Promise<Lived> 
 }
 
 const runsMax = 12;
+/** So many runs: whoever sees the same failure again and again goes back. */
+const givesUpAfter = 6;
 
 const drawKills = (random: SeededRandom): readonly FleetKill[] =>
   Array.from({ length: random.integer({ min: 0, max: 3 }) }, () => ({
