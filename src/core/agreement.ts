@@ -3,6 +3,7 @@ import type { NodeName } from './node.ts';
 import {
   type AddressState,
   type BalancerState,
+  liveParts,
   livePool,
   type Observation,
   type ServerState,
@@ -37,7 +38,7 @@ function strayAddress({ address, ip, holders, unasked }: AddressState): readonly
 
 function poolDisagreement(observed: Observation): readonly string[] {
   const hasPools = Object.values(observed.nodes).some(({ pool }) => pool !== null);
-  if (!hasPools || livePool(observed) !== null) return [];
+  if (!hasPools || livePool(observed) !== null || liveParts(observed) !== null) return [];
   return [`Balancers do not send traffic to one and the same pool: ${list(aimsOf(observed))}.`];
 }
 

@@ -27,6 +27,7 @@ export function nextEnvironment(
   if (machine.address !== null && !proved.has(target.name))
     return { kind: 'prove', machines: [{ ...machine, address: machine.address }] };
   if (target.isLive) return { kind: 'done' };
+  if (machine.address === null) return { kind: 'wait', until: `environment ${target.name} has an address` };
   return ordered.has(swapTo(target.name))
     ? { kind: 'wait', until: `visitors get ${target.name}` }
     : { kind: 'swap', from: live.name, to: target.name };
@@ -44,3 +45,14 @@ export function liveEnvironment(environments: readonly Environment[]): Environme
   assert(live, 'a fleet has an environment at least');
   return live;
 }
+
+/** What Elastic Beanstalk calls the state of an environment. */
+export const statusOf = (status: string): Environment['status'] =>
+  status === 'Ready' ? 'ready' : gone.has(status) ? 'gone' : 'changing';
+
+const gone: ReadonlySet<string> = new Set(['Terminating', 'Terminated']);
+
+/** What it calls its health: of Yellow and Red some machines or all do not do what they are there for. */
+export const healthOf = (health: string): Environment['health'] => healths[health] ?? 'poor';
+
+const healths: Readonly<Record<string, Environment['health']>> = { Green: 'good', Grey: 'unknown' };

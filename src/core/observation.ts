@@ -136,11 +136,16 @@ export interface BalancerState {
   readonly incarnation: string;
   /** The pool that it sends new requests to; null: it knows no pools, or none of this site, or could not be read. */
   readonly pool: PoolName | null;
+  /** Where it sends them to several pools: how many percent to each; absent: to one, or it does not say. */
+  readonly parts?: PoolParts;
   /** How long its checks fail, as they are set, until it sends a dead node nothing more; absent or null: it does not say. */
   readonly noticesDeadWithinMs?: number | null;
   /** What its own settings could do to a release, each the end of a sentence that begins with its name; absent: nothing that is known. */
   readonly weakSpots?: readonly string[];
 }
+
+/** By pool, in percent of the new requests. */
+export type PoolParts = Readonly<Record<PoolName, number>>;
 
 /** A floating address, and which of the machines among which it floats hold it. */
 export interface AddressState {
@@ -211,6 +216,17 @@ export function livePool({ balancers }: Observation): PoolName | null {
   const [pool = null, ...others] = new Set(balancers.map((balancer) => balancer.pool));
   return others.length === 0 ? pool : null;
 }
+
+/** What each pool gets where all balancers divide new requests alike; null: one pool gets all, or they differ, or one does not say. */
+export function liveParts({ balancers }: Pick<Observation, 'balancers'>): PoolParts | null {
+  const [first, ...others] = balancers.map(({ parts }) => parts);
+  const isAlike = (parts: PoolParts | undefined): boolean =>
+    parts !== undefined && isSameParts(first!, parts);
+  return first !== undefined && others.every(isAlike) ? first : null;
+}
+
+const isSameParts = (one: PoolParts, other: PoolParts): boolean =>
+  [...Object.keys(one), ...Object.keys(other)].every((pool) => one[pool] === other[pool]);
 
 export const poolNodes = ({ nodes }: Observation, pool: PoolName): readonly NodeName[] =>
   Object.values(nodes).flatMap((node) => (node.pool === pool ? [node.name] : []));

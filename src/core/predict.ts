@@ -60,7 +60,10 @@ const effects: { readonly [K in StepKind]: (observed: Observation, step: StepOf<
   }),
   flip: (observed, { to, share }) => ({
     ...observed,
-    balancers: observed.balancers.map((balancer) => ({ ...balancer, pool: share === undefined ? to : null })),
+    balancers: observed.balancers.map(({ parts: _, ...balancer }) => ({
+      ...balancer,
+      pool: share === undefined ? to : null,
+    })),
     servers: withServers(observed, poolNodes(observed, to).filter(isProved(observed)), (server) =>
       server.rotation === 'in' && server.health !== 'unchecked' ? { ...server, health: 'up' } : server,
     ),

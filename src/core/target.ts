@@ -1,4 +1,4 @@
-import { failure } from './errors.ts';
+import { failure, list } from './errors.ts';
 import { nearest } from './nearest.ts';
 import type { Node, NodeName, PoolName } from './node.ts';
 import {
@@ -8,6 +8,7 @@ import {
   liveRelease,
   nodeState,
   type Observation,
+  type PoolParts,
   poolNodes,
   releaseOn,
 } from './observation.ts';
@@ -125,11 +126,18 @@ export function poolsOf(observed: Observation): Pools {
 
 /** Which balancer sends traffic where, a sentence's part each. */
 export const aimsOf = ({ balancers }: Observation): readonly string[] =>
-  balancers.map(({ balancer, member, pool, unreachable }) => {
+  balancers.map(({ balancer, member, pool, parts, unreachable }) => {
     const isAlone = balancers.filter((one) => one.balancer === balancer).length === 1;
     const name = isAlone ? balancer : `${balancer} (${member})`;
-    return `${name} to ${pool ?? (unreachable === null ? 'no pool that it names' : 'nobody knows where')}`;
+    const unnamed = unreachable === null ? 'no pool that it names' : 'nobody knows where';
+    return `${name} to ${pool ?? (parts ? list(sharesOf(parts)) : unnamed)}`;
   });
+
+/** What each pool gets, such as `blue 80 %`, in the order of their names. */
+export const sharesOf = (parts: PoolParts): readonly string[] =>
+  Object.entries(parts)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([pool, percent]) => `${pool} ${percent} %`);
 
 /** Of two pools, the nodes that get `revision`: those without traffic, unless the others have it, and proved it. */
 export function nodesToRenew(observed: Observation, revision: Revision): readonly NodeName[] {

@@ -38,6 +38,8 @@ export async function replace(
     const step: FleetStep = await passing(say, signal, async (): Promise<FleetStep> => {
       await hold.renew();
       const state = await fleet.observe(signal);
+      // An environment keeps its name whatever becomes of its machines, and nobody looked meanwhile.
+      if (state.kind === 'environments' && last?.kind === 'wait') memory.proved.clear();
       const next = nextStep(state, goal, memory);
       patience.note(state, goal, memory);
       await news();

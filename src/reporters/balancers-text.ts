@@ -1,6 +1,7 @@
 import { memberName } from '../core/agreement.ts';
 import { list } from '../core/errors.ts';
 import type { BalancerState, NodeState, Observation } from '../core/observation.ts';
+import { sharesOf } from '../core/target.ts';
 import type { Paint } from './paint.ts';
 import { remarksText } from './remarks-text.ts';
 import { serversText } from './servers-text.ts';
@@ -44,9 +45,12 @@ function memberTable({ observed, paint }: BalancersView): string {
   return table([
     header.map(paint.dim),
     ...nodes.map((node) => [node.name, ...observed.balancers.map((member) => cell(node, member))]),
-    ...(hasPools ? [['live pool', ...observed.balancers.map(({ pool }) => pool ?? '?')]] : []),
+    ...(hasPools ? [['live pool', ...observed.balancers.map(livePoolOf)]] : []),
   ]);
 }
+
+const livePoolOf = ({ pool, parts }: BalancerState): string =>
+  pool ?? (parts ? sharesOf(parts).join(', ') : '?');
 
 type MemberName = Pick<BalancerState, 'balancer' | 'member'>;
 

@@ -5,6 +5,7 @@ import {
   isReady,
   isServing,
   type LockState,
+  liveParts,
   livePool,
   liveRelease,
   locksIn,
@@ -18,7 +19,7 @@ import {
 } from '../core/observation.ts';
 import type { ReleaseId } from '../core/release.ts';
 import type { NodeListing } from '../core/site.ts';
-import { aimsOf } from '../core/target.ts';
+import { aimsOf, sharesOf } from '../core/target.ts';
 import { duration } from './amount.ts';
 import { listsText } from './lists-text.ts';
 import type { Paint } from './paint.ts';
@@ -82,11 +83,13 @@ export const driftedNodes = (observed: Observation): readonly NodeName[] =>
     .filter((node) => node.unreachable === null && liveRelease(node) !== mostAround(observed, node))
     .map(({ name }) => name);
 
-/** Which pool gets the traffic; which balancer thinks what, if they do not agree. */
+/** Which pool gets the traffic, or how much of it each; which balancer thinks what, if they do not agree. */
 function poolLines(observed: Observation): readonly string[] {
   if (!hasPools(observed)) return [];
   const pool = livePool(observed);
   if (pool !== null) return [`All traffic goes to pool ${pool}.`];
+  const parts = liveParts(observed);
+  if (parts !== null) return [`Two pools share the traffic: ${sharesOf(parts).join(', ')}.`];
   return [`Balancers do not agree: traffic goes from ${list(aimsOf(observed))}.`];
 }
 

@@ -1,6 +1,6 @@
 import type { Answers, ServerCounts } from '../core/counts.ts';
 import type { NodeName, PoolName } from '../core/node.ts';
-import type { BalancerState, ServerState } from '../core/observation.ts';
+import type { BalancerState, PoolParts, ServerState } from '../core/observation.ts';
 import type { BalancerCapabilities } from '../ports.ts';
 
 /** A load balancer: processes that must agree, each with its own view of the nodes. */
@@ -149,7 +149,11 @@ export const stateOf = ({ balancer, name, isUp, restarts, pool, share }: Member)
   unreachable: isUp ? null : 'connection refused',
   incarnation: isUp ? String(restarts) : '',
   pool: isUp && share === null ? pool : null,
+  ...(isUp && share !== null ? { parts: partsOf(pool, share) } : {}),
 });
+
+const partsOf = (pool: PoolName | null, { to, percent }: NonNullable<Member['share']>): PoolParts =>
+  pool === null ? {} : { [pool]: 100 - percent, [to]: percent };
 
 /** Counts a request that has ended. Times are averaged as by HAProxy. */
 export function countRequest(server: Server, { isError, ms }: { isError: boolean; ms: number }): void {

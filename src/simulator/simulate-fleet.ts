@@ -1,20 +1,27 @@
 import { failure } from '../core/errors.ts';
 import type { Report } from '../core/event.ts';
-
-import { type FleetSite, isServing, shareOf } from '../core/fleet.ts';
+import { type FleetSite, shareOf } from '../core/fleet.ts';
 import { openRun } from '../core/fleet-log.ts';
-import { deployFleet, goOnWithFleet } from '../engine/fleet.ts';
+import { deployFleet, goOnWithFleet, rollbackFleet } from '../engine/fleet.ts';
 import type { FleetPorts } from '../ports.ts';
 import { type NextTurn, type VirtualClock, virtualClock } from './clock.ts';
-import { type FleetWorld, type FleetWorldOptions, fleetWorld, newImage, oldImage } from './fleet-world.ts';
+import { environmentsWorld } from './environments-world.ts';
+import { type FleetWorld, type FleetWorldOptions, newImage, oldImage } from './fleet-world.ts';
+import { groupWorld } from './group-world.ts';
 import { type SeededRandom, seededRandom } from './random.ts';
+
+/**
+ * Who replaces machines: sluice or an instance refresh those of an Auto Scaling group; Elastic Beanstalk those of an environment that
+ * is updated, or of one that then swaps its name with the one that is live.
+ */
+export type Replacing = 'sluice' | 'refresh' | 'update' | 'swap';
 
 export interface FleetSimulation {
   readonly seed: number;
   readonly nextTurn: NextTurn;
   readonly site: FleetSite;
-  /** Who replaces; default: by the seed. */
-  readonly replace?: 'sluice' | 'refresh';
+  /** Default: sluice. */
+  readonly replace?: Replacing;
   /** Instead of what the seed draws: the calls to AWS at which the machine that sluice runs on dies, run by run. */
   readonly kills?: readonly FleetKill[];
   /** How runs that died are gone on with; default: by the seed. */
@@ -47,15 +54,8 @@ export async function simulateFleet(simulation: FleetSimulation): Promise<Simula
   const { seed, nextTurn, site } = simulation;
   const random = seededRandom(seed);
   const clock = virtualClock(startMs, nextTurn);
-  const min = random.integer({ min: 1, max: 3 });
-  const desired = min + random.integer({ min: 0, max: 4 });
-  const capacity = { min, desired, max: desired + random.integer({ min: 0, max: 4 }) };
   const image = simulation.image ?? random.pick(['good', 'good', 'good', 'wrong', 'dead'] as const);
-  const suspended = random.chance(0.3) ? ['AZRebalance'] : [];
-  const servingMin = Math.min(desired, shareOf(site.fleet.servingMin, desired));
-  const replace = simulation.replace ?? 'sluice';
-  const isChecked = site.checks.length > 0;
-  const world = fleetWorld({ clock, random, capacity, replace, servingMin, image, suspended, isChecked });
+  const world = worldFor(simulation, { clock, random, image, isChecked: site.checks.length > 0 });
   const life = live({ simulation, world, clock, random });
   let ended: Lived | null = null;
   void life.then((lived) => {
@@ -67,10 +67,29 @@ export async function simulateFleet(simulation: FleetSimulation): Promise<Simula
   world.stop();
   const broken = [...world.broken];
   // Assigned by a promise, which the compiler does not see.
-  const { report, calls } = (ended as Lived | null) ?? { report: null, calls: 0 };
+  const { report, calls, misreported } = (ended as Lived | null) ?? {
+    report: null,
+    calls: 0,
+    misreported: [],
+  };
+  broken.push(...misreported);
   if (!isOver || report === null) broken.push('it always ends: it did not');
-  else broken.push(...wrongAtEnd(world, { report, image, capacity, suspended, replace }));
+  else broken.push(...wrongAtEnd(world, image, report));
   return { seed, broken, trace: world.trace, report, calls };
+}
+
+function worldFor({ replace = 'sluice', site }: FleetSimulation, common: FleetWorldOptions): FleetWorld {
+  if (replace === 'update' || replace === 'swap') return environmentsWorld({ ...common, replace });
+  const { random } = common;
+  const min = random.integer({ min: 1, max: 3 });
+  const desired = min + random.integer({ min: 0, max: 4 });
+  return groupWorld({
+    ...common,
+    replace,
+    capacity: { min, desired, max: desired + random.integer({ min: 0, max: 4 }) },
+    suspended: random.chance(0.3) ? ['AZRebalance'] : [],
+    servingMin: Math.min(desired, shareOf(site.fleet.servingMin, desired)),
+  });
 }
 
 const startMs = 1_767_225_600_000;
@@ -81,6 +100,8 @@ const lifetimeMs = 24 * 3_600_000;
 interface Lived {
   readonly report: Report | null;
   readonly calls: number;
+  /** What the report says that was not so when the fleet was looked at last. */
+  readonly misreported: readonly string[];
 }
 
 interface Life {
@@ -90,31 +111,41 @@ interface Life {
   readonly random: SeededRandom;
 }
 
+/** A run after the other, until one came to its end; and now and then one more, for somebody thinks better of it. */
 async function live({ simulation, world, clock, random }: Life): Promise<Lived> {
-  const { site, goesOn } = simulation;
+  const { site, goesOn, mutant } = simulation;
   const kills = simulation.kills ?? drawKills(random);
+  const faults = simulation.kills === undefined ? random : null;
+  const signal = new AbortController().signal;
+  let goesBack = random.fork('rollback').chance(0.3) && faults !== null;
+  let begin = (ports: FleetPorts): Promise<Report> =>
+    deployFleet({ site, signal, ref: newImage, confirm: async () => true }, ports);
   let calls = 0;
   for (let run = 0; run < runsMax; run++) {
-    const doom = killer(world, kills[run] ?? null, simulation.kills === undefined ? random : null);
-    const ports = portsOf(world, clock, random);
-    const dead = new AbortController().signal;
-    const request = { site, signal: dead, confirm: async () => true };
-    const command = goesOn ?? random.pick(['resume', 'abort'] as const);
+    const doom = killer(world, clock, { kill: kills[run] ?? null, faults });
+    const plain = portsOf(world, clock, random);
+    const ports = mutant?.(plain) ?? plain;
+    const command = goesOn ?? (run < givesUpAfter ? random.pick(['resume', 'abort'] as const) : 'abort');
     const isOpen = openRun(world.log()) !== null;
-    const own = simulation.mutant?.(ports) ?? ports;
     const report = await (isOpen
-      ? goOnWithFleet({ ...request, command, force: false }, own)
-      : deployFleet({ ...request, ref: newImage }, own)
+      ? goOnWithFleet({ site, signal, command, force: false, confirm: async () => true }, ports)
+      : begin(ports)
     ).catch(passKill);
     calls += doom.calls();
-    if (report !== null && report.outcome !== 'refused' && openRun(world.log()) === null)
-      return { report, calls };
+    if (report !== null && report.outcome !== 'refused' && openRun(world.log()) === null) {
+      const isDone = world.log().at(-1)?.state === 'done';
+      if (!goesBack || !isDone) return { report, calls, misreported: misreported(world, report) };
+      goesBack = false;
+      begin = (ports) => rollbackFleet({ site, signal, to: null, confirm: async () => true }, ports);
+    }
     await clock.sleep(60_000);
   }
-  return { report: null, calls };
+  return { report: null, calls, misreported: [] };
 }
 
 const runsMax = 12;
+/** So many runs: whoever sees the same failure again and again goes back. */
+const givesUpAfter = 6;
 
 const drawKills = (random: SeededRandom): readonly FleetKill[] =>
   Array.from({ length: random.integer({ min: 0, max: 3 }) }, () => ({
@@ -130,20 +161,26 @@ function passKill(error: unknown): null {
   throw error;
 }
 
-/** Kills at one call; and, where faults are drawn, loses some calls and some answers. */
-function killer(world: FleetWorld, kill: FleetKill | null, faults: SeededRandom | null): { calls(): number } {
+/** Kills at one call; and, where faults are drawn, loses some calls and some answers, and answers none for a while. */
+function killer(
+  world: FleetWorld,
+  clock: VirtualClock,
+  { kill, faults }: { readonly kill: FleetKill | null; readonly faults: SeededRandom | null },
+): { calls(): number } {
   let calls = 0;
   let isDead = false;
+  let throttledUntilMs = 0;
+  const mustAnswer = (isAnswered: boolean, reason: string): void => {
+    if (!isAnswered) throw failure('FLEET_UNREACHABLE', { fleet: world.fleet.name, address: 'AWS', reason });
+  };
   world.onCall = (name, when) => {
     if (kill && calls === kill.call && when === kill.when) isDead = true;
     if (when === 'after') calls++;
     if (isDead) throw new Killed(name);
-    if (faults?.chance(0.02))
-      throw failure('FLEET_UNREACHABLE', {
-        fleet: 'group web',
-        address: 'AWS',
-        reason: 'it does not answer',
-      });
+    if (faults?.chance(0.002))
+      throttledUntilMs = clock.passedMs() + faults.integer({ min: 5000, max: 60_000 });
+    mustAnswer(when === 'after' || clock.passedMs() >= throttledUntilMs, 'Throttling: Rate exceeded');
+    mustAnswer(!faults?.chance(0.02), 'it does not answer');
   };
   return { calls: () => calls };
 }
@@ -158,38 +195,24 @@ const portsOf = (world: FleetWorld, clock: VirtualClock, random: SeededRandom): 
 });
 
 /** What must be so once no run has the fleet. */
-function wrongAtEnd(
-  world: FleetWorld,
-  {
-    report,
-    image,
-    capacity,
-    suspended,
-    replace,
-  }: Pick<FleetWorldOptions, 'image' | 'capacity' | 'suspended' | 'replace'> & { readonly report: Report },
-): readonly string[] {
-  const state = world.state();
-  // An instance refresh leaves the capacity to whoever changes it.
-  const whole = replace === 'refresh' ? state.capacity : capacity;
-  const isNew = world.log().at(-1)?.state === 'done';
-  const wanted = isNew ? newImage : oldImage;
-  const serving = state.instances.filter((one) => isServing(one) && one.image === wanted).length;
-  const strays = state.instances.filter(({ phase, image: of }) => phase !== 'ending' && of !== wanted);
+function wrongAtEnd(world: FleetWorld, image: FleetWorldOptions['image'], report: Report): readonly string[] {
+  const last = world.log().at(-1);
+  const wanted = (last?.state === 'done' ? last.intent.to : last?.intent.from)?.image ?? oldImage;
+  const isAstray = last?.intent.command === 'rollback' && last.intent.to.image !== oldImage;
   return [
-    ...(isNew && image !== 'good' ? ['proof before traffic: a bad image is done'] : []),
+    ...(wanted === newImage && image !== 'good' ? ['proof before traffic: a bad image is done'] : []),
+    ...(isAstray ? [`way back: the rollback leads to ${last.intent.to.image}`] : []),
     ...(report.exit > 1 ? [`the end is true: ${report.outcome} (${report.failure?.message})`] : []),
-    ...(state.place.image === wanted
-      ? []
-      : [`converged: the group makes ${state.place.image}, not ${wanted}`]),
-    ...(serving === whole.desired ? [] : [`converged: ${serving} of ${whole.desired} serve ${wanted}`]),
-    ...(strays.length === 0 ? [] : [`converged: ${strays.map(({ id }) => id).join(', ')} are left`]),
-    ...(isEqual(state.capacity, whole)
-      ? []
-      : [`ours only: the capacity is ${JSON.stringify(state.capacity)}`]),
-    ...(isEqual(state.suspended.toSorted(), [...suspended])
-      ? []
-      : [`ours only: suspended are ${state.suspended.join(', ')}`]),
+    ...world.strays(wanted),
   ];
 }
 
-const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+/** What could not be read at the end is not said. */
+const misreported = (world: FleetWorld, { nodes }: Report): readonly string[] =>
+  (nodes ?? []).flatMap(({ name, serving }) =>
+    world.seen().get(name) === serving
+      ? []
+      : [
+          `the end is true: it reports that ${name} ${serving ? 'serves' : 'does not serve'}, which is not so`,
+        ],
+  );

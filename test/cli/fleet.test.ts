@@ -237,6 +237,15 @@ test('resume, promote and abort ask first', async () => {
   }
 });
 
+test.each([['shop-web'], ['shop-blue', 'shop-green']])(
+  'simulate lets environments of Elastic Beanstalk live: %s',
+  async (...environment) => {
+    const settings = { ...fleet.fleet, kind: 'aws-beanstalk', options: { environment } };
+    const { stdout } = await sluice('simulate production --runs 5', { fleet: { ...fleet, fleet: settings } });
+    expect(stdout).toContain('5 simulated lives of the fleet (seeds 1 to 5)');
+  },
+);
+
 test('simulate lets the fleet live', async () => {
   expect((await typed('simulate production --runs 5')).stdout).toContain(
     '5 simulated lives of the fleet (seeds 1 to 5)',

@@ -273,12 +273,23 @@ describe('status', () => {
       lists: [],
       servingMin: 3,
       pool: null,
+      parts: null,
       serving: [...nodeNames],
       release: oldRelease.id,
       drifted: [],
       ...observation(),
     });
     expect(stdout.trimEnd()).not.toContain('\n');
+  });
+
+  test('--json says what each pool gets while they share the traffic', async () => {
+    const parts = { blue: 80, green: 20 };
+    const balancers = observation().balancers.map((one) => ({ ...one, parts }));
+    const engine = { observe: async () => ({ ...observation(), balancers }) };
+    for (const command of ['status', 'balancers']) {
+      const { stdout } = await sluice(`${command} production --json`, { engine });
+      expect(JSON.parse(stdout)).toMatchObject({ pool: null, parts });
+    }
   });
 
   test('--watch reads until the signal', async () => {

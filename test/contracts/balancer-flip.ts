@@ -68,11 +68,14 @@ export function flipContract(lab: () => FlipLab, { isKept = true, hasShares = fa
       return green;
     };
 
-    test('goes to the pool that it was promised, and no one pool is said to get them', async () => {
+    const partsSeen = async () => (await lab().balancer.observe()).members.map(({ parts }) => parts);
+
+    test('goes to the pool that it was promised, and what each gets is said of no one pool', async () => {
       expect(lab().balancer.capabilities.weights).toBe('pool');
       for (const percent of [20, 70]) {
         await lab().balancer.share!('green', percent);
         expect(await poolsSeen()).toEqual(all(null));
+        expect(await partsSeen()).toEqual(all({ blue: 100 - percent, green: percent }));
         expect(Math.abs((await greenOf()) - percent * 10)).toBeLessThan(100);
       }
     });
@@ -83,6 +86,7 @@ export function flipContract(lab: () => FlipLab, { isKept = true, hasShares = fa
         await lab().balancer.share!('green', 50);
         await lab().balancer.flip(pool);
         expect(await poolsSeen()).toEqual(all(pool));
+        expect(await partsSeen()).toEqual(all(undefined));
         expect(await askAll(50)).toEqual(new Set([pool === 'green' ? 'web2' : 'web1']));
       }
     });

@@ -86,6 +86,26 @@ test('a member that cannot be read, and pools that differ, are said', () => {
   ).toContain('one and the same pool: lb1 to blue and lb2 to green');
 });
 
+test('balancers that give pools the same parts agree, and others are said with theirs', () => {
+  const observed = pair({}, {});
+  const [web1] = Object.values(observed.nodes);
+  const sharing = (...greens: readonly number[]): readonly string[] =>
+    disagreements({
+      ...observed,
+      nodes: { web1: { ...web1!, pool: 'blue' } },
+      balancers: greens.map((green, i) =>
+        member(
+          `lb${i + 1}`,
+          `lb${i + 1}`,
+          green === 0 ? { pool: 'blue' } : { parts: { green, blue: 100 - green } },
+        ),
+      ),
+    });
+  expect(sharing(20, 20)).toEqual([]);
+  expect(sharing(20, 5)[0]).toContain('lb1 to blue 80 % and green 20 % and lb2 to blue 95 % and green 5 %.');
+  expect(sharing(20, 0)[0]).toContain('lb1 to blue 80 % and green 20 % and lb2 to blue.');
+});
+
 test('a member has the name of its balancer, unless that has several', () => {
   const balancers = [member('lb1'), member('lb2', '/run/a'), member('lb2', '/run/b')];
   expect(balancers.map((one) => memberName({ balancers }, one))).toEqual(['lb1', 'lb2 /run/a', 'lb2 /run/b']);

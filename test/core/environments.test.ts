@@ -40,6 +40,14 @@ test('of two, the names are swapped once the other one is proved, and once only'
   expect(next(pair, ['green'], [swapTo('green')])).toMatchObject({ kind: 'wait' });
 });
 
+test('an environment that nobody could ask gets no visitors', () => {
+  const green = environment('green', { isLive: false, image: fresh, address: null });
+  expect(next([environment('blue'), green])).toEqual({
+    kind: 'wait',
+    until: 'environment green has an address',
+  });
+});
+
 test('without a live one, or with one that is gone, nothing is guessed', () => {
   expect(next([environment('blue', { isLive: false })])).toMatchObject({ kind: 'fail' });
   expect(next([environment('blue', { status: 'gone' })])).toMatchObject({ kind: 'fail' });

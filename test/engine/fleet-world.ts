@@ -1,14 +1,15 @@
 import type { CommandLine } from '../../src/core/command.ts';
 import type { Event } from '../../src/core/event.ts';
-import type { ImageId } from '../../src/core/fleet.ts';
+import type { GroupState, ImageId } from '../../src/core/fleet.ts';
 import type { FleetPorts, OperatorRunOptions } from '../../src/ports.ts';
 import { virtualClock } from '../../src/simulator/clock.ts';
-import { type FleetWorld, type FleetWorldOptions, fleetWorld } from '../../src/simulator/fleet-world.ts';
+import type { FleetWorld } from '../../src/simulator/fleet-world.ts';
+import { type GroupWorldOptions, groupWorld } from '../../src/simulator/group-world.ts';
 import { seededRandom } from '../../src/simulator/random.ts';
 
 export interface InFleet {
   readonly ports: FleetPorts;
-  readonly world: FleetWorld;
+  readonly world: FleetWorld<GroupState>;
   readonly events: Event[];
   /** What hooks ran here; `fail` among the words of a command makes it fail. */
   readonly commands: readonly RanHere[];
@@ -29,11 +30,11 @@ const dayMs = 24 * 3_600_000;
  */
 export async function inFleet<T>(
   work: (fleet: InFleet) => Promise<T>,
-  { loads = false, ...options }: Partial<FleetWorldOptions> & { readonly loads?: boolean } = {},
+  { loads = false, ...options }: Partial<GroupWorldOptions> & { readonly loads?: boolean } = {},
 ): Promise<T> {
   const clock = virtualClock(1_800_000_000_000, () => new Promise((resolve) => setImmediate(resolve)));
   const random = seededRandom(7);
-  const world = fleetWorld({
+  const world = groupWorld({
     clock,
     random,
     capacity: { min: 2, desired: 3, max: 4 },

@@ -10,7 +10,12 @@ export async function startAwsFleet(setup: AwsFleetSetup): Promise<FakeAwsFleet>
   const model: Model = {
     ...setup,
     events: [],
-    environments: (setup.environments ?? []).map((one) => ({ ...one, health: 'Green', readyAtMs: 0 })),
+    environments: (setup.environments ?? []).map((one) => ({
+      ...one,
+      health: 'Green',
+      readyAtMs: 0,
+      draft: null,
+    })),
     versions: ['ami-00000001'],
     version: '1',
     suspended: new Set(),
@@ -66,6 +71,8 @@ interface FakeEnvironment {
   image: string;
   health: string;
   readyAtMs: number;
+  /** The image that could not be deployed. */
+  draft: string | null;
 }
 
 interface FakeMachine {
@@ -140,7 +147,7 @@ function pass(model: Model): void {
   for (const one of environments) {
     if (one.readyAtMs === 0 || one.readyAtMs > now) continue;
     if (one.image === badImage) {
-      one.image = 'ami-00000001';
+      Object.assign(one, { image: 'ami-00000001', draft: badImage });
       events.push({ atMs: one.readyAtMs, environment: one.name, message: 'Failed to deploy configuration.' });
     } else
       events.push({ atMs: one.readyAtMs, environment: one.name, message: 'Environment update completed.' });
@@ -193,23 +200,26 @@ const actions: Readonly<Record<string, Answer>> = {
       Health: health,
     })),
   }),
-  DescribeConfigurationSettings: ({ environments, settings = {} }, { EnvironmentName }) => ({
-    ConfigurationSettings: [
-      {
+  DescribeConfigurationSettings({ environments, settings = {} }, { EnvironmentName }) {
+    const { image, draft } = environments.find(({ name }) => name === EnvironmentName)!;
+    const sets = [
+      ...(draft === null ? [] : [{ status: 'failed', ofImage: draft }]),
+      { status: 'deployed', ofImage: image },
+    ];
+    const general = Object.entries(settings).map(([key, Value]) => {
+      const [Namespace, OptionName] = key.split('/');
+      return { Namespace, OptionName, Value };
+    });
+    return {
+      ConfigurationSettings: sets.map(({ status, ofImage }) => ({
+        DeploymentStatus: status,
         OptionSettings: [
-          ...Object.entries(settings).map(([key, Value]) => {
-            const [Namespace, OptionName] = key.split('/');
-            return { Namespace, OptionName, Value };
-          }),
-          {
-            Namespace: 'aws:autoscaling:launchconfiguration',
-            OptionName: 'ImageId',
-            Value: environments.find(({ name }) => name === EnvironmentName)?.image,
-          },
+          ...general,
+          { Namespace: 'aws:autoscaling:launchconfiguration', OptionName: 'ImageId', Value: ofImage },
         ],
-      },
-    ],
-  }),
+      })),
+    };
+  },
   UpdateEnvironment(model, { EnvironmentName, OptionSettings }) {
     const environment = mustBeReady(model, EnvironmentName);
     const [{ Value: image }] = OptionSettings;

@@ -66,4 +66,8 @@ test('the live pool of each stands below', () => {
   );
   const balancers = observed.balancers.map((one) => ({ ...one, pool: 'blue' }));
   expect(text({ ...observed, balancers })).toContain('\nlive pool  blue                 blue\n');
+  const [lb1, lb2] = observed.balancers.map((one) => ({ ...one, parts: { blue: 80, green: 20 } }));
+  const shared = text({ ...observed, balancers: [lb1!, lb2!] });
+  expect(shared).toContain('\nlive pool  blue 80 %, green 20 %  blue 80 %, green 20 %\n');
+  expect(shared).toContain('All agree.');
 });

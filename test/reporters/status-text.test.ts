@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Observation } from '../../src/core/observation.ts';
+import type { BalancerState, Observation } from '../../src/core/observation.ts';
 import { paintWith } from '../../src/reporters/paint.ts';
 import { driftedNodes, mostLive, statusText } from '../../src/reporters/status-text.ts';
-import { newRelease, node, observation, oldRelease, server, serversOn } from './example-site.ts';
+import { newRelease, node, nodeNames, observation, oldRelease, server, serversOn } from './example-site.ts';
 
 const status = (observed: Observation): string =>
   statusText({ wanted: 'production', servingMin: 3, observed, paint: paintWith(false) });
@@ -81,6 +81,22 @@ web4  ?               -         no       in, down              in, down
 ! web3: balancers disagree: lb1 web/web3 in, lb2 web/web3 draining
 ! web4 (10.0.0.4) could not be reached: connect ECONNREFUSED.
 `);
+});
+
+test('what each pool gets while they share the traffic, by balancer where these differ', () => {
+  const site = observation(
+    nodeNames.map((name, i) => node(name, oldRelease, { pool: i < 2 ? 'blue' : 'green' })),
+  );
+  const [lb1, lb2] = site.balancers;
+  const parts = { blue: 80, green: 20 };
+  const said = (...balancers: readonly BalancerState[]): string =>
+    status({ ...site, balancers }).split('\n')[1]!;
+  expect(said({ ...lb1!, parts }, { ...lb2!, parts })).toBe(
+    'Two pools share the traffic: blue 80 %, green 20 %.',
+  );
+  expect(said({ ...lb1!, parts }, { ...lb2!, pool: 'blue' })).toBe(
+    'Balancers do not agree: traffic goes from lb1 to blue 80 % and green 20 % and lb2 to blue.',
+  );
 });
 
 test('a weight that is not the configured one', () => {

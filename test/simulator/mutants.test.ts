@@ -20,7 +20,7 @@ import { checkers, lastPromises } from '../../src/simulator/checkers/index.ts';
 import type { FaultMix } from '../../src/simulator/faults.ts';
 import type { Mutant, Simulation } from '../../src/simulator/simulate.ts';
 import { strategies } from '../../strategies/index.ts';
-import { canaryOf, manned, run, twoPools } from './seeds.ts';
+import { canaryOf, inParts, manned, run, twoPools } from './seeds.ts';
 
 /** A bug that the engine could have, the faults that bring it out, and the promises that it may break. */
 interface Case {
@@ -133,6 +133,9 @@ const rewritten =
 /** Two nodes in each of two pools. */
 const ofPools = { strategy: twoPools, nodes: 4 } as const;
 
+/** The same, of which the other pool gets parts of the traffic first. */
+const byParts = { strategy: inParts, nodes: 4 } as const;
+
 /** What is read of the members, by a liar. */
 const seenAs = (
   balancer: Balancer,
@@ -154,6 +157,40 @@ const unflipped = (balancer: Balancer): Partial<Balancer> => {
     ...seenAs(balancer, (member) => (told === null ? member : { ...member, pool: told })),
   };
 };
+
+const blind = (member: BalancerState): BalancerState => ({ ...member, pool: null });
+
+/** Parts that are said to be given, and are not. */
+const unshared = (balancer: Balancer): Partial<Balancer> => {
+  let isTold = false;
+  return {
+    async share() {
+      isTold = true;
+    },
+    async flip(to, signal) {
+      isTold = false;
+      await balancer.flip(to, signal);
+    },
+    ...seenAs(balancer, (member) => (isTold ? blind(member) : member)),
+  };
+};
+
+/** While a pool is baked, all that is seen of it is well. */
+const inBake =
+  (lie: PortsMutant): PortsMutant =>
+  (ports, world, session) => {
+    const lying = lie(ports, world, session);
+    const now = (): Ports => (session.step?.kind === 'hold' ? lying : ports);
+    return {
+      ...ports,
+      http: { ...ports.http, request: (question, signal) => now().http.request(question, signal) },
+      balancers: ports.balancers.map((balancer, index) => ({
+        ...balancer,
+        observe: (signal) => now().balancers[index]!.observe(signal),
+        count: (signal) => now().balancers[index]!.count(signal),
+      })),
+    };
+  };
 
 /** A pair of which the first holds the address until it moves; faults that move it, and keep the other from being asked. */
 const pairSettings = (onUnreachable: 'stop' | 'go on'): Partial<Site> => ({
@@ -680,6 +717,104 @@ const mutants: { readonly [name: string]: Case } = {
     },
     ...ofPools,
     caughtBy: ['judged-first'],
+  },
+  'a pool that fails its bake gets the next part': {
+    mutant: {
+      ports: inBake((ports, world, session) => ({
+        ...answers(async (_honest, body) => ({ status: 200, body }))(ports, world, session),
+        balancers: ports.balancers.map((balancer) => ({
+          ...balancer,
+          ...seen(balancer, (server) => ({ ...server, rotation: 'in', health: 'up' })),
+        })),
+      })),
+    },
+    ...byParts,
+    faults: { flaps: 6, operatorActs: 6 },
+    caughtBy: ['baked-well'],
+  },
+  'a bake is over before its time': {
+    mutant: {
+      ports(ports, _world, session) {
+        let hasteMs = 0;
+        const nowMs = (): number => {
+          if (session.step?.kind !== 'hold') return ports.clock.nowMs();
+          hasteMs += 1000;
+          return ports.clock.nowMs() + hasteMs;
+        };
+        return { ...ports, clock: { ...ports.clock, nowMs } };
+      },
+    },
+    ...byParts,
+    caughtBy: ['baked-well'],
+  },
+  'errors of a pool that is baked are not counted': {
+    mutant: {
+      ports: everyBalancer((balancer) => counting(balancer, (answers) => ({ ...answers, errors: 0 }))),
+    },
+    ...byParts,
+    faults: { erringRelease: 0.8 },
+    caughtBy: ['baked-well'],
+  },
+  'a part is left with the pool that failed its bake': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        let part: PoolName | null = null;
+        let told: PoolName | null = null;
+        return {
+          async share(to, percent, signal) {
+            [part, told] = [to, null];
+            await balancer.share!(to, percent, signal);
+          },
+          async flip(to, signal) {
+            told = part === null || part === to ? null : to;
+            if (told === null) await balancer.flip(to, signal);
+          },
+          ...seenAs(balancer, (member) => (told === null ? member : { ...member, pool: told })),
+        };
+      }),
+    },
+    ...byParts,
+    faults: { flaps: 6, operatorActs: 6 },
+    caughtBy: ['pool-whole'],
+  },
+  'a pool gets a part before it answered its checks': {
+    mutant: { ports: answers(async (_honest, body) => ({ status: 200, body })) },
+    ...byParts,
+    caughtBy: ['pool-whole'],
+  },
+  'a part is given by one balancer alone': {
+    mutant: { ports: everyBalancer((balancer, index) => (index === 0 ? {} : unshared(balancer))) },
+    ...byParts,
+    caughtBy: ['baked-well'],
+  },
+  'the first part is given, and no more': {
+    mutant: {
+      ports: everyBalancer((balancer) => ({
+        share: (to, _percent, signal) => balancer.share!(to, 10, signal),
+      })),
+    },
+    ...byParts,
+    caughtBy: ['baked-well'],
+  },
+  'all of the traffic goes where a part was to go': {
+    mutant: {
+      ports: everyBalancer((balancer) => {
+        let isPart = false;
+        return {
+          async share(to, _percent, signal) {
+            isPart = true;
+            await balancer.flip(to, signal);
+          },
+          async flip(to, signal) {
+            isPart = false;
+            await balancer.flip(to, signal);
+          },
+          ...seenAs(balancer, (member) => (isPart ? blind(member) : member)),
+        };
+      }),
+    },
+    ...byParts,
+    caughtBy: ['baked-well'],
   },
   'the cron stays where it was while traffic goes to the other pool': {
     mutant: {

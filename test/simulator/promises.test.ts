@@ -32,7 +32,7 @@ const invariants: { readonly [invariant: string]: WatchedBy } = {
   ],
   'S4 no change of a node that a balancer may send requests': ['no-spilled-request'],
   'S5 back only on answers as the new release, after the last change': ['proof-before-traffic'],
-  'S6 no next step before the gate of the one before': ['blast-radius', 'judged-first'],
+  'S6 no next step before the gate of the one before': ['blast-radius', 'judged-first', 'baked-well'],
   'S7 blast radius': ['blast-radius', 'judged-first'],
   'S8 no failed release serves after the end': ['proof-before-traffic', 'end-is-true'],
   'S9 what is judged is compared with what did not change': ['judged-first'],

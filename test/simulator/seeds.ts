@@ -108,6 +108,18 @@ const { 'blue-green': _, ...ofOnePool } = draws;
 /** For at least two nodes. */
 export const twoPools = draws['blue-green'];
 
+/** The same, with two parts of the traffic before all of it. */
+export const inParts = (): DrawnStrategy => ({
+  strategy: strategies['blue-green'].create({
+    ...defaultsOf(strategies['blue-green'].options),
+    shift: [10, 50],
+    shiftBake: 30_000,
+    requestsMin: 20,
+  }),
+  batchMax: Number.POSITIVE_INFINITY,
+  givesParts: true,
+});
+
 export const drawStrategy = (random: SeededRandom, nodes: number): DrawnStrategy => {
   if (nodes > 1 && random.fork('pools').chance(0.2)) return twoPools(random, nodes);
   return (random.chance(0.65) ? draws.rolling : random.pick(Object.values(ofOnePool)))(random, nodes);

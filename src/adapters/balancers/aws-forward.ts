@@ -1,5 +1,6 @@
 import type { Action, TargetGroupTuple } from '@aws-sdk/client-elastic-load-balancing-v2';
 import type { PoolName } from '../../core/node.ts';
+import type { PoolParts } from '../../core/observation.ts';
 
 /** The target groups of each pool, by ARN. Those at one place in their lists take turns: the one for port 80, say. */
 export type PoolGroups = ReadonlyMap<PoolName, readonly string[]>;
@@ -43,12 +44,30 @@ export const hasShare = (actions: readonly Action[], pools: PoolGroups, { to, pe
   actions
     .filter((action) => isForward(action, pools))
     .every((action) => {
-      const sumOf = (groups: readonly TargetGroupTuple[]): number =>
-        groups.reduce((total, { Weight }) => total + weightOf(Weight), 0);
       const groups = groupsIn(action);
       const own = groups.filter(({ TargetGroupArn }) => poolWith(pools, TargetGroupArn) === to);
-      return sumOf(own) * 100 === percent * sumOf(groups);
+      return weightIn(own) * 100 === percent * weightIn(groups);
     });
+
+/** What each pool gets of a list of actions, to a tenth of a percent; null: not every action in it divides them alike, or one sends some elsewhere. */
+export function partsOf(actions: readonly Action[], pools: PoolGroups): PoolParts | null {
+  if (hasStrangers(actions, pools)) return null;
+  const all = actions
+    .filter((action) => isForward(action, pools))
+    .map((action) =>
+      Object.fromEntries([...pools.keys()].map((pool) => [pool, percentOf(groupsIn(action), pools, pool)])),
+    );
+  const [first] = all;
+  return first && new Set(all.map((parts) => JSON.stringify(parts))).size === 1 ? first : null;
+}
+
+function percentOf(groups: readonly TargetGroupTuple[], pools: PoolGroups, pool: PoolName): number {
+  const own = groups.filter(({ TargetGroupArn }) => poolWith(pools, TargetGroupArn) === pool);
+  return Math.round((1000 * weightIn(own)) / Math.max(1, weightIn(groups))) / 10;
+}
+
+const weightIn = (groups: readonly TargetGroupTuple[]): number =>
+  groups.reduce((total, { Weight }) => total + weightOf(Weight), 0);
 
 /** A group of neither pool has a part of its own, which whole weights could not keep beside a share. */
 export const hasStrangers = (actions: readonly Action[], pools: PoolGroups): boolean =>

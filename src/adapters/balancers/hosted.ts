@@ -1,7 +1,7 @@
 import { type DeployError, failure, isDeployError } from '../../core/errors.ts';
 import { describe, duration, type Field, period, withDefault } from '../../core/field.ts';
 import type { NodeName, PoolName } from '../../core/node.ts';
-import type { ServerState } from '../../core/observation.ts';
+import type { BalancerState, ServerState } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { Balancer, BalancerCapabilities, BalancerView, RotationChange } from '../../ports.ts';
 import { readBack } from './read-back.ts';
@@ -33,8 +33,8 @@ export type TargetState = Pick<ServerState, 'rotation' | 'health' | 'sessions'>;
 
 /** Where new requests go, pool by pool. */
 export interface Flips {
-  /** Null if all new requests do not go to one and the same pool. */
-  livePool(signal?: AbortSignal): Promise<PoolName | null>;
+  /** The pool is null if all new requests do not go to one and the same. */
+  aim(signal?: AbortSignal): Promise<Pick<BalancerState, 'pool' | 'parts'>>;
   /** As `Balancer.flip`. */
   flip(to: PoolName, signal?: AbortSignal): Promise<void>;
   /** As `Balancer.share`. */
@@ -134,7 +134,10 @@ async function look<T extends Target, Reading>(
   { balancer, address, targets, flips, read, stateOf, noticesDeadWithinMs = () => null }: Hosted<T, Reading>,
   signal?: AbortSignal,
 ): Promise<BalancerView> {
-  const [reading, pool] = await Promise.all([read(signal), flips === null ? null : flips.livePool(signal)]);
+  const [reading, aim] = await Promise.all([
+    read(signal),
+    flips === null ? { pool: null } : flips.aim(signal),
+  ]);
   return {
     members: [
       {
@@ -142,7 +145,7 @@ async function look<T extends Target, Reading>(
         member: address,
         unreachable: null,
         incarnation: 'hosted',
-        pool,
+        ...aim,
         noticesDeadWithinMs: noticesDeadWithinMs(reading),
       },
     ],

@@ -4,6 +4,7 @@ import type {
   EnvironmentDescription,
 } from '@aws-sdk/client-elastic-beanstalk';
 import { assert } from '../../core/assert.ts';
+import { healthOf, statusOf } from '../../core/environments.ts';
 import { failure, isDeployError } from '../../core/errors.ts';
 import { describe, oneOrMore, optional, textLike } from '../../core/field.ts';
 import { type Environment, type FleetSite, type Share, shareOf } from '../../core/fleet.ts';
@@ -130,13 +131,15 @@ async function settingsOf(
   EnvironmentName: string,
   signal?: AbortSignal,
 ): Promise<Settings> {
-  const { ConfigurationSettings: [own] = [] } = await eb.ask(
+  const { ConfigurationSettings = [] } = await eb.ask(
     `DescribeConfigurationSettings ${EnvironmentName}`,
     (client, call) =>
       client.describeConfigurationSettings({ ApplicationName: options.application, EnvironmentName }, call),
     signal,
   );
-  return own?.OptionSettings ?? [];
+  // Beside what runs stands what is being deployed, or could not be.
+  const own = ConfigurationSettings.find(({ DeploymentStatus }) => DeploymentStatus === 'deployed');
+  return (own ?? ConfigurationSettings[0])?.OptionSettings ?? [];
 }
 
 const setting = (settings: Settings, namespace: string, name: string): string | null =>
@@ -172,13 +175,10 @@ const environmentOf = (
   name: EnvironmentName,
   image: setting(settings, launch, 'ImageId') ?? '',
   isLive,
-  status: Status === 'Ready' ? 'ready' : gone.has(Status) ? 'gone' : 'changing',
-  health: health[Health] ?? 'poor',
+  status: statusOf(Status),
+  health: healthOf(Health),
   address: EndpointURL ?? null,
 });
-
-const gone: ReadonlySet<string> = new Set(['Terminating', 'Terminated']);
-const health: Readonly<Record<string, Environment['health']>> = { Green: 'good', Grey: 'unknown' };
 
 async function perform(apis: Apis, order: FleetOrder, signal?: AbortSignal): Promise<void> {
   assert(order.kind === 'update' || order.kind === 'swap', `an environment is never told to ${order.kind}`);

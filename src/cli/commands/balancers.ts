@@ -1,5 +1,5 @@
 import { disagreements } from '../../core/agreement.ts';
-import { livePool } from '../../core/observation.ts';
+import { liveParts, livePool } from '../../core/observation.ts';
 import { balancersText } from '../../reporters/balancers-text.ts';
 import { type Command, json, onSite, paintOf, siteOf } from '../call.ts';
 
@@ -17,6 +17,7 @@ export const balancersCommand: Command = async (call) =>
             agree: remarks.length === 0,
             remarks,
             pool: livePool(observed),
+            parts: liveParts(observed),
             members: balancers,
             servers,
             addresses,

@@ -1,3 +1,4 @@
+import { assert } from '../../core/assert.ts';
 import { type ExitStatus, failure } from '../../core/errors.ts';
 import type { Event, Report } from '../../core/event.ts';
 import type { FleetSite } from '../../core/fleet.ts';
@@ -10,6 +11,7 @@ import {
   fleetStatusText,
   machineImagesText,
 } from '../../reporters/fleet-text.ts';
+import type { Replacing } from '../../simulator/simulate-fleet.ts';
 import { asking, confirmed, mustBeConfirmable } from '../ask.ts';
 import { type Call, type Command, type Flags, json, paintOf } from '../call.ts';
 import type { OpenFleetPorts } from '../environment.ts';
@@ -291,9 +293,7 @@ async function seed(ports: OpenFleetPorts, { call, site, wanted }: Asked): Promi
 async function simulate({ call, site }: Asked): Promise<ExitStatus> {
   const { environment, flags } = call;
   const [runs, first] = [whole('--runs', flags.runs, 200), whole('--seed', flags.seed, 1)];
-  const { replace } = site.fleet.options;
-  if (replace !== 'sluice' && replace !== 'refresh')
-    throw failure('USAGE', { problem: 'of fleets, only Auto Scaling groups are simulated' });
+  const replace = replacing(site.fleet);
   const { simulateFleet } = await environment.fleetSimulator();
   for (let number = first; number < first + runs; number++) {
     const { broken, trace } = await simulateFleet({
@@ -313,4 +313,15 @@ async function simulate({ call, site }: Asked): Promise<ExitStatus> {
     `${runs} simulated lives of the fleet (seeds ${first} to ${first + runs - 1}), and no promise was broken.\n`,
   );
   return 0;
+}
+
+/** Who replaces machines in the lives of a fleet, by what its kind has read of its options. */
+function replacing({ kind, options }: FleetSite['fleet']): Replacing {
+  if (kind === 'aws-beanstalk')
+    return (options as { readonly environment: readonly string[] }).environment.length > 1
+      ? 'swap'
+      : 'update';
+  const { replace } = options as { readonly replace?: Replacing };
+  assert(replace, `a fleet of kind ${kind} says who replaces its machines`);
+  return replace;
 }

@@ -1,7 +1,7 @@
 import { cronRemarks } from '../../core/cron.ts';
 import { type Drift, isAlike } from '../../core/drift.ts';
 import { failure } from '../../core/errors.ts';
-import { livePool, type Observation, releaseOn, servingNodes } from '../../core/observation.ts';
+import { liveParts, livePool, type Observation, releaseOn, servingNodes } from '../../core/observation.ts';
 import type { Revision } from '../../core/release.ts';
 import { driftText } from '../../reporters/drift-text.ts';
 import { driftedNodes, mostLive, statusText } from '../../reporters/status-text.ts';
@@ -85,6 +85,7 @@ const statusData = ({ name, stage, servingMin, lists }: Work['site'], observed: 
   servingMin,
   lists,
   pool: livePool(observed),
+  parts: liveParts(observed),
   serving: servingNodes(observed),
   release: mostLive(observed),
   drifted: driftedNodes(observed),

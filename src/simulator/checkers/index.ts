@@ -3,6 +3,7 @@ import type { WorldEvent } from '../world-event.ts';
 import { allowedRelease } from './allowed-release.ts';
 import { alwaysEnds } from './always-ends.ts';
 import { assetsFirst } from './assets-first.ts';
+import { bakedWell } from './baked-well.ts';
 import { blastRadius } from './blast-radius.ts';
 import type { Checker } from './checker.ts';
 import { cronHeld } from './cron-held.ts';
@@ -46,6 +47,7 @@ export const checkers: readonly Checker[] = [
   allowedRelease,
   blastRadius,
   judgedFirst,
+  bakedWell,
   wayBack,
   oneWayBack,
   oursOnly,

@@ -1,8 +1,8 @@
-import type { Answers } from '../../core/counts.ts';
 import type { NodeName } from '../../core/node.ts';
 import type { Held } from '../../core/observation.ts';
 import type { StepOf } from '../../core/step.ts';
 import { reportOf, type Session } from '../session.ts';
+import { answeredBy, errorShare, isRestarted, plenty, type Tally, tallyOf } from '../tally.ts';
 import type { World } from '../world.ts';
 import type { WorldEvent } from '../world-event.ts';
 import type { Checker } from './checker.ts';
@@ -79,29 +79,13 @@ function unjudged(
     : `${by.name} put ${release} on ${node.name} before hold ${missing.join(', ')} was gone through`;
 }
 
-/** What every member has counted of each of its servers, and how often it was restarted. */
-type Tally = ReadonlyMap<
-  string,
-  { readonly restarts: number; readonly servers: ReadonlyMap<NodeName, Answers> }
->;
-
-const tallyOf = ({ members }: World): Tally =>
-  new Map(
-    members.map(({ name, restarts, servers }) => [
-      name,
-      { restarts, servers: new Map([...servers.values()].map(({ node, answers }) => [node, answers])) },
-    ]),
-  );
-
 function wronglyPassed(
   world: World,
   session: Session,
   { name, nodes, judged }: StepOf<'hold'>,
   before: Tally,
 ): string | null {
-  // What was counted before a restart nobody knows.
-  const isRestarted = world.members.some((member) => member.restarts !== before.get(member.name)!.restarts);
-  if (judged === null || isRestarted) return null;
+  if (judged === null || isRestarted(world, before)) return null;
   const has = (node: NodeName): boolean => world.nodes.get(node)!.disk.current === judged.release;
   const ours = answeredBy(world, before, nodes.filter(has));
   const theirs = answeredBy(
@@ -112,30 +96,8 @@ function wronglyPassed(
   const least = Math.min(ours.requests, theirs.requests);
   if (least < judged.options.requestsMin)
     return `${session.name} went past hold ${name}, and one side answered ${least} requests`;
-  const isWorse = least >= plenty && shareOf(ours) > 0.4 && shareOf(theirs) < 0.1;
+  const isWorse = least >= plenty && errorShare(ours) > 0.4 && errorShare(theirs) < 0.1;
   return isWorse
     ? `${session.name} went past hold ${name}, whose nodes failed ${ours.errors} of ${ours.requests} requests`
     : null;
-}
-
-/** With so many requests on both sides, nobody takes such a difference for chance. */
-const plenty = 60;
-
-const shareOf = ({ requests, errors }: Pick<Answers, 'requests' | 'errors'>): number => errors / requests;
-
-function answeredBy(
-  { members }: World,
-  before: Tally,
-  nodes: readonly NodeName[],
-): Pick<Answers, 'requests' | 'errors'> {
-  let [requests, errors] = [0, 0];
-  for (const member of members) {
-    for (const node of nodes) {
-      const was = before.get(member.name)!.servers.get(node)!;
-      const { answers: now } = member.servers.get(node)!;
-      requests += now.requests - was.requests;
-      errors += now.errors - was.errors;
-    }
-  }
-  return { requests, errors };
 }

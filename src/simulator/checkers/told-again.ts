@@ -52,7 +52,8 @@ interface Told {
 
 const nothing: Told = { beganAtMs: null, weights: new Map(), flip: null };
 
-const isTurned = ({ pool, share: has }: Member, { to, share }: StepOf<'flip'>): boolean =>
+/** It sends requests where the flip says. */
+export const isTurned = ({ pool, share: has }: Member, { to, share }: StepOf<'flip'>): boolean =>
   share === undefined ? pool === to : has?.to === to && has.percent === share;
 
 /** For a while: the pool has what the floor asks for. */
