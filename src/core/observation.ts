@@ -207,8 +207,9 @@ const takesTraffic = (server: ServerState): boolean =>
 /** The balancer sends new requests to the server's pool. Of one that does not say which, nobody can rule it out. */
 export const isAimedAt = (observed: Observation, { balancer, member, node }: ServerState): boolean => {
   const own = observed.nodes[node]?.pool ?? null;
+  if (own === null) return true;
   const told = observed.balancers.find((one) => one.balancer === balancer && one.member === member)?.pool;
-  return own === null || (told ?? own) === own;
+  return (told ?? own) === own;
 };
 
 /** The pool that all balancers send new requests to; null: there are no pools, or they differ, or one does not say. */
@@ -232,10 +233,11 @@ export const poolNodes = ({ nodes }: Observation, pool: PoolName): readonly Node
   Object.values(nodes).flatMap((node) => (node.pool === pool ? [node.name] : []));
 
 /** Every balancer has the node in rotation and finds it healthy: it serves, or would once its pool gets the traffic. */
-export const isReady = (observed: Observation, node: NodeName): boolean => {
-  const servers = serversOf(observed, node);
-  return servers.length > 0 && servers.every(takesTraffic);
-};
+export const isReady = (observed: Observation, node: NodeName): boolean =>
+  areReady(serversOf(observed, node));
+
+const areReady = (servers: readonly ServerState[]): boolean =>
+  servers.length > 0 && servers.every(takesTraffic);
 
 /**
  * Every balancer sends the node traffic. A site without balancers cannot take a node out, so a node serves
@@ -243,9 +245,9 @@ export const isReady = (observed: Observation, node: NodeName): boolean => {
  */
 export function isServing(observed: Observation, node: NodeName): boolean {
   const state = nodeState(observed, node);
-  const servers = serversOf(observed, node);
   if (observed.balancers.length === 0) return state.unreachable === null && liveRelease(state) !== null;
-  return isReady(observed, node) && servers.every((server) => isAimedAt(observed, server));
+  const servers = serversOf(observed, node);
+  return areReady(servers) && servers.every((server) => isAimedAt(observed, server));
 }
 
 /**

@@ -117,6 +117,7 @@ function settle({ observed, site }: PlanInput, steps: readonly Step[]): readonly
 
 /** Leaves out shifts to a weight that a node has by then. */
 function shifting(observed: Observation, steps: readonly Step[]): readonly Step[] {
+  if (!steps.some(({ kind }) => kind === 'shift')) return steps;
   let state = observed;
   return steps.flatMap((step) => {
     const nodes =
@@ -144,7 +145,8 @@ function complete(input: PlanInput, chosen: readonly Step[]): readonly Step[] {
   );
   if (purpose !== 'deploy' && purpose !== 'rollback') return steps;
   const all = hooks.around(purpose, nodes, [...missed, ...steps]);
-  const due = behind(input, all).length === 0 ? all : all.filter((step) => !isContract(step));
+  const isEarly = all.some(isContract) && behind(input, all).length > 0;
+  const due = isEarly ? all.filter((step) => !isContract(step)) : all;
   return inMaintenance(input, [...due, ...overdue(input, due)]);
 }
 
@@ -208,12 +210,13 @@ function owed(input: PlanInput): readonly Step[] {
  * two pools, by the deploy that renews the pool which was kept warm.
  */
 function overdue({ site, purpose, observed, target }: PlanInput, steps: readonly Step[]): readonly Step[] {
+  const hook = site.hooks.find(({ duty }) => duty === 'contract');
+  if (purpose !== 'deploy' || !hook) return [];
   const nodes = Object.values(steps.reduce(predict, observed).nodes);
   const [id = null] = nodes
     .map((node) => liveRelease(node) ?? null)
     .toSorted((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1));
-  const hook = site.hooks.find(({ duty }) => duty === 'contract');
-  if (purpose !== 'deploy' || id === null || id === target.release.id || !hook) return [];
+  if (id === null || id === target.release.id) return [];
   const isDone = (duty: Duty): boolean => isDoneOnce(observed, id, dutyNames[duty]);
   if (!isDone('expand') || isDone('contract')) return [];
   const holders = nodes.filter((node) => liveRelease(node) === id);
@@ -383,8 +386,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
       : [],
   );
   const theirs = maintainedBy(observed, 'operator');
-  const last = behind(input, steps);
-  const waits = purpose === 'deploy' && isOwed(input, 'contract') && last.length > 0;
+  const last = purpose === 'deploy' && isOwed(input, 'contract') ? behind(input, steps) : [];
   const cutOff = Object.values(observed.nodes).flatMap(({ name, once, releases }) =>
     once
       .filter(
@@ -404,7 +406,7 @@ function migrationWarnings(input: PlanInput, steps: readonly Step[]): readonly s
     ...(closing ? [closing] : []),
     ...cutOff,
     ...(theirs.length > 0 ? [`An operator set maintenance mode on ${list(theirs)}: it stays on.`] : []),
-    ...(waits
+    ...(last.length > 0
       ? [
           `The schema is not contracted: ${list(last)} will not have ${release.id}. The deploy after which no node has an older one does that.`,
         ]

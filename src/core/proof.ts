@@ -125,6 +125,7 @@ interface Context {
 type Promise = (step: Step, context: Context) => readonly string[];
 
 const floor: Promise = (_step, { before, after, servingMin }) => {
+  if (after === before) return [];
   const [had, left] = [bearingNodes(before).length, bearingNodes(after).length];
   return left < had && left < servingMin
     ? [`it would leave ${left} nodes serving, and servingMin is ${servingMin}`]

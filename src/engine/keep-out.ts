@@ -23,7 +23,7 @@ export async function keepingOut<T>(run: Run, step: Step, work: () => Promise<T>
   try {
     return await work();
   } finally {
-    over.abort();
+    over.abort('the step is over');
     await watch;
   }
 }

@@ -168,7 +168,7 @@ export function keepLock(run: Run, onLost: (error: DeployError) => void): { stop
   const beating = beat();
   return {
     async stop() {
-      stopped.abort();
+      stopped.abort('the run is over');
       await beating;
     },
   };

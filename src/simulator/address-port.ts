@@ -16,8 +16,8 @@ export const addressTwin = (wire: Wire, { name, balancers }: SimulatedAddress): 
     const question = { text: `reads ${name}`, signal, onAbort, timeout: null };
     return exchange<AddressState>(wire, question, (reply) => {
       world.clock.after(latencyMs(world), () => {
-        session.looks.set(name, world.clock.passedMs());
-        reply.ok(stateOf(world, name), latencyMs(world));
+        const atMs = world.clock.passedMs();
+        reply.ok(stateOf(world, name), latencyMs(world), () => session.looks.set(name, atMs));
       });
     });
   },

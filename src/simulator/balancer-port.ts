@@ -34,7 +34,9 @@ const plainTwin = (wire: Wire, balancer: SimulatedBalancer): Balancer => ({
   },
   async count(signal) {
     const views = await Promise.all(
-      balancer.members.map((member) => readMember(wire, member, signal, () => countsOf(member))),
+      balancer.members.map((member) =>
+        readMember(wire, member, signal, () => ({ servers: countsOf(member) })),
+      ),
     );
     return {
       members: views.flatMap(({ members }) => members),
@@ -98,31 +100,38 @@ function readMember<T>(
   { world, session }: Wire,
   member: Member,
   signal: AbortSignal | undefined,
-  read: () => readonly T[],
+  read: () => Shown<T>,
 ): Promise<{ readonly members: readonly BalancerState[]; readonly servers: readonly T[] }> {
   const { clock, faults } = world;
   const question = { text: `reads ${member.name}`, signal, onAbort, timeout: null };
   return exchange({ world, session }, question, (reply) => {
     clock.after(latencyMs(world), () => {
-      const answer =
-        isReachable(member, clock.passedMs()) && !faults.balancerFails()
-          ? { members: [stateOf(member)], servers: read() }
-          : { members: [unread(member)], servers: [] };
-      reply.ok(answer, latencyMs(world));
+      if (isReachable(member, clock.passedMs()) && !faults.balancerFails()) {
+        const { servers, heard } = read();
+        reply.ok({ members: [stateOf(member)], servers }, latencyMs(world), heard);
+      } else reply.ok({ members: [unread(member)], servers: [] }, latencyMs(world));
     });
   });
 }
 
-/** What the engine can know at most: it is shown what was so at this moment. */
+interface Shown<T> {
+  readonly servers: readonly T[];
+  /** Notes what the run knows from now on. */
+  readonly heard?: () => void;
+}
+
+/** What the engine can know at most: it is shown what was so at this moment, or a moment before. */
 function look(
   { world, session }: Wire,
   { capabilities }: SimulatedBalancer,
   member: Member,
-): readonly ServerState[] {
+): Shown<ServerState> {
   const stale = world.faults.readIsStale() ? pastOf(world, member) : null;
-  session.looks.set(member.name, stale?.atMs ?? world.clock.passedMs());
-  if (capabilities.flipsOnly) return switchViewOf(member);
-  return stale?.servers ?? viewOf(member, capabilities.sessions);
+  const atMs = stale?.atMs ?? world.clock.passedMs();
+  const servers = capabilities.flipsOnly
+    ? switchViewOf(member)
+    : (stale?.servers ?? viewOf(member, capabilities.sessions));
+  return { servers, heard: () => session.looks.set(member.name, atMs) };
 }
 
 const unread = (member: Member): BalancerState => ({

@@ -29,7 +29,7 @@ export function scheduleDisturbances(world: World, withinMs: number): void {
   for (const [name, times] of Object.entries(timesOf(world))) {
     for (let n = 0; n < times; n++) {
       clock.after(random.integer({ min: 0, max: withinMs }), () => {
-        if (faults.isHealed) return;
+        if (faults.healedAtMs !== null) return;
         if (disturbances[name as keyof typeof disturbances](world)) faults.strike(name);
       });
     }
@@ -266,7 +266,7 @@ function dieAtFront(world: World, name: BalancerName): boolean {
 function moveOnceUp(world: World, address: SimulatedAddress, to: BalancerName, afterMs = 100): void {
   const from = address.holder;
   world.clock.after(afterMs, () => {
-    if (world.faults.isHealed || address.holder !== from) return;
+    if (world.faults.healedAtMs !== null || address.holder !== from) return;
     if (isWhole(world, to)) moveAddress(world, address, to);
     else moveOnceUp(world, address, to);
   });

@@ -138,10 +138,8 @@ export type Fate = 'arrives' | 'unreachable' | 'lost request' | 'lost reply' | '
 /** The faults of a simulation, which end when the world is healed. */
 export interface Faults {
   readonly mix: FaultMix;
-  readonly isHealed: boolean;
   /** When it was; null: not yet. */
-  readonly healedAtMs: number | null;
-  heal(atMs: number): void;
+  healedAtMs: number | null;
   fate(): Fate;
   arrivesTwice(): boolean;
   hookFails(node: SimulatedNode): boolean;
@@ -157,28 +155,19 @@ export interface Faults {
 
 export function faultsOf(mix: FaultMix, random: SeededRandom): Faults {
   const struck = new Map<string, number>();
-  let healedAtMs: number | null = null;
   const strike = (what: string): void => {
     struck.set(what, (struck.get(what) ?? 0) + 1);
   };
   const strikes = (what: string, probability: number): boolean => {
-    if (healedAtMs !== null || probability === 0 || !random.chance(probability)) return false;
+    if (faults.healedAtMs !== null || probability === 0 || !random.chance(probability)) return false;
     strike(what);
     return true;
   };
-  return {
+  const faults: Faults = {
     mix,
     struck,
     strike,
-    get isHealed() {
-      return healedAtMs !== null;
-    },
-    get healedAtMs() {
-      return healedAtMs;
-    },
-    heal(atMs) {
-      healedAtMs = atMs;
-    },
+    healedAtMs: null,
     fate() {
       if (strikes('unreachable', mix.unreachable)) return 'unreachable';
       if (strikes('lost request', mix.lostRequest)) return 'lost request';
@@ -192,4 +181,5 @@ export function faultsOf(mix: FaultMix, random: SeededRandom): Faults {
     balancerFails: () => strikes('balancer error', mix.balancerError),
     readIsStale: () => strikes('stale read', mix.staleRead),
   };
+  return faults;
 }

@@ -40,7 +40,7 @@ export interface Session {
   readonly calls: string[];
   /** Changes that it made to nodes and balancers so far. */
   effects: number;
-  /** When each member was last read for it: the moment that was shown. */
+  /** The moment that the answer showed which came last, of each member and address: one may overtake another. */
   readonly looks: Map<string, number>;
   /** What each node had live when the first of a chain of runs (deploy, resume, …) began. */
   before: ReadonlyMap<NodeName, ReleaseId | null>;

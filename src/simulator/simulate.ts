@@ -391,7 +391,7 @@ async function pass({ world, watcher }: Stage, ms: number): Promise<void> {
 
 /** Machines are well, the branch is good, and persons put back what the floor needs. */
 function heal({ world, batchMax }: Stage, drawn: SeededRandom): void {
-  world.faults.heal(world.clock.passedMs());
+  world.faults.healedAtMs = world.clock.passedMs();
   world.repository.head = revisionOf(200);
   world.unlisted.clear();
   for (const node of world.nodes.values()) {

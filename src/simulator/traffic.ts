@@ -46,7 +46,7 @@ export function sendThrough(world: World, member: Member): NodeName | null {
   const { random, clock, faults } = world;
   if (!member.isUp) return null;
   // Through a soft drain they may keep coming for ever, which is for a deadline to end, until the world is healed.
-  const sticky = random.chance(faults.isHealed ? 0 : 0.1);
+  const sticky = random.chance(faults.healedAtMs === null ? 0.1 : 0);
   const aim = aimOf(member, random);
   const fit = [...member.servers.values()].filter(
     (server) =>
@@ -74,10 +74,11 @@ const aimOf = ({ pool, share }: Member, random: SeededRandom): PoolName | null =
   share !== null && random.next() * 100 < share.percent ? share.to : pool;
 
 /** What the member was told has not reached every corner of it yet. */
-function isStillSent(world: World, { was, rotation, health, sinceMs }: Server, member: Member): boolean {
-  const { settleMs } = balancerOf(world, member).capabilities;
-  return was === 'in' && rotation !== 'in' && health === 'up' && world.clock.passedMs() - sinceMs < settleMs;
-}
+const isStillSent = (world: World, { was, rotation, health, sinceMs }: Server, member: Member): boolean =>
+  was === 'in' &&
+  rotation !== 'in' &&
+  health === 'up' &&
+  world.clock.passedMs() - sinceMs < balancerOf(world, member).capabilities.settleMs;
 
 /** A server without weight is only met by those who keep to it: one of them is as good as another. */
 function pickByWeight(random: SeededRandom, servers: readonly Server[]): Server {
@@ -95,7 +96,7 @@ function pickByWeight(random: SeededRandom, servers: readonly Server[]): Server 
 function durationMs({ random, faults }: World): number {
   const kind = random.next();
   if (kind < 0.8) return random.integer({ min: 5, max: 60 });
-  if (faults.isHealed) return random.integer({ min: 60, max: 400 });
+  if (faults.healedAtMs !== null) return random.integer({ min: 60, max: 400 });
   if (kind < 0.97) return random.integer({ min: 100, max: 1500 });
   return random.integer({ min: 2000, max: 25_000 });
 }

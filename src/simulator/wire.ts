@@ -17,9 +17,9 @@ export interface Question {
   readonly timeout: { readonly ms: number; readonly error: () => unknown } | null;
 }
 
-/** How a question ends: after `ms`, and only the first counts. */
+/** How a question ends: after `ms`, and only the first counts. `heard` comes just before whoever asked goes on. */
 export interface Reply<T> {
-  ok(value: T, ms: number): void;
+  ok(value: T, ms: number, heard?: () => void): void;
   fail(error: () => unknown, ms: number): void;
 }
 
@@ -70,7 +70,11 @@ export function exchange<T>(
       clock.wakeAfter(ms, () => whenAwake({ world, session }, () => settle(how)));
     };
     ask({
-      ok: (value, ms) => arrive(ms, () => resolve(value)),
+      ok: (value, ms, heard) =>
+        arrive(ms, () => {
+          heard?.();
+          resolve(value);
+        }),
       fail: (error, ms) => arrive(ms, () => reject(error())),
     });
     if (dies) die(world, session);

@@ -14,7 +14,11 @@ export function startWorkers(world: World): void {
   const tick = (): void => {
     for (const { isUp, worker } of world.nodes.values())
       if (isUp && worker.release !== null && !worker.isEnding && worker.job === null)
-        beginJob(world, worker, random.integer({ min: 10, max: world.faults.isHealed ? 500 : 12_000 }));
+        beginJob(
+          world,
+          worker,
+          random.integer({ min: 10, max: world.faults.healedAtMs !== null ? 500 : 12_000 }),
+        );
     world.clock.after(tickMs, tick);
   };
   world.clock.after(tickMs, tick);

@@ -190,4 +190,10 @@ export const findings: readonly Finding[] = [
     life: null,
     seeds: [7161],
   },
+  {
+    found:
+      'A run was blamed for not knowing what a look had shown, though the look that it went by was heard after it: one answer had overtaken the other.',
+    life: null,
+    seeds: [15302],
+  },
 ];

@@ -29,8 +29,9 @@ export const manned = (drainMs: number): Partial<Site> => ({
   }),
 });
 
-/** Resolves once no promise has anything left to do. */
-export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+/** Resolves once no promise has anything left to do: what is put off from among them comes after them all. */
+export const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)));
 
 /** Every registered strategy, with options of the seed's. */
 const draws: {
@@ -138,6 +139,8 @@ const kinds = Object.fromEntries(
 
 /** Without a trace, which is faster; a seed that breaks a promise is run again for its trace. */
 export async function run(settings: Pick<Simulation, 'seed'> & Partial<Simulation>): Promise<Simulated> {
+  // A life gives way to nothing else: what came for this process meanwhile has its turn before the next one.
+  await new Promise((resolve) => setImmediate(resolve));
   const simulation = { nextTurn, strategy: drawStrategy, kinds, isTraced: false, ...settings };
   const simulated = await simulate(simulation);
   return simulated.broken.length === 0 ? simulated : simulate({ ...simulation, isTraced: true });

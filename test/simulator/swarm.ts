@@ -1,7 +1,7 @@
-import { fork } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { run, story } from './seeds.ts';
+import { promisify } from 'node:util';
 
 /** Seeds from `from` on, as many as `seeds`. */
 export interface Seeds {
@@ -28,11 +28,12 @@ export interface BrokenSeed {
 
 export type Counts = Readonly<Record<string, number>>;
 
-/** Lives of all these seeds, on all cores: each process takes every n-th. */
-export async function swarm({ from, seeds }: Seeds): Promise<Swarm> {
-  const stride = Math.min(seeds, availableParallelism());
-  const shares = Array.from({ length: stride }, (_, i) => ({ from: from + i, end: from + seeds, stride }));
-  const parts = await Promise.all(shares.map(inProcess));
+/** Lives of all these seeds, on all cores: each process takes a lot of them, and the next one, until none is left. */
+export async function swarm(seeds: Seeds): Promise<Swarm> {
+  await build();
+  const lots = lotsOf(seeds);
+  const processes = Math.min(availableParallelism(), Math.ceil(seeds.seeds / lotSize));
+  const parts = (await Promise.all(Array.from({ length: processes }, () => inProcess(lots)))).flat();
   return {
     broken: parts.flatMap(({ broken }) => broken).toSorted((a, b) => a.seed - b.seed),
     struck: summed(parts.map(({ struck }) => struck)),
@@ -40,54 +41,54 @@ export async function swarm({ from, seeds }: Seeds): Promise<Swarm> {
   };
 }
 
-interface Share {
-  readonly from: number;
-  readonly end: number;
-  readonly stride: number;
+/** Modules of JavaScript call one another much faster than what a loader makes of them. Types are what `npm run lint` sees to. */
+const build = (): Promise<unknown> =>
+  promisify(execFile)(process.execPath, [pathOf('../../node_modules/typescript/bin/tsc'), '-p', pathOf('.')]);
+
+const pathOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+
+/** So few that no process has much left to do when the others are done. */
+const lotSize = 25;
+
+function* lotsOf({ from, seeds }: Seeds): Generator<Seeds, void, void> {
+  for (let done = 0; done < seeds; done += lotSize)
+    yield { from: from + done, seeds: Math.min(lotSize, seeds - done) };
 }
 
-function inProcess(share: Share): Promise<Swarm> {
-  const child = fork(fileURLToPath(import.meta.url), [shareFlag, JSON.stringify(share)], {
-    // Lives leave much behind that is young: more room for that is less work for the collector.
-    execArgv: ['--no-warnings', '--max-semi-space-size=64', '--import', 'jiti/register'],
+function inProcess(lots: Iterator<Seeds, void, void>): Promise<readonly Swarm[]> {
+  const child = fork(pathOf('./dist/test/simulator/lives.js'), {
+    // Lives leave much behind that is young: more room for that is less work for the collector. And each goes other ways through much
+    // code: to optimize that as early as elsewhere costs more than it brings.
+    execArgv: [
+      '--no-warnings',
+      '--max-semi-space-size=64',
+      '--always-sparkplug',
+      '--interrupt-budget=400000',
+    ],
   });
+  const parts: Swarm[] = [];
   return new Promise((resolve, reject) => {
-    child.once('message', (part) => resolve(part as Swarm));
+    const goOn = (): void => {
+      const { value: lot } = lots.next();
+      if (lot) {
+        child.send(lot);
+        return;
+      }
+      resolve(parts);
+      child.disconnect();
+    };
+    child.on('message', (part) => {
+      parts.push(part as Swarm);
+      goOn();
+    });
     child.once('exit', (status) => reject(new Error(`a process ended early, with status ${status}`)));
+    goOn();
   });
-}
-
-const shareFlag = '--share-of-swarm';
-
-async function simulateShare({ from, end, stride }: Share): Promise<Swarm> {
-  const broken: BrokenSeed[] = [];
-  const struck: Record<string, number> = {};
-  const met: Record<string, number> = {};
-  for (let seed = from; seed < end; seed += stride) {
-    const life = await run({ seed });
-    const [first] = life.broken;
-    if (first) broken.push({ seed, ...first, story: `${story(life)}\n${replay(seed)}` });
-    for (const [fault, times] of life.struck) count(struck, fault, times);
-    for (const mark of new Set([...life.covered, ...life.ends])) count(met, mark, 1);
-  }
-  return { broken, struck, met };
-}
-
-const replay = (seed: number): string => `replay: npm run simulate -- --seeds 1 --from ${seed}`;
-
-function count(counts: Record<string, number>, name: string, times: number): void {
-  counts[name] = (counts[name] ?? 0) + times;
 }
 
 function summed(parts: readonly Counts[]): Counts {
   const all: Record<string, number> = {};
-  for (const part of parts) for (const [name, times] of Object.entries(part)) count(all, name, times);
+  for (const part of parts)
+    for (const [name, times] of Object.entries(part)) all[name] = (all[name] ?? 0) + times;
   return all;
-}
-
-const [flag, share] = process.argv.slice(2);
-if (flag === shareFlag && share !== undefined) {
-  process.once('disconnect', () => process.exit());
-  const part = await simulateShare(JSON.parse(share) as Share);
-  process.send!(part, () => process.exit());
 }

@@ -50,23 +50,27 @@ interface Loss {
 }
 
 /** Nodes that serve with their whole weight, or would once their pool got the traffic. */
-const bearingIn = (world: World): ReadonlySet<NodeName> =>
-  new Set(
+const bearingIn = (world: World): ReadonlySet<NodeName> => {
+  const members = membersThatCount(world);
+  return new Set(
     [...world.nodes.keys()].filter((node) =>
-      membersThatCount(world).every(({ isUp, servers }) => {
+      members.every(({ isUp, servers }) => {
         const server = servers.get(node)!;
         return isUp && takesRequests(server) && server.weight >= 100;
       }),
     ),
   );
+};
 
 /** Nodes that every balancer sends requests to, or would if they were ready. */
-const aimedIn = (world: World): ReadonlySet<NodeName> =>
-  new Set(
+const aimedIn = (world: World): ReadonlySet<NodeName> => {
+  const members = membersThatCount(world);
+  return new Set(
     [...world.nodes.keys()].filter((node) =>
-      membersThatCount(world).every((member) => isAimedAt(member, member.servers.get(node)!)),
+      members.every((member) => isAimedAt(member, member.servers.get(node)!)),
     ),
   );
+};
 
 const poolOf = ({ nodes }: World, pool: PoolName | null): ReadonlySet<NodeName> =>
   new Set([...nodes.values()].flatMap(({ name, node }) => (node.pool === pool ? [name] : [])));

@@ -15,7 +15,7 @@ export const inTime: Checker = {
         const ms = event.plan.steps.reduce((sum, { step }) => sum + longestMs(world.site, step), 0);
         planned.set(event.session, (planned.get(event.session) ?? 0) + ms);
       }
-      if (event.kind !== 'ended' || !world.faults.isHealed || !reportOf(event.session)) return null;
+      if (event.kind !== 'ended' || world.faults.healedAtMs === null || !reportOf(event.session)) return null;
       const { session } = event;
       if (session.startedAtMs < healedAtMs(world)) return null;
       const tookMs = world.clock.passedMs() - session.startedAtMs;
