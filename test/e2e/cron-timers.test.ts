@@ -48,24 +48,24 @@ async function next(site: LabSite, node: LabNode): Promise<string> {
   throw new Error(`no timer began a job on ${node.name}: ${before} jobs before`);
 }
 
-/** How each is asked, and where it has the units. */
+/** How each is asked, where it has units, and what writes there. */
 const managers = {
-  systemd: { systemctl: 'sudo -n systemctl', folder: '/etc/systemd/system' },
-  'systemd-user': { systemctl: 'systemctl --user', folder: '.config/systemd/user' },
+  systemd: { systemctl: 'sudo -n systemctl', folder: '/etc/systemd/system', tee: 'sudo -n tee' },
+  'systemd-user': { systemctl: 'systemctl --user', folder: '.config/systemd/user', tee: 'tee' },
 } as const;
 
 const ask = (node: LabNode, script: string): Promise<string> =>
   onNode(lab, node, `export XDG_RUNTIME_DIR=/run/user/$(id -u)\n${script}`);
 
-/** What systemd itself knows of sluice's units on a node: timers, all that are loaded, and all that are files. */
+/** What systemd itself knows of the site's units on a node: timers, all that are loaded, and all that are files. */
 const known = (node: LabNode): Promise<string> =>
   ask(
     node,
     Object.values(managers)
       .flatMap(({ systemctl }) => [
-        `${systemctl} list-unit-files --plain --no-legend "sluice-*"`,
-        `${systemctl} list-units --all --plain --no-legend "sluice-*"`,
-        `${systemctl} list-timers --all --plain --no-legend "sluice-*"`,
+        `${systemctl} list-unit-files --plain --no-legend "sluice-srv-timed.*"`,
+        `${systemctl} list-units --all --plain --no-legend "sluice-srv-timed.*"`,
+        `${systemctl} list-timers --all --plain --no-legend "sluice-srv-timed.*"`,
       ])
       .join('\n'),
   );
@@ -75,19 +75,22 @@ test('systemd itself runs the live release as the user of the site, on one node 
   const nodes = site.nodes.map(({ name, address }) => ({ name, address, roles: ['jobs'] }));
   Object.assign(site.usual, { nodes, servingMin: 1 });
   let [from, to] = site.nodes as [LabNode, LabNode];
-  for (const [keptIn, { systemctl, folder }] of Object.entries(managers)) {
+  for (const [keptIn, { systemctl, folder, tee }] of Object.entries(managers)) {
+    const foreign = `${folder}/sluice-srv-timed-2.1.service`;
+    await ask(from, `mkdir -p ${folder} && echo '# theirs' | ${tee} ${foreign}`);
     const ranBefore = await ran(site, to);
     await site.configure({ cron: { role: 'jobs', jobs, keptIn } });
     const release = await site.deployed(keptIn === 'systemd' ? 'good-1' : 'good-2');
     const timers = [1, 2].map((n) => `sluice-srv-timed.${n}.timer`);
-    const listed = await ask(from, `${systemctl} list-timers --plain --no-legend "sluice-*"`);
+    const listed = await ask(from, `${systemctl} list-timers --plain --no-legend "sluice-srv-timed.*"`);
     expect(listed.match(/\S+\.timer/g)?.sort()).toEqual(timers);
     expect(await ask(from, `${systemctl} show --property TimersCalendar ${timers[0]}`)).toMatch(
       /OnCalendar=\*-\*-\* \*:\*:00 ; next_elapse=\w{3} .*:00 /,
     );
     expect(
-      await from.asRoot(`cd ~${deployUser.name} && systemd-analyze verify ${folder}/sluice-* 2>&1`),
+      await from.asRoot(`cd ~${deployUser.name} && systemd-analyze verify ${folder}/sluice-srv-timed.* 2>&1`),
     ).toBe('');
+    expect(await ask(from, `stat -c %a ${folder}/sluice-srv-timed.* | uniq`)).toBe('644\n');
     const failed = `${systemctl} list-units --failed --plain --no-legend`;
     await ask(from, `${systemctl} start sluice-srv-timed.2.service || :`);
     expect(await ask(from, failed)).toMatch(/^sluice-srv-timed\.2\.service .*\n$/);
@@ -100,6 +103,9 @@ test('systemd itself runs the live release as the user of the site, on one node 
     expect(moved.exit, moved.output).toBe(0);
     expect(await site.read(from, 'ran')).toMatch(/ended\n$/);
     expect(await known(from)).toBe('');
+    expect(
+      await ask(from, `cd ${folder} && find . -type f,l && cat ${foreign.slice(folder.length + 1)}`),
+    ).toBe('./sluice-srv-timed-2.1.service\n# theirs\n');
     const had = await ran(site, from);
     expect(await next(site, to)).toBe(release);
     expect(await ran(site, from)).toEqual(had);

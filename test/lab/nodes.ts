@@ -186,7 +186,6 @@ async function furnish(
       `${deployUser.name} ALL=(${appUser.name}) NOPASSWD: ALL`,
       `${deployUser.name} ALL=(root) NOPASSWD: ${rootPrograms.join(', ')}\n`,
     ].join('\n'),
-    systemctl: systemctlDouble,
     sshd_config: [
       `ListenAddress ${address}:${sshPort}`,
       `HostKey ${folder}/host_key`,
@@ -200,7 +199,6 @@ async function furnish(
   for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
   for (const path of ['cron.d', 'systemd']) await mkdir(join(folder, path));
   await chmod(join(folder, 'sudoers'), 0o440);
-  await chmod(join(folder, 'systemctl'), 0o755);
   for (const path of ['srv', 'home/deploy', 'home/deploy/.ssh', 'home/deploy/.ssh/authorized_keys'])
     await chown(join(folder, path), deployUser.uid, deployUser.uid);
   await makeKey(join(folder, 'host_key'));
@@ -208,33 +206,6 @@ async function furnish(
 
 /** What the user to log in as may do as root: to keep jobs in /etc/cron.d, and as units. */
 const rootPrograms = ['tee', 'chmod', 'mv', 'rm', 'mkdir', 'systemctl'].map((name) => `/usr/bin/${name}`);
-
-/**
- * Where the SSH server is the first process, no systemd runs. This stands for its `systemctl`: the real one enables and disables, which only
- * writes links, and the units that a reload would read must be right for the real `systemd-analyze`.
- */
-const systemctlDouble = `#!/bin/sh -eu
-log=/run/systemctl.log where=--root=/ folder=/etc/systemd/system
-if [ "$1" = --user ]; then
-  shift
-  log=$HOME/systemctl.log where=--user folder=$HOME/.config/systemd/user
-  [ -n "$XDG_RUNTIME_DIR" ] || exit 1
-fi
-echo "$*" >> "$log"
-verb=$1
-shift
-[ "\${1:-}" != --now ] || shift
-case $verb in
-  # Only root can have units looked at so.
-  daemon-reload) [ $where = --user ] || for unit in "$folder"/sluice-*; do [ ! -e "$unit" ] || systemd-analyze verify "$unit"; done ;;
-  enable | disable)
-    for unit; do [ -e "$folder/$unit" ] || { echo "Unit $unit does not exist." >&2; exit 1; }; done
-    SYSTEMD_OFFLINE=1 /opt/systemctl $where $verb "$@"
-    ;;
-  reset-failed) echo 'Unit not loaded.' >&2; exit 1 ;;
-  *) echo "Unknown command verb $verb." >&2; exit 1 ;;
-esac
-`;
 
 /** An Ed25519 key without a passphrase in `file`, its public half in `file.pub`. */
 export const makeKey = (file: string): Promise<unknown> =>
@@ -308,9 +279,7 @@ done
 `;
 
 const sshServer: FirstProcess = {
-  script: `
-if [ -e /usr/bin/systemctl ]; then cp /usr/bin/systemctl /opt/systemctl; mount --bind "$folder/systemctl" /usr/bin/systemctl; fi
-exec /usr/sbin/sshd -D -E "$folder/sshd.log" -f "$folder/sshd_config"`,
+  script: 'exec /usr/sbin/sshd -D -E "$folder/sshd.log" -f "$folder/sshd_config"',
   cleanUp: async () => {},
 };
 
