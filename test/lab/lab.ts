@@ -1,6 +1,7 @@
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Version } from './application.ts';
 import { type FirstProcess, type LabNode, makeKey, makeNodes, type NodePlace, startNodes } from './nodes.ts';
 import { createRepository, type Repository } from './repository.ts';
 import { homeElsewhere, LabSite, type SiteOptions } from './site.ts';
@@ -18,9 +19,11 @@ export interface LabOptions {
   readonly places?: readonly NodePlace[];
   /** Of each node; default: the SSH server itself. */
   readonly first?: FirstProcess;
+  /** Of the repository; default: every one. */
+  readonly versions?: readonly Version[];
 }
 
-/** Nodes, an operator's home with a key that they know, and a repository with every version: for all sites of a file. */
+/** Nodes, an operator's home with a key that they know, and a repository: for all sites of a file. */
 export interface Lab {
   readonly folder: string;
   readonly home: string;
@@ -50,6 +53,7 @@ export async function startLab({
   own = [],
   places = [],
   first,
+  versions,
 }: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
@@ -67,7 +71,7 @@ export async function startLab({
     await startNodes(nodes);
     await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
     await cp(home, homeElsewhere(home), { recursive: true });
-    const repository = await createRepository(join(folder, 'repository'));
+    const repository = await createRepository(join(folder, 'repository'), versions);
     const site = async (options: LabSiteOptions): Promise<LabSite> => {
       const { name, nodes: size, after = 0, kind = 'application', isSetUp = true, settings = {} } = options;
       const made = await LabSite.create({
