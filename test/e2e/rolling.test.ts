@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { LabBalancer } from '../lab/balancer.ts';
 import { eventsOfType, nodesOfSteps } from '../lab/events.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
 import { onNode } from '../lab/ssh.ts';
@@ -29,7 +30,7 @@ test('S36: no client sees an error during a rolling deploy, and never fewer than
 });
 
 /** A request of a minute that is in flight on every node of the site; says how each ended. */
-async function longRequests(url: string, nodes: number) {
+async function longRequests({ url, inFlight }: LabBalancer, nodes: number) {
   const ended: string[] = [];
   const stopping = new AbortController();
   const asked = Array.from({ length: nodes }, async () => {
@@ -41,7 +42,9 @@ async function longRequests(url: string, nodes: number) {
       if (!stopping.signal.aborted) ended.push(String(error));
     }
   });
-  await sleep(500);
+  await expect
+    .poll(async () => Object.values(await inFlight()), { timeout: 5000 })
+    .toEqual(Array(nodes).fill(1));
   return {
     ended,
     async stop() {
@@ -58,7 +61,7 @@ test('S37: a request that outlives the drain timeout is cut where the policy is 
     settings: { drain: { timeout: '5s', onTimeout: 'force' } },
   });
   await site.deployed('good-1');
-  const requests = await longRequests(site.balancer!.url, 2);
+  const requests = await longRequests(site.balancer!, 2);
   const run = await site.deploy('good-2', '--json', '--nodes', 'web1');
   await requests.stop();
 
@@ -78,7 +81,7 @@ test('S37: a request that outlives the drain timeout puts the node back untouche
     settings: { drain: { timeout: '5s', onTimeout: 'put-back' } },
   });
   const first = await site.deployed('good-1');
-  const requests = await longRequests(site.balancer!.url, 2);
+  const requests = await longRequests(site.balancer!, 2);
   const run = await site.deploy('good-2');
   const cut = [...requests.ended];
   await requests.stop();

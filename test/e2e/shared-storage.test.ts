@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { inKernel } from '../lab/kernel.ts';
 import type { StorageResult } from '../lab/storage-program.ts';
 
-/** Two nodes, and an NFS server with two exports, in a kernel of their own. */
+/** Two nodes, and an NFS server, in a kernel of their own. */
 let seen: StorageResult;
 /** Half a minute where the machine has nothing else to do. */
 const timeoutMs = 240_000;
@@ -19,6 +19,11 @@ describe('uploads on a real NFS mount', () => {
 
   test('that one node takes in are there on the other', () => {
     expect(seen.upload).toBe('a cat\n');
+  });
+
+  test('are shared by the settings and the line of fstab of the WordPress example', () => {
+    expect(seen.example, seen.example.output).toMatchObject({ exit: 0 });
+    expect(seen.exampleUpload).toBe('nfs\na cat\n');
   });
 
   test('are refused while a node lacks the mount, which is named; nothing is made in its place', () => {

@@ -56,7 +56,10 @@ const inLab = (text: string): string =>
     .replace(/10\.0\.0\.(\d+)/g, (_, last: string) => `${network()}${{ 10: 3, 11: 1, 12: 2 }[last] ?? last}`)
     .replace('bind :80', `bind ${lb().address}:80`);
 
-/** The lab's kernel mounts no NFS: one directory, bound into both nodes, stands for it, which no check takes for shared. */
+/**
+ * The lab's kernel mounts no NFS: one directory, bound into both nodes, stands for it, which no check takes for shared.
+ * That the example's NFS is taken for it, `shared-storage.test.ts` shows.
+ */
 const configInLab = (text: string): string =>
   inLab(text)
     .replace(/git: .*/, `git: ${repository.folder}`)

@@ -9,6 +9,8 @@ export interface LabBalancer {
   readonly url: string;
   /** Each server's status in HAProxy's own words: `UP`, `DOWN`, `MAINT`, `DRAIN`. */
   rotation(): Promise<Readonly<Record<string, string>>>;
+  /** Requests that each server has at this moment. */
+  inFlight(): Promise<Readonly<Record<string, number>>>;
   /** What each server was told: its administrative state (a set of bits, 0 for none) and weight. */
   told(): Promise<Readonly<Record<string, string>>>;
   /** Requests that its frontend has taken since the start. */
@@ -28,7 +30,7 @@ export interface Spilled {
 }
 
 /** Servers of the backend `web`. */
-export async function startBalancer(dir: string, servers: readonly HaproxyServer[]): Promise<LabBalancer> {
+export async function startBalancer(dir: string, behind: readonly HaproxyServer[]): Promise<LabBalancer> {
   await mkdir(dir);
   const { url, socket, reload, log, stop } = await startHaproxy({
     dir,
@@ -36,17 +38,17 @@ export async function startBalancer(dir: string, servers: readonly HaproxyServer
     frontendPort: await freePort(),
     global: ['log stderr format raw local0'],
     defaults: unforgiving,
-    backends: [{ name: 'web', lines: checking, servers }],
+    backends: [{ name: 'web', lines: checking, servers: behind }],
   });
   const command = (line: string): Promise<string> => ask(socket, line);
   return {
     socket,
     url,
     async rotation() {
-      const servers = (await stats(command)).filter(
-        ({ svname }) => svname !== 'FRONTEND' && svname !== 'BACKEND',
-      );
-      return Object.fromEntries(servers.map((row) => [row.svname!, row.status!]));
+      return Object.fromEntries((await servers(command)).map((row) => [row.svname!, row.status!]));
+    },
+    async inFlight() {
+      return Object.fromEntries((await servers(command)).map((row) => [row.svname!, Number(row.scur)]));
     },
     async told() {
       const [, header = '', ...rows] = (await command('show servers state')).trim().split('\n');
@@ -97,6 +99,9 @@ const checking = [
 ];
 
 type Row = Readonly<Record<string, string>>;
+
+const servers = async (command: (line: string) => Promise<string>): Promise<readonly Row[]> =>
+  (await stats(command)).filter(({ svname }) => svname !== 'FRONTEND' && svname !== 'BACKEND');
 
 async function stats(command: (line: string) => Promise<string>): Promise<readonly Row[]> {
   const [header = '', ...rows] = (await command('show stat')).trim().split('\n');

@@ -1,7 +1,8 @@
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type LabNode, makeKey, makeNodes, type NodePlace, startNodes } from './nodes.ts';
+import type { Version } from './application.ts';
+import { type FirstProcess, type LabNode, makeKey, makeNodes, type NodePlace, startNodes } from './nodes.ts';
 import { createRepository, type Repository } from './repository.ts';
 import { homeElsewhere, LabSite, type SiteOptions } from './site.ts';
 
@@ -16,9 +17,13 @@ export interface LabOptions {
   readonly own?: readonly string[];
   /** Where the nodes are; default: at loopback addresses. */
   readonly places?: readonly NodePlace[];
+  /** Of each node; default: the SSH server itself. */
+  readonly first?: FirstProcess;
+  /** Of the repository; default: every one. */
+  readonly versions?: readonly Version[];
 }
 
-/** Nodes, an operator's home with a key that they know, and a repository with every version: for all sites of a file. */
+/** Nodes, an operator's home with a key that they know, and a repository: for all sites of a file. */
 export interface Lab {
   readonly folder: string;
   readonly home: string;
@@ -47,6 +52,8 @@ export async function startLab({
   diskBytes,
   own = [],
   places = [],
+  first,
+  versions,
 }: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
@@ -60,11 +67,11 @@ export async function startLab({
     await chmod(folder, 0o755);
     const authorizedKey = await furnishHome(home);
     const names = Array.from({ length: count }, (_, index) => `web${index + 1}`);
-    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes, own, places });
+    nodes = await makeNodes({ folder, names, authorizedKey, sshd, diskBytes, own, places, first });
     await startNodes(nodes);
     await writeFile(join(home, '.ssh/known_hosts'), nodes.map(({ hostKey }) => `${hostKey}\n`).join(''));
     await cp(home, homeElsewhere(home), { recursive: true });
-    const repository = await createRepository(join(folder, 'repository'));
+    const repository = await createRepository(join(folder, 'repository'), versions);
     const site = async (options: LabSiteOptions): Promise<LabSite> => {
       const { name, nodes: size, after = 0, kind = 'application', isSetUp = true, settings = {} } = options;
       const made = await LabSite.create({

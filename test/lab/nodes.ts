@@ -49,6 +49,16 @@ export interface NodesOptions {
   readonly own?: readonly string[];
   /** Where each of them is; default: each at a loopback address. */
   readonly places?: readonly NodePlace[];
+  /** Default: the SSH server itself. */
+  readonly first?: FirstProcess | undefined;
+}
+
+/** What starts all other processes of a node. */
+export interface FirstProcess {
+  /** The end of the node's boot, which becomes that process and has the SSH server started; the node's files are in `$folder`. */
+  readonly script: string;
+  /** Once the node is stopped: nothing of it may stay beside its folder. */
+  cleanUp(folder: string): Promise<void>;
 }
 
 /** An address, and what a program is run through to have it: words that enter a network, say. */
@@ -109,6 +119,7 @@ async function makeNode(name: string, place: NodePlace, options: NodesOptions): 
         const ended = once(process, 'exit');
         process.kill('SIGKILL');
         await ended;
+        await (options.first ?? sshServer).cleanUp(folder);
       }
       process = null;
     },
@@ -175,7 +186,6 @@ async function furnish(
       `${deployUser.name} ALL=(${appUser.name}) NOPASSWD: ALL`,
       `${deployUser.name} ALL=(root) NOPASSWD: ${rootPrograms.join(', ')}\n`,
     ].join('\n'),
-    systemctl: systemctlDouble,
     sshd_config: [
       `ListenAddress ${address}:${sshPort}`,
       `HostKey ${folder}/host_key`,
@@ -189,7 +199,6 @@ async function furnish(
   for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
   for (const path of ['cron.d', 'systemd']) await mkdir(join(folder, path));
   await chmod(join(folder, 'sudoers'), 0o440);
-  await chmod(join(folder, 'systemctl'), 0o755);
   for (const path of ['srv', 'home/deploy', 'home/deploy/.ssh', 'home/deploy/.ssh/authorized_keys'])
     await chown(join(folder, path), deployUser.uid, deployUser.uid);
   await makeKey(join(folder, 'host_key'));
@@ -197,33 +206,6 @@ async function furnish(
 
 /** What the user to log in as may do as root: to keep jobs in /etc/cron.d, and as units. */
 const rootPrograms = ['tee', 'chmod', 'mv', 'rm', 'mkdir', 'systemctl'].map((name) => `/usr/bin/${name}`);
-
-/**
- * No systemd runs on a node of the lab. This stands for its `systemctl`: the real one enables and disables, which only
- * writes links, and the units that a reload would read must be right for the real `systemd-analyze`.
- */
-const systemctlDouble = `#!/bin/sh -eu
-log=/run/systemctl.log where=--root=/ folder=/etc/systemd/system
-if [ "$1" = --user ]; then
-  shift
-  log=$HOME/systemctl.log where=--user folder=$HOME/.config/systemd/user
-  [ -n "$XDG_RUNTIME_DIR" ] || exit 1
-fi
-echo "$*" >> "$log"
-verb=$1
-shift
-[ "\${1:-}" != --now ] || shift
-case $verb in
-  # Only root can have units looked at so.
-  daemon-reload) [ $where = --user ] || for unit in "$folder"/sluice-*; do [ ! -e "$unit" ] || systemd-analyze verify "$unit"; done ;;
-  enable | disable)
-    for unit; do [ -e "$folder/$unit" ] || { echo "Unit $unit does not exist." >&2; exit 1; }; done
-    SYSTEMD_OFFLINE=1 /opt/systemctl $where $verb "$@"
-    ;;
-  reset-failed) echo 'Unit not loaded.' >&2; exit 1 ;;
-  *) echo "Unknown command verb $verb." >&2; exit 1 ;;
-esac
-`;
 
 /** An Ed25519 key without a passphrase in `file`, its public half in `file.pub`. */
 export const makeKey = (file: string): Promise<unknown> =>
@@ -234,7 +216,7 @@ const bootTimeoutMs = 15_000;
 async function boot(
   folder: string,
   { address, through }: NodePlace,
-  { diskBytes, own = [] }: NodesOptions,
+  { diskBytes, own = [], first = sshServer }: NodesOptions,
 ): Promise<ChildProcess> {
   const [program, ...words] = [
     ...through,
@@ -249,7 +231,7 @@ async function boot(
     '--mount-proc',
   ];
   const parameters = [folder, process.execPath, `${diskBytes ?? ''}`, ...own];
-  const child = spawn(program!, [...words, 'sh', '-euc', bootScript, 'sh', ...parameters], {
+  const child = spawn(program!, [...words, 'sh', '-euc', bootScript + first.script, 'sh', ...parameters], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let complaint = '';
@@ -259,6 +241,7 @@ async function boot(
   for (let waitedMs = 0; !(await answers(address)); waitedMs += 50) {
     if (child.exitCode !== null || waitedMs > bootTimeoutMs) {
       child.kill('SIGKILL');
+      await first.cleanUp(folder);
       throw new Error(`the node in ${folder} did not start: ${complaint}${await sshdLog(folder)}`);
     }
     await sleep(50);
@@ -267,7 +250,7 @@ async function boot(
 }
 
 /**
- * The first process of the node. Mounts are seen by this node alone, and vanish with it; its processes are those of
+ * What becomes the first process of the node. Mounts are seen by this node alone, and vanish with it; its processes are those of
  * one namespace, so that none of them outlives it.
  */
 const bootScript = `
@@ -286,7 +269,6 @@ mount -t tmpfs -o mode=755 tmpfs /opt
 mount --bind "$folder/cron.d" /etc/cron.d
 mkdir -p /etc/systemd/system
 mount --bind "$folder/systemd" /etc/systemd/system
-if [ -e /usr/bin/systemctl ]; then cp /usr/bin/systemctl /opt/systemctl; mount --bind "$folder/systemctl" /usr/bin/systemctl; fi
 mount --bind "$2" ${nodeProgram}
 shift 3
 for dir do
@@ -294,8 +276,12 @@ for dir do
   cp -a "$dir/." "$folder/own$dir"
   mount --bind "$folder/own$dir" "$dir"
 done
-exec /usr/sbin/sshd -D -E "$folder/sshd.log" -f "$folder/sshd_config"
 `;
+
+const sshServer: FirstProcess = {
+  script: 'exec /usr/sbin/sshd -D -E "$folder/sshd.log" -f "$folder/sshd_config"',
+  cleanUp: async () => {},
+};
 
 const answers = (address: string): Promise<boolean> =>
   new Promise((resolve) => {

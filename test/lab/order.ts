@@ -33,7 +33,7 @@ const longest = [
   'e2e/nginx',
   'e2e/wordpress',
   'e2e/partial',
-  'e2e/cron-kept',
+  'e2e/cron-timers',
   'e2e/cron',
   'e2e/migration',
 ];

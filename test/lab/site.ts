@@ -1,4 +1,4 @@
-import { chown, mkdir, readdir, readFile, readlink, rename, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type LabBalancer, startBalancer } from './balancer.ts';
 import { type CliResult, type CliRun, startCli } from './cli.ts';
@@ -27,6 +27,7 @@ export type Settings = Readonly<Record<string, unknown>>;
 export interface Gate {
   readonly hook: Settings;
   open(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** A site of the lab: run sluice on it, and see past sluice what is so. */
@@ -86,6 +87,7 @@ export class LabSite {
     return {
       hook: { run: `timeout 120 sh -c 'until [ -e ${opened} ]; do sleep 0.05; done'`, on: 'operator' },
       open: () => writeFile(opened, ''),
+      close: () => rm(opened),
     };
   }
 

@@ -1,13 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { chownSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { cosmiconfig } from 'cosmiconfig';
 import type { CliResult } from './cli.ts';
 import { type Lab, startLab } from './lab.ts';
-import type { LabNode } from './nodes.ts';
+import { deployUser, type LabNode } from './nodes.ts';
+import { instructionsOf } from './read-along.ts';
 import type { LabSite } from './site.ts';
 import { onNode } from './ssh.ts';
 
 /** What the program saw, for the tests to judge. */
 export interface StorageResult {
+  /** The check of a site with the storage of examples/wordpress, mounted as its README says. */
+  readonly example: CliResult;
+  /** The kind of file system, and the text, that web2 sees of what web1 took in there. */
+  readonly exampleUpload: string;
   readonly mounted: CliResult;
   /** What is on the storage after the first check. */
   readonly made: readonly string[];
@@ -29,12 +36,14 @@ const mountPoint = '/mnt/shop';
 const run = (program: string, ...args: readonly string[]): string =>
   execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
-/** Two exports of a server in this kernel. */
+/** A server in this kernel with two exports, and that of examples/wordpress. */
 function startServer(): void {
   for (const name of ['a', 'b']) {
     mkdirSync(`/run/exports/${name}`, { recursive: true });
     run('chmod', '777', `/run/exports/${name}`);
   }
+  mkdirSync('/run/exports/srv/uploads', { recursive: true });
+  chownSync('/run/exports/srv/uploads', deployUser.uid, deployUser.uid);
   run('mount', '-t', 'tmpfs', 'tmpfs', '/var/lib/nfs');
   for (const folder of ['rpc_pipefs', 'v4recovery']) mkdirSync(`/var/lib/nfs/${folder}`);
   for (const file of ['etab', 'rmtab']) writeFileSync(`/var/lib/nfs/${file}`, '');
@@ -70,7 +79,29 @@ function statOf(id: string): string {
   }
 }
 
-async function observe(lab: Lab, site: LabSite): Promise<StorageResult> {
+/** The example's storage is at another address; else its settings and the lines of its README are taken as they stand. */
+async function observeExample(lab: Lab): Promise<Pick<StorageResult, 'example' | 'exampleUpload'>> {
+  const file = (name: string): string =>
+    fileURLToPath(new URL(`../../examples/wordpress/${name}`, import.meta.url));
+  const { linkedDirs, stages } = (await cosmiconfig('sluice').load(file('sluice.config.yaml')))!.config;
+  const settings = { linkedDirs, shared: stages.production.shared };
+  const site = await lab.site({ name: 'blog', nodes: 2, kind: 'files', settings });
+  const furnish = instructionsOf(readFileSync(file('README.md'), 'utf8'))
+    .find(({ heading, text }) => heading === 'On web1 and web2' && text.includes('fstab'))!
+    .text.replace(/^apt .*/m, '')
+    .replace('10.0.0.20', '127.0.0.1')
+    .replace('/etc/fstab', '/run/fstab')
+    .replace(/^mount /m, 'mount --fstab /run/fstab ');
+  for (const node of site.nodes) await node.asRoot(furnish);
+  const [web1, web2] = site.nodes as [LabNode, LabNode];
+  const example = await site.sluice('check', 'production');
+  const uploads = '/srv/blog/shared/wp-content/uploads';
+  await onNode(lab, web1, `echo a cat > ${uploads}/cat.jpg`);
+  const exampleUpload = await onNode(lab, web2, `stat -f -c %T ${uploads} && cat ${uploads}/cat.jpg`);
+  return { example, exampleUpload };
+}
+
+async function observe(lab: Lab, site: LabSite): Promise<Omit<StorageResult, 'example' | 'exampleUpload'>> {
   const [web1, web2] = lab.nodes as [LabNode, LabNode];
   const check = (): Promise<CliResult> => site.sluice('check', 'production');
 
@@ -118,7 +149,7 @@ run('mount', '-t', 'tmpfs', '-o', 'mode=1777', 'tmpfs', '/tmp');
 startServer();
 mkdirSync(mountPoint);
 mount('a');
-const lab = await startLab({ nodes: 2 });
+const lab = await startLab({ nodes: 2, versions: [{ tag: 'good-1' }] });
 const site = await lab.site({
   name: 'shop',
   nodes: 2,
@@ -128,6 +159,6 @@ const site = await lab.site({
     shared: { path: mountPoint, kind: 'nfs', linkedDirs: ['uploads'] },
   },
 });
-writeSync(result, JSON.stringify(await observe(lab, site)));
+writeSync(result, JSON.stringify({ ...(await observeExample(lab)), ...(await observe(lab, site)) }));
 // No more is cleaned up than a power cut would: what hangs on the dead mount could keep it from ending.
 process.exit(0);
