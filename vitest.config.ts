@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/lab/order.ts';
 
+const simulated = ['engine', 'simulator', 'strategies'].map((room) => `test/${room}/**/*.test.ts`);
+
 /**
  * `unit` and `simulation` need nothing installed, and the latter knows no time but a simulated one; `system` needs the
  * packages of test/lab/install.sh and root; `kernel` is run by a system test, in a network of its own with kernels that
@@ -16,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.system.test.ts', 'test/e2e/**', 'test/simulator/**'],
+          exclude: ['test/**/*.system.test.ts', 'test/e2e/**', ...simulated],
           testTimeout: 20_000,
         },
       },
@@ -24,7 +26,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'simulation',
-          include: ['test/simulator/**/*.test.ts'],
+          include: simulated,
           testTimeout: 15 * 60_000,
           hookTimeout: 30 * 60_000,
         },

@@ -2,8 +2,8 @@
 // CI=true nothing may be skipped. Arguments are passed to vitest.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { constants, setPriority, tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -18,18 +18,14 @@ if (obstacle !== null && process.env.CI === 'true') {
   console.error(`CI=true, so no test may be skipped; but ${obstacle}.`);
   process.exit(1);
 }
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 endUnlessDone(await statusOf('npm', ['run', '--silent', 'build']));
 // What the system tests need is fetched while the others run.
 const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/install.sh')]) : 0;
-const totals = [await tests('unit', { workers: 2 })];
+const totals = [await tests(['unit', 'simulation'], { workers: 2 })];
 endUnlessDone(await installing);
-// A simulated clock does not mind being late: the simulator gets what the system tests leave of the machine.
-const simulating = tests('simulation', { workers: 1, inIdleTime: true });
 // Each file has a lab of its own, and waits for much of its time.
-if (obstacle === null) totals.push(await tests('system', { workers: 3, asRoot: true }));
-totals.push(await simulating);
-if (obstacle !== null) report(obstacle);
+if (obstacle === null) totals.push(await tests(['system'], { workers: 4, asRoot: true }));
+else report(obstacle);
 close(totals);
 
 /** Why the tests that need real servers cannot run here; null if they can. */
@@ -41,14 +37,14 @@ function obstacleOfSystemTests() {
   return null;
 }
 
-/** Runs one project's tests to their end, and counts them. */
-async function tests(project, { workers, inIdleTime = false, asRoot = false }) {
+/** Runs the tests of these projects to their end, and counts them. */
+async function tests(projects, { workers, asRoot = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tests-'));
   const file = join(folder, 'result.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const chosen = ['--project', project, `--maxWorkers=${workers}`, ...args];
+  const chosen = [...projects.map((name) => `--project=${name}`), `--maxWorkers=${workers}`, ...args];
   const [program, ...words] = [...(asRoot ? sudo() : []), ...vitest, ...reporters, ...chosen];
-  const status = await (inIdleTime ? statusOfIdle : statusOf)(program, words);
+  const status = await statusOf(program, words);
   const counts = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   rmSync(folder, { recursive: true, force: true });
   const { numPassedTests: passed = 0, numFailedTests: failed = 0, numPendingTests: skipped = 0 } = counts;
@@ -79,25 +75,6 @@ async function statusOf(program, words) {
   const child = spawn(program, words, { cwd: root, stdio: 'inherit' });
   const [status] = await once(child, 'exit');
   return status;
-}
-
-/** Of a command that gets what others leave of the machine; what it prints is shown at its end. */
-async function statusOfIdle(program, words) {
-  const child = spawn(program, words, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  process.once('exit', () => child.exitCode === null && process.kill(-child.pid));
-  beIdle(child.pid);
-  const output = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
-  const [status] = await once(child, 'close');
-  process.stdout.write(Buffer.concat(output));
-  return status;
-}
-
-/** Linux weighs sessions against each other first (sched(7), the autogroup feature), then the processes of each. */
-function beIdle(pid) {
-  setPriority(pid, constants.priority.PRIORITY_LOW);
-  const session = `/proc/${pid}/autogroup`;
-  if (existsSync(session)) writeFileSync(session, String(constants.priority.PRIORITY_LOW));
 }
 
 function report(reason) {
