@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { LongestFirst } from './test/lab/order.ts';
+import { Spread } from './test/lab/order.ts';
 
 const simulated = ['engine', 'simulator', 'strategies'].map((room) => `test/${room}/**/*.test.ts`);
 
@@ -11,7 +11,7 @@ const simulated = ['engine', 'simulator', 'strategies'].map((room) => `test/${ro
 export default defineConfig({
   resolve: { alias: { sluice: new URL('./src/index.ts', import.meta.url).pathname } },
   test: {
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: Spread },
     projects: [
       {
         extends: true,

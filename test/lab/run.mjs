@@ -24,7 +24,7 @@ const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/inst
 const totals = [await tests(['unit', 'simulation'], { workers: 2 })];
 endUnlessDone(await installing);
 // Each file has a lab of its own, and waits for much of its time.
-if (obstacle === null) totals.push(await tests(['system'], { workers: 4, asRoot: true }));
+if (obstacle === null) totals.push(await tests(['system'], { workers: 3, asRoot: true }));
 else report(obstacle);
 close(totals);
 
