@@ -27,6 +27,8 @@ export default defineConfig({
         test: {
           name: 'simulation',
           include: simulated,
+          // Lives leave much behind that is young, and each goes other ways through much code: to optimize early does not pay.
+          execArgv: ['--max-semi-space-size=64', '--always-sparkplug', '--interrupt-budget=400000'],
           testTimeout: 15 * 60_000,
           hookTimeout: 30 * 60_000,
         },
