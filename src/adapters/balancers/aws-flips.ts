@@ -1,7 +1,6 @@
 import type { Action, ElasticLoadBalancingV2 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { failure } from '../../core/errors.ts';
 import type { PoolName } from '../../core/node.ts';
-import type { PoolParts } from '../../core/observation.ts';
 import type { BalancerName } from '../../core/site.ts';
 import type { AwsApi } from '../aws/api.ts';
 import {
@@ -37,7 +36,8 @@ export function awsFlips(
     async aim(signal) {
       const { groups, forwarders } = await read(signal);
       const pool = poolOf(forwarders, groups);
-      const parts = pool === null ? partsIn(forwarders, groups) : null;
+      const actions = forwarders.flatMap((forwarder) => forwarder.actions);
+      const parts = pool === null ? partsOf(actions, groups) : null;
       return { pool, ...(parts && { parts }) };
     },
     async flip(to, signal) {
@@ -90,13 +90,6 @@ function poolOf(forwarders: readonly Pick<Forwarder, 'actions'>[], groups: PoolG
   const pools = new Set(aims.map((aim) => (aim.at === 'pool' ? aim.pool : null)));
   const [pool = null] = pools;
   return pools.size === 1 ? pool : null;
-}
-
-/** Null if they do not all divide requests alike, or one sends some to neither pool. */
-function partsIn(forwarders: readonly Forwarder[], groups: PoolGroups): PoolParts | null {
-  const all = forwarders.map(({ actions }) => partsOf(actions, groups));
-  const [first] = all;
-  return first && new Set(all.map((parts) => JSON.stringify(parts))).size === 1 ? first : null;
 }
 
 interface Front {

@@ -49,7 +49,7 @@ export const hasShare = (actions: readonly Action[], pools: PoolGroups, { to, pe
       return weightIn(own) * 100 === percent * weightIn(groups);
     });
 
-/** What each pool gets of a list of actions, to a tenth of a percent; null: not every action in it divides them alike, or one sends some elsewhere. */
+/** What each pool gets by a list of actions, in percent to a tenth; null: they do not divide requests alike, or one sends some elsewhere. */
 export function partsOf(actions: readonly Action[], pools: PoolGroups): PoolParts | null {
   if (hasStrangers(actions, pools)) return null;
   const all = actions

@@ -18,8 +18,8 @@ import type { OpenFleetPorts } from '../environment.ts';
 import { sayWhatASignalDoes } from '../release-run.ts';
 import { lockWaitOf } from '../request.ts';
 import { reporterOf } from '../screen.ts';
+import { watching } from '../watch.ts';
 import { whole } from './simulate.ts';
-import { home, watchEveryMs } from './status.ts';
 
 /** The command where the site is a fleet, and `nodes` where it is not. */
 export const orFleetCommand =
@@ -228,22 +228,15 @@ async function looking(
   }
 }
 
-/** With `--watch` again and again, until Ctrl-C or until nobody reads it any more. */
 function status(asked: Asked): Promise<ExitStatus> {
   const { environment, flags } = asked.call;
-  const { signal, stdout } = environment;
   return looking(asked, async (ports) => {
     const engine = await import('../../engine/fleet.ts');
-    const paint = paintOf(environment, stdout);
-    do {
-      const found = await engine.fleetStatus(ports, signal);
-      const text = flags.json ? json(found) : fleetStatusText(asked.wanted, found, paint);
-      stdout.write(flags.watch && stdout.isTTY ? `${home}${text}` : text);
-      if (flags.watch) await ports.clock.sleep(watchEveryMs, signal);
-    } while (flags.watch && !signal.aborted && stdout.writable);
-  }).catch((error: unknown) => {
-    if (flags.watch && signal.aborted) return 0;
-    throw error;
+    const paint = paintOf(environment, environment.stdout);
+    await watching(asked.call, ports, async () => {
+      const found = await engine.fleetStatus(ports, environment.signal);
+      return flags.json ? json(found) : fleetStatusText(asked.wanted, found, paint);
+    });
   });
 }
 

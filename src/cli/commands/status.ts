@@ -6,30 +6,26 @@ import type { Revision } from '../../core/release.ts';
 import { driftText } from '../../reporters/drift-text.ts';
 import { driftedNodes, mostLive, statusText } from '../../reporters/status-text.ts';
 import { type Call, type Command, onSite, paintOf, siteOf, type Work } from '../call.ts';
+import { watching } from '../watch.ts';
 
 /**
  * What is so, read now; with `--watch` again and again, until Ctrl-C or until nobody reads it any more. With `--drift` also what
  * nodes have beside the site: 1 if they are not alike.
  */
 export const statusCommand: Command = async (call) => {
-  const { signal } = call.environment;
   if (call.flags.drift && call.flags.watch)
     throw failure('USAGE', { problem: '--drift reads much of each node, and is not for --watch' });
-  try {
-    return await onSite(call, await siteOf(call), (work) =>
-      call.flags.drift ? compare(call, work) : watch(call, work),
-    );
-  } catch (error) {
-    if (call.flags.watch && signal.aborted) return 0;
-    throw error;
-  }
+  return onSite(call, await siteOf(call), (work) =>
+    call.flags.drift ? compare(call, work) : watch(call, work),
+  );
 };
 
 async function compare(call: Call, { site, ports, engine, wanted }: Work): Promise<0 | 1> {
-  const { signal } = call.environment;
+  const { environment } = call;
+  const { signal } = environment;
   const observed = await engine.observe(site, ports, signal);
   const drift = await engine.findDrift(site, ports, { image: mostLiveRevision(observed), signal });
-  show(call, { site, wanted }, observed, drift);
+  environment.stdout.write(textOf(call, { site, wanted }, observed, drift));
   return isAlike(drift) ? 0 : 1;
 }
 
@@ -39,30 +35,20 @@ function mostLiveRevision(observed: Observation): Revision | null {
   return revisions.find((revision) => revision) ?? null;
 }
 
-async function watch(call: Call, { site, ports, engine, wanted }: Work): Promise<0> {
-  const { signal, stdout } = call.environment;
-  do {
-    show(call, { site, wanted }, await engine.observe(site, ports, signal), null);
-    if (call.flags.watch) await ports.clock.sleep(watchEveryMs, signal);
-  } while (call.flags.watch && !signal.aborted && stdout.writable);
-  return 0;
-}
+const watch = (call: Call, { site, ports, engine, wanted }: Work): Promise<0> =>
+  watching(call, ports, async () => {
+    const observed = await engine.observe(site, ports, call.environment.signal);
+    return textOf(call, { site, wanted }, observed, null);
+  });
 
-export const watchEveryMs = 2000;
-
-function show(
-  call: Call,
+function textOf(
+  { environment, flags }: Call,
   { site, wanted }: Pick<Work, 'site' | 'wanted'>,
   observed: Observation,
   drift: Drift | null,
-): void {
-  const { environment, flags } = call;
-  const { stdout } = environment;
-  if (flags.json) {
-    stdout.write(`${JSON.stringify({ ...statusData(site, observed), ...(drift && { drift }) })}\n`);
-    return;
-  }
-  const paint = paintOf(environment, stdout);
+): string {
+  if (flags.json) return `${JSON.stringify({ ...statusData(site, observed), ...(drift && { drift }) })}\n`;
+  const paint = paintOf(environment, environment.stdout);
   const text = statusText({
     wanted,
     servingMin: site.servingMin,
@@ -72,12 +58,8 @@ function show(
     lists: site.lists,
     paint,
   });
-  stdout.write(flags.watch && stdout.isTTY ? `${home}${text}` : text);
-  if (drift !== null) stdout.write(`\n${driftText(drift, paint)}`);
+  return drift === null ? text : `${text}\n${driftText(drift, paint)}`;
 }
-
-/** Top left corner, and everything below it cleared. */
-export const home = '\u001b[H\u001b[J';
 
 const statusData = ({ name, stage, servingMin, lists }: Work['site'], observed: Observation) => ({
   site: name,
