@@ -46,8 +46,7 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
   ];
   writeFileSync(file, options.site);
   writeFileSync(main, configuration(options, { file, pid, log }));
-  // A worker has to be younger than the file by more than clocks and ticks differ.
-  await sleep(100);
+  await sleep(youngerMs);
   const url = `http://127.0.0.1:${port}`;
   let running = await run(main, url, log);
   const stop = () => end(running);
@@ -80,6 +79,9 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
     stop,
   };
 }
+
+/** A worker that has loaded a file has to be younger than it by more than clocks and ticks differ. */
+export const youngerMs = 100;
 
 const configuration = (
   { dir, port, http }: NginxOptions,

@@ -25,7 +25,7 @@ import {
 } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { freePort } from '../../lab/haproxy.ts';
-import { type RunningNginx, startNginx } from '../../lab/nginx.ts';
+import { type RunningNginx, startNginx, youngerMs } from '../../lab/nginx.ts';
 import { settingsOf } from '../transports/settings.ts';
 import { startSshd } from '../transports/sshd.ts';
 
@@ -376,6 +376,7 @@ async function startLab(
     withoutRights: () => make({ become: 'nobody' }),
     async takeOutByHand(node) {
       running.write(running.read().replace(`${servers[node]} `, `${servers[node]} down `));
+      await sleep(youngerMs);
       running.reload();
       await running.reloaded();
     },
