@@ -7,7 +7,7 @@ import type { BalancerKind } from '../src/adapters/balancers/kind.ts';
 import { systemClock } from '../src/adapters/clock.ts';
 import { fleetKinds } from '../src/adapters/fleets/index.ts';
 import type { FleetKind } from '../src/adapters/fleets/kind.ts';
-import { gotHttp } from '../src/adapters/http.ts';
+import { nodeHttp } from '../src/adapters/http.ts';
 import { type NotifierOptions, notifier, secretsIn } from '../src/adapters/notifier.ts';
 import { systemOperator } from '../src/adapters/operator.ts';
 import { systemRandom } from '../src/adapters/random.ts';
@@ -33,7 +33,7 @@ export async function createPorts(site: Site, { emit, env }: PortsOptions): Prom
   const transport = await createTransport(site);
   const balancers = site.balancers.map((settings) => balancerOf(site, settings, transport));
   const redact = redactor(secretsOf(site));
-  const http = gotHttp(transport);
+  const http = nodeHttp(transport);
   const told = telling({ emit, redact, http, notices: site.notices });
   return {
     clock: systemClock,
@@ -64,7 +64,7 @@ export async function createFleetPorts(
   assert(kind, `the config was parsed, so fleets of kind ${site.fleet.kind} are registered`);
   const fleet = kind.create(site.fleet.options, site);
   const redact = redactor(site.notices.flatMap(({ options }) => secretsIn(options)));
-  const http = gotHttp(noTransport);
+  const http = nodeHttp(noTransport);
   const told = telling({ emit, redact, http, notices: site.notices });
   return {
     clock: systemClock,

@@ -321,8 +321,6 @@ export interface Spooling {
 
 /** Asks HTTP questions. */
 export interface Http {
-  /** Loads what the first question would wait for: asked while no node is out of rotation for it. */
-  ready(): Promise<void>;
   /** Rejects with `HTTP_UNANSWERED` if no whole answer came. Never follows a redirect. */
   request(question: HttpQuestion, signal?: AbortSignal): Promise<HttpAnswer>;
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { type IncomingMessage, request as requestOf } from 'node:http';
+import { connect as connectTcp, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { failure, messageOf } from '../core/errors.ts';
@@ -7,13 +8,10 @@ import type { Http, HttpAnswer, HttpQuestion, Transport } from '../ports.ts';
 import { bounded } from './transports/bounded.ts';
 
 /**
- * Asks with got, over a connection of its own for each question: from here, or from a host over the transport. A
- * certificate is held against the name in the Host header, if there is one, for that is the site that is asked for.
+ * Asks over a connection of its own for each question: from here, or from a host over the transport. A certificate is
+ * held against the name in the Host header, if there is one, for that is the site that is asked for.
  */
-export const gotHttp = (transport: Pick<Transport, 'connect'>, trust: Trust = {}): Http => ({
-  async ready() {
-    await import('got');
-  },
+export const nodeHttp = (transport: Pick<Transport, 'connect'>, trust: Trust = {}): Http => ({
   async request(question, signal) {
     const over = new AbortController();
     const { url, timeoutMs } = question;
@@ -41,28 +39,26 @@ async function ask(
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
   const url = new URL(question.url);
-  const [{ got }, stream] = await Promise.all([import('got'), open(url, question, transport, signal)]);
+  const { method, body, headers } = question;
+  const stream = await open(url, question, transport, signal);
   const close = (): void => void stream.destroy();
   signal.addEventListener('abort', close);
   try {
     const connection =
       url.protocol === 'https:' ? await secure(stream, nameOf(url, question), trust) : stream;
-    const request = got.stream(url, {
-      method: question.method,
-      headers: { 'user-agent': 'sluice', connection: 'close', ...question.headers },
-      ...(question.method === 'POST' ? { body: question.body ?? '' } : {}),
-      // Any byte stream will do for Node.js, though got's type asks for a socket.
-      createConnection: () => connection as Socket,
-      decompress: false,
-      followRedirect: false,
-      retry: { limit: 0 },
-      throwHttpErrors: false,
+    const request = requestOf(url, {
+      method,
+      headers: { host: url.host, 'user-agent': 'sluice', connection: 'close', ...headers },
+      // What is said on a secured connection is said as on any other.
+      protocol: 'http:',
+      createConnection: () => connection,
       signal,
     });
-    // Once the answer is read it is cut off on purpose, and got still says so.
+    // Once the answer is read it is cut off on purpose, and that is told too.
     request.on('error', () => {});
-    const [{ statusCode }] = (await once(request, 'response')) as [{ readonly statusCode: number }];
-    return { status: statusCode, body: await beginning(request) };
+    request.end(body);
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return { status: response.statusCode!, body: await beginning(response) };
   } finally {
     signal.removeEventListener('abort', close);
     close();

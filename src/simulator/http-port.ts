@@ -6,7 +6,6 @@ import { isBroken, type World } from './world.ts';
 
 /** Nodes answer as the code that runs there: rightly, with status 500 where it is broken, or not at all. */
 export const httpTwin = (wire: Wire): Http => ({
-  async ready() {},
   request(question, signal) {
     const { url, timeoutMs } = question;
     const unanswered = (reason: string) => () => failure('HTTP_UNANSWERED', { url, reason });

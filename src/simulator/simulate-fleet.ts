@@ -188,7 +188,7 @@ function killer(
 const portsOf = (world: FleetWorld, clock: VirtualClock, random: SeededRandom): FleetPorts => ({
   clock,
   random: { hex: (bytes) => random.hex(bytes) },
-  http: { ready: async () => {}, request: async (question) => world.answer(question) },
+  http: { request: async (question) => world.answer(question) },
   operator: { name: 'somebody@somewhere', run: async () => ({ status: 0, stdout: '', stderr: '' }) },
   emit: () => {},
   fleet: world.fleet,

@@ -7,7 +7,7 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { gotHttp } from '../../src/adapters/http.ts';
+import { nodeHttp } from '../../src/adapters/http.ts';
 import { ssh2Transport } from '../../src/adapters/transports/ssh2.ts';
 import type { Host, HttpQuestion, Transport } from '../../src/ports.ts';
 import { isCode } from '../contracts/transport.ts';
@@ -71,7 +71,7 @@ describe.each(['from here', 'through a host'])('a question %s', (way) => {
     `${at === tls ? 'https' : 'http'}://127.0.0.1:${(at.address() as AddressInfo).port}${path}`;
 
   const ask = (path: string, question: Partial<HttpQuestion> = {}, at = server, signal?: AbortSignal) =>
-    gotHttp(transport, at === tls ? { ca: [ca] } : {}).request(
+    nodeHttp(transport, at === tls ? { ca: [ca] } : {}).request(
       { method: 'GET', url: urlOf(at, path), headers: {}, via, timeoutMs: 5000, ...question },
       signal,
     );
@@ -130,6 +130,6 @@ describe.each(['from here', 'through a host'])('a question %s', (way) => {
 
   test('trusts no certificate of an unknown authority', async () => {
     const question = { method: 'GET', url: urlOf(tls, '/'), headers: {}, via, timeoutMs: 5000 } as const;
-    await expect(gotHttp(transport).request(question)).rejects.toThrow(/self-signed certificate/);
+    await expect(nodeHttp(transport).request(question)).rejects.toThrow(/self-signed certificate/);
   });
 });

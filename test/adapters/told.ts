@@ -1,4 +1,4 @@
-import { gotHttp } from '../../src/adapters/http.ts';
+import { nodeHttp } from '../../src/adapters/http.ts';
 import { notifier } from '../../src/adapters/notifier.ts';
 import type { SiteInput } from '../../src/config/site.ts';
 import type { Event } from '../../src/core/event.ts';
@@ -14,7 +14,7 @@ export async function told(
   }: { readonly events?: readonly Event[]; readonly env?: SiteInput['env'] } = {},
 ): Promise<readonly string[]> {
   const warnings: string[] = [];
-  const http = gotHttp({ connect: () => Promise.reject(new Error('not used here')) });
+  const http = nodeHttp({ connect: () => Promise.reject(new Error('not used here')) });
   const site = siteWith({ notices }, { env: { HOME: '/home/ann', ...env } });
   const { tell, settled } = notifier({ notices: site.notices, http, warn: (text) => warnings.push(text) });
   for (const event of events) tell(event);

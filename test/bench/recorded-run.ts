@@ -69,7 +69,6 @@ const recording = ({
     describe: () => source.describe(),
   },
   http: {
-    ready: recorded(() => http.ready()),
     request: recorded((question, signal) => http.request(question, signal)),
   },
   operator: {

@@ -125,7 +125,6 @@ export function benchSite(count: number, more: Partial<Site> = {}) {
     close: () => Promise.resolve(),
   };
   const http: Http = {
-    ready: () => Promise.resolve(),
     async request({ url }) {
       const name = new URL(url).hostname;
       return broken.has(name) && live(name) !== first

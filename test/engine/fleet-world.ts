@@ -50,7 +50,7 @@ export async function inFleet<T>(
   const ports: FleetPorts = {
     clock,
     random,
-    http: { ready: async () => {}, request: async (question) => world.answer(question) },
+    http: { request: async (question) => world.answer(question) },
     operator: {
       name: 'ann@laptop',
       run: async (command, { env }) => {

@@ -23,7 +23,6 @@ function withStates(ports: FleetPorts, states: readonly MachineImage['state'][],
     read: async () => ({ ...image(newImage), state: left.length > 1 ? left.shift()! : left[0]! }),
   };
   const http: FleetPorts['http'] = {
-    ready: async () => {},
     async request({ url }) {
       asked.push(url);
       return { status: answer, body: '' };

@@ -36,7 +36,6 @@ export const drain: StepHandler<'drain'> = {
     ),
   async execute(step, run) {
     try {
-      await run.ports.http.ready();
       const failed = await recordIntent(step, run, await lookFirst(step, run));
       const nodes = step.nodes.filter((name) => !failed.some(({ node }) => node === name));
       return [...failed, ...(await takeOut({ ...step, nodes }, run))];

@@ -62,7 +62,7 @@ const portsNow = (): FleetPorts => ({
   ...ports,
   clock: clockOf({ nowMs: 1_800_000_000_000 + drawn * 60_000 }),
   random: { hex: () => `run${drawn++}` },
-  http: { ready: async () => {}, request: async () => ({ status: 200, body: '' }) },
+  http: { request: async () => ({ status: 200, body: '' }) },
   operator: { ...ports.operator, name: 'ann@laptop' },
 });
 

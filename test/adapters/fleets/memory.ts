@@ -29,7 +29,7 @@ export function portsWith(
     said,
     clock: clockOf(clock),
     random: { hex: () => `run${drawn++}` },
-    http: { ready: async () => {}, request: async ({ url }) => ({ status: status(url), body: '' }) },
+    http: { request: async ({ url }) => ({ status: status(url), body: '' }) },
     operator: { name: 'ann@laptop', run: async () => ({ status: 0, stdout: '', stderr: '' }) },
     emit: (event: Event) => {
       if (event.type === 'note') said.push(event.text);

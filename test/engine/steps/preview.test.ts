@@ -22,7 +22,7 @@ function previewing(shows: (question: HttpQuestion) => string) {
   const run = newRun({
     id: '1',
     site: bench.site,
-    ports: { ...bench.ports, http: { ready: async () => {}, request } },
+    ports: { ...bench.ports, http: { request } },
     voters: [],
     release: release(2),
     signal: new AbortController().signal,
