@@ -12,6 +12,8 @@ export default defineConfig({
   resolve: { alias: { sluice: new URL('./src/index.ts', import.meta.url).pathname } },
   test: {
     sequence: { sequencer: Spread },
+    // Loading what they test costs more than most files do.
+    isolate: false,
     projects: [
       {
         extends: true,

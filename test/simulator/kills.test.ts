@@ -57,14 +57,15 @@ interface Death {
 }
 
 /**
- * Before each call is out and after; but of looks in a row, which change nothing, only before the first: who dies at any of them
- * leaves the same world.
+ * After each call that changes something is out, and before it where looks went before, for then time has passed. Who dies
+ * at a look, or between two changes, leaves the same world as who dies once the change before is out.
  */
 const deathsAt = (calls: readonly string[]): readonly Death[] =>
   calls.flatMap((call, i) => {
     const before = { atCall: i + 1, isSent: false };
-    if (!isLook(call)) return [before, { ...before, isSent: true }];
-    return i > 0 && isLook(calls[i - 1]!) ? [] : [before];
+    if (isLook(call)) return i === 0 ? [before] : [];
+    const after = { ...before, isSent: true };
+    return i === 0 || isLook(calls[i - 1]!) ? [before, after] : [after];
   });
 
 const isLook = (call: string): boolean =>
