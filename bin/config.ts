@@ -1,5 +1,4 @@
 import type { Config } from '../src/cli/environment.ts';
-import type { Registries } from '../src/config/fields.ts';
 import type { Overrides } from '../src/config/overrides.ts';
 import { assert } from '../src/core/assert.ts';
 import { failure } from '../src/core/errors.ts';
@@ -39,8 +38,8 @@ export function filesConfig(options: FilesConfigOptions): Config {
     async strategy({ name, options: chosen }) {
       // The config was parsed: what it brings itself is a strategy.
       if (isOwnStrategy(chosen.own)) return chosen.own as Strategy;
-      const { strategies } = await loadRegistries();
-      const kind = strategies[name];
+      const { registries } = await import('./registries.ts');
+      const kind = registries.strategies[name];
       assert(kind, `the config was parsed, so strategy ${name} is registered`);
       return kind.create(chosen);
     },
@@ -51,9 +50,9 @@ export function filesConfig(options: FilesConfigOptions): Config {
       );
     },
     async schema() {
-      const [{ siteSchema }, registries] = await Promise.all([
+      const [{ siteSchema }, { registries }] = await Promise.all([
         import('../src/config/schema.ts'),
-        loadRegistries(),
+        import('./registries.ts'),
       ]);
       return siteSchema(registries);
     },
@@ -65,38 +64,12 @@ export function filesConfig(options: FilesConfigOptions): Config {
 }
 
 async function loadOne(options: FilesConfigOptions, wanted: string, overrides: Overrides) {
-  const [{ loadSiteOrFleet }, registries] = await Promise.all([
+  const [{ loadSiteOrFleet }, { registries }] = await Promise.all([
     import('../src/config/load.ts'),
-    loadRegistries(),
+    import('./registries.ts'),
   ]);
-  return loadSiteOrFleet(wanted, { ...options, registries, overrides });
+  return loadSiteOrFleet(wanted, { ...options, registries, api, overrides });
 }
 
-async function loadRegistries(): Promise<Registries> {
-  const [
-    { strategies },
-    { balancerKinds },
-    { addressKinds },
-    { hookKinds },
-    { noticeKinds },
-    { inventoryKinds },
-    { fleetKinds },
-  ] = await Promise.all([
-    import('../strategies/index.ts'),
-    import('../src/adapters/balancers/index.ts'),
-    import('../src/adapters/addresses/index.ts'),
-    import('../hooks/index.ts'),
-    import('../src/adapters/notices/index.ts'),
-    import('../src/adapters/inventories/index.ts'),
-    import('../src/adapters/fleets/index.ts'),
-  ]);
-  return {
-    strategies,
-    balancers: balancerKinds,
-    addresses: addressKinds,
-    hooks: hookKinds,
-    notices: noticeKinds,
-    inventories: inventoryKinds,
-    fleets: fleetKinds,
-  };
-}
+/** What a config that imports `sluice` gets: the modules that run already, and no second set of them. */
+const api = () => import('../src/index.ts');

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 import { setMaxListeners } from 'node:events';
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { loadEngine } from '../src/cli/engine.ts';
 import { run } from '../src/cli/program.ts';
 import { secretMask } from '../src/reporters/github-mask.ts';
 import { filesConfig } from './config.ts';
@@ -44,7 +43,7 @@ const status = await run({
     write: writeFileSync,
     append: appendFileSync,
   },
-  engine: loadEngine,
+  engine: async () => (await import('../src/cli/engine.ts')).engine,
   createPorts: async (site, emit) =>
     (await import('./ports.ts')).createPorts(site, { emit, env: process.env }),
   createFleetPorts: async (site, emit) =>

@@ -12,7 +12,7 @@ import { simulate } from '../src/simulator/simulate.ts';
 import { simulateFleet } from '../src/simulator/simulate-fleet.ts';
 import { sluice } from './cli/fake-environment.ts';
 import { accepts } from './config/json-schema.ts';
-import { registries } from './config/parsing.ts';
+import { api, registries } from './config/parsing.ts';
 import { inFleet } from './engine/fleet-world.ts';
 import { nextTurn } from './simulator/seeds.ts';
 
@@ -29,8 +29,8 @@ describe.each(examples)('%s', (example) => {
   const cwd = join(folder, example);
 
   test('is a config that is good at each stage', async () => {
-    const production = await loadSite('production', { cwd, registries, env });
-    const staging = await loadSite('staging', { cwd, registries, env });
+    const production = await loadSite('production', { cwd, registries, api, env });
+    const staging = await loadSite('staging', { cwd, registries, api, env });
     expect([production.stage, staging.stage]).toEqual(['production', 'staging']);
     expect(production.balancers.length).toBeGreaterThan(0);
     expect(production.servingMin).toBeGreaterThan(0);
@@ -41,12 +41,12 @@ describe.each(examples)('%s', (example) => {
   });
 
   test('proves the release before it takes traffic', async () => {
-    const { checks } = await loadSite('production', { cwd, registries, env });
+    const { checks } = await loadSite('production', { cwd, registries, api, env });
     expect(checks[0]?.expect).toBe('{{revision}}');
   });
 
   test('survives twenty simulated lives', async () => {
-    const site = await loadSite('production', { cwd, registries, env });
+    const site = await loadSite('production', { cwd, registries, api, env });
     const strategy = await filesConfig({ cwd, env }).strategy(site.strategy);
     const batchMax = Math.max(1, site.nodes.length - site.servingMin);
     for (let seed = 1; seed <= 20; seed++) {
@@ -62,7 +62,7 @@ describe.each(examples)('%s', (example) => {
   });
 
   test('has a README that names the page of its check', async () => {
-    const { checks } = await loadSite('production', { cwd, registries, env });
+    const { checks } = await loadSite('production', { cwd, registries, api, env });
     const page = checks[0]!.path.replaceAll('/', '');
     expect(readFileSync(join(cwd, 'README.md'), 'utf8')).toContain(page);
   });
@@ -72,7 +72,7 @@ describe('aws-fleet', () => {
   const cwd = join(folder, 'aws-fleet');
   const textOf = (file: string): string => readFileSync(join(cwd, file), 'utf8');
   const load = async (stage: string): Promise<FleetSite> => {
-    const site = await loadSiteOrFleet(stage, { cwd, registries, env });
+    const site = await loadSiteOrFleet(stage, { cwd, registries, api, env });
     assert('fleet' in site, 'the config is of a fleet');
     return site;
   };

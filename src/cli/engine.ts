@@ -1,70 +1,66 @@
+import { moveCron } from '../engine/cron.ts';
+import {
+  abort,
+  deploy,
+  flip,
+  promote,
+  propose,
+  proposeFlip,
+  proposeRollback,
+  resume,
+  rollback,
+  sync,
+} from '../engine/deploy.ts';
+import { findDrift } from '../engine/drift.ts';
+import { history } from '../engine/history.ts';
+import { maintain } from '../engine/maintenance.ts';
+import { setRotation } from '../engine/manual.ts';
+import { observe } from '../engine/observe.ts';
+import {
+  flipsOnlyProblems,
+  preflight,
+  preflightPools,
+  setup,
+  webSocketProblems,
+} from '../engine/preflight.ts';
+import { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
+import { shrunk } from '../engine/shrunk.ts';
+import { proveStorage } from '../engine/storage.ts';
+import { takeOver } from '../engine/take-over.ts';
+import { unlock } from '../engine/unlock.ts';
+import { weakSpots } from '../engine/weak-spots.ts';
 import type { Engine } from './environment.ts';
 
-/** The real engine, loaded when a command needs it: help must not wait for it. */
-export async function loadEngine(): Promise<Engine> {
-  const [
-    run,
-    taking,
-    observing,
-    checking,
-    storage,
-    manual,
-    locking,
-    log,
-    cron,
-    maintenance,
-    weak,
-    seed,
-    lists,
-    drift,
-  ] = await Promise.all([
-    import('../engine/deploy.ts'),
-    import('../engine/take-over.ts'),
-    import('../engine/observe.ts'),
-    import('../engine/preflight.ts'),
-    import('../engine/storage.ts'),
-    import('../engine/manual.ts'),
-    import('../engine/unlock.ts'),
-    import('../engine/history.ts'),
-    import('../engine/cron.ts'),
-    import('../engine/maintenance.ts'),
-    import('../engine/weak-spots.ts'),
-    import('../engine/seed.ts'),
-    import('../engine/shrunk.ts'),
-    import('../engine/drift.ts'),
-  ]);
-  const { abort, deploy, flip, promote, propose, proposeFlip, proposeRollback, resume, rollback, sync } = run;
-  const { flipsOnlyProblems, preflight, preflightPools, setup, webSocketProblems } = checking;
-  return {
-    deploy,
-    rollback,
-    flip,
-    resume,
-    abort,
-    promote,
-    sync,
-    takeOver: taking.takeOver,
-    propose,
-    proposeRollback,
-    proposeFlip,
-    observe: observing.observe,
-    preflight,
-    preflightPools,
-    flipsOnlyProblems,
-    webSocketProblems,
-    weakSpots: weak.weakSpots,
-    shrunk: lists.shrunk,
-    setup,
-    proveStorage: storage.proveStorage,
-    setRotation: manual.setRotation,
-    unlock: locking.unlock,
-    history: log.history,
-    moveCron: cron.moveCron,
-    maintain: maintenance.maintain,
-    imagesOf: seed.imagesOf,
-    buildImage: seed.buildImage,
-    compareImages: seed.compareImages,
-    pruneImages: seed.pruneImages,
-    findDrift: drift.findDrift,
-  };
-}
+/** The real engine. It is much code: help must not wait for it. */
+export const engine: Engine = {
+  deploy,
+  rollback,
+  flip,
+  resume,
+  abort,
+  promote,
+  sync,
+  takeOver,
+  propose,
+  proposeRollback,
+  proposeFlip,
+  observe,
+  preflight,
+  preflightPools,
+  flipsOnlyProblems,
+  webSocketProblems,
+  weakSpots,
+  shrunk,
+  setup,
+  proveStorage,
+  setRotation,
+  unlock,
+  history,
+  moveCron,
+  maintain,
+  imagesOf,
+  buildImage,
+  compareImages,
+  pruneImages,
+  findDrift,
+};

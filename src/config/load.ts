@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, extname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 import type { Loader, PublicExplorer } from 'cosmiconfig';
 import { failure, list } from '../core/errors.ts';
 import type { FleetSite } from '../core/fleet.ts';
@@ -20,6 +19,8 @@ export interface LoadInput {
   /** Absolute; the search goes upward from here, to the home directory or the root. */
   readonly cwd: string;
   readonly registries: Registries;
+  /** The module that a script gets when it imports `sluice`. */
+  readonly api: () => Promise<unknown>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly overrides?: Overrides;
   /** Told of each secret that is read. */
@@ -78,9 +79,9 @@ function split(wanted: string): { readonly site: string | null; readonly stage: 
 
 async function find(
   site: string | null,
-  { cwd, env }: LoadInput,
+  { cwd, env, api }: LoadInput,
 ): Promise<{ config: unknown; filepath: string }> {
-  const explorer = await explorerOf(site);
+  const explorer = await explorerOf(site, api);
   for (const folder of upward(cwd, env.HOME ?? homedir())) {
     const found = await explorer.search(folder);
     if (found) return found;
@@ -91,10 +92,10 @@ async function find(
 
 const extensions = ['ts', 'js', 'mjs', 'json', 'yaml', 'yml'];
 
-async function explorerOf(site: string | null): Promise<PublicExplorer> {
+async function explorerOf(site: string | null, api: LoadInput['api']): Promise<PublicExplorer> {
   const { cosmiconfig, defaultLoaders } = await import('cosmiconfig');
   const yaml = readable(defaultLoaders['.yaml']);
-  const script = readable(importScript);
+  const script = readable((file) => importScript(file, api));
   return cosmiconfig('sluice', {
     searchPlaces: placesOf(site),
     searchStrategy: 'none',
@@ -110,12 +111,10 @@ const placesOf = (site: string | null): string[] =>
   );
 
 /** TypeScript and JavaScript through jiti, so that `sluice` can be imported wherever the config lies. */
-async function importScript(file: string): Promise<unknown> {
-  const { createJiti } = await import('jiti');
-  const self = fileURLToPath(import.meta.url);
-  const api = resolve(dirname(self), `../index${extname(self)}`);
+async function importScript(file: string, api: LoadInput['api']): Promise<unknown> {
+  const [{ createJiti }, sluice] = await Promise.all([import('jiti'), api()]);
   // No cache on disk: the common one lies where any user may write, and what it holds is run.
-  const jiti = createJiti(file, { fsCache: false, moduleCache: false, alias: { sluice: api } });
+  const jiti = createJiti(file, { fsCache: false, moduleCache: false, virtualModules: { sluice } });
   return jiti.import(file, { default: true });
 }
 

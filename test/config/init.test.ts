@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ApplicationName, applications } from '../../src/config/application.ts';
 import { initConfig, writeConfig } from '../../src/config/init.ts';
 import { loadSite, loadSiteOrFleet } from '../../src/config/load.ts';
-import { registries } from './parsing.ts';
+import { api, registries } from './parsing.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -14,7 +14,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const load = (stage: string) => loadSite(stage, { cwd: folder, registries, env: { HOME: folder } });
+const load = (stage: string) => loadSite(stage, { cwd: folder, registries, api, env: { HOME: folder } });
 const names = Object.keys(applications) as ApplicationName[];
 
 describe.each(names)('the config for %s', (application) => {
@@ -87,7 +87,7 @@ test.each(['magento', 'moodle'] as const)(
 
 test('a fleet has a config of its own, which is asked for by name', async () => {
   expect(writeConfig({ cwd: folder, wanted: 'aws-fleet' }).application).toBe('aws-fleet');
-  const fleet = await loadSiteOrFleet('production', { cwd: folder, registries, env: { HOME: folder } });
+  const fleet = await loadSiteOrFleet('production', { cwd: folder, registries, api, env: { HOME: folder } });
   expect(fleet).toMatchObject({
     stage: 'production',
     fleet: { kind: 'aws-auto-scaling', options: { group: `${basename(folder)}-web` }, surge: '50%' },

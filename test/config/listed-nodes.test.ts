@@ -6,7 +6,7 @@ import { loadSite } from '../../src/config/load.ts';
 import { failure } from '../../src/core/errors.ts';
 import { inventoryKind } from '../../src/core/inventory.ts';
 import type { Site } from '../../src/core/site.ts';
-import { least, registries } from './parsing.ts';
+import { api, least, registries } from './parsing.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -30,7 +30,7 @@ async function loaded(settings: object): Promise<Site> {
     }),
   });
   const all = { ...registries, inventories: { ...registries.inventories, command } };
-  return loadSite('production', { cwd: folder, registries: all, env: { HOME: folder } });
+  return loadSite('production', { cwd: folder, registries: all, api, env: { HOME: folder } });
 }
 
 /** A list of these nodes. */
@@ -164,7 +164,7 @@ describe('is refused', () => {
     );
     const all = { ...registries, inventories: { ...registries.inventories, 'target-group': command } };
     await expect(
-      loadSite('production', { cwd: folder, registries: all, env: { HOME: folder } }),
+      loadSite('production', { cwd: folder, registries: all, api, env: { HOME: folder } }),
     ).rejects.toThrow(
       /nodes\.targetGroup: balancer lb takes nodes out of arn.*by tags or by their Auto Scaling group/,
     );

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, assert, beforeEach, describe, expect, test } from 'vitest';
 import { type LoadInput, loadSite } from '../../src/config/load.ts';
 import { DeployError } from '../../src/core/errors.ts';
-import { least, registries } from './parsing.ts';
+import { api, least, registries } from './parsing.ts';
 
 let home: string;
 beforeEach(() => {
@@ -18,7 +18,7 @@ const write = (file: string, content: string | object) => {
 };
 
 const load = (wanted: string, folder = '.', more: Partial<LoadInput> = {}) =>
-  loadSite(wanted, { cwd: join(home, folder), registries, env: { HOME: home }, ...more });
+  loadSite(wanted, { cwd: join(home, folder), registries, api, env: { HOME: home }, ...more });
 
 async function failureOf(promise: Promise<unknown>): Promise<DeployError> {
   const error = await promise.then(
@@ -44,6 +44,12 @@ describe('a config is found', () => {
       expect((await load('production')).name).toBe('shop');
     },
   );
+
+  test('and a script that imports sluice gets the very module that it is loaded with', async () => {
+    const own = async () => ({ defineSite: () => ({ ...least, name: 'known' }), env: () => '' });
+    write('sluice.config.ts', inScript('export default defineSite({});'));
+    expect((await load('production', '.', { api: own })).name).toBe('known');
+  });
 
   test('in a folder above, as far as the home directory', async () => {
     write('sluice.config.json', least);

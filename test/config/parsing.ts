@@ -19,6 +19,9 @@ export const registries: Registries = {
   fleets: fleetKinds,
 };
 
+/** What a config that imports `sluice` gets. */
+export const api = () => import('../../src/index.ts');
+
 export const noFiles = (path: string): never => {
   throw new Error(`ENOENT: no such file or directory, open '${path}'`);
 };

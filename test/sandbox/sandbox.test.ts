@@ -114,7 +114,7 @@ const siteOf = async (made: Sandbox): Promise<Site> => {
     inventories: {},
     fleets: {},
   };
-  return loadSite('sandbox', { cwd: made.dir, registries, env: {} });
+  return loadSite('sandbox', { cwd: made.dir, registries, api: () => import('../../src/index.ts'), env: {} });
 };
 
 const command = (script: string) => ({
