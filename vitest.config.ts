@@ -49,8 +49,8 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/**/*.kernel.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -16,8 +16,17 @@ export interface TrafficOptions {
   readonly lateMs: number;
   /** Clients that ask nothing but `slow.path`: so many slow requests are in flight at all times. */
   readonly slow?: { readonly path: string; readonly workers: number; readonly lateMs: number };
-  /** Clients that ask `rapid.path` at the least cost, on connections that they keep, be it for so many questions; they never rest. */
-  readonly rapid?: { readonly path: string; readonly workers: number; readonly perConnection?: number };
+  /** Clients that ask `rapid.path` at the least cost, on connections that they keep, be it for `perConnection` questions. */
+  readonly rapid?: {
+    readonly path: string;
+    readonly workers: number;
+    readonly perConnection?: number;
+    /**
+     * The most that all of them ask in a second, in small bursts, with rests at least as long: what is slow is not kept busy
+     * by them. Default, and once `reach` is called: they never rest.
+     */
+    readonly perSecond?: number;
+  };
   /** Clients that send a body of `bytes`, in pieces over `overMs`; the answer must have `received <bytes>` before its end. */
   readonly uploads?: {
     readonly path: string;
@@ -36,7 +45,7 @@ export interface TrafficOptions {
 }
 
 export interface Traffic {
-  /** Resolves once so many requests have ended since the start. */
+  /** Resolves once so many requests have ended since the start. From now on rapid clients do not rest. */
   reach(requests: number): Promise<void>;
   /** Asks no more, waits for the answers that are due, and says what came. */
   stop(): Promise<TrafficReport>;
@@ -78,16 +87,18 @@ export interface TrafficFailure {
 export function startTraffic(options: TrafficOptions): Traffic {
   const tally = new Tally(options.slow?.workers ?? 0);
   const stopping = new AbortController();
-  // Every client listens to it.
-  setMaxListeners(0, stopping.signal);
+  const hurrying = new AbortController();
+  // Every client listens to them.
+  setMaxListeners(0, stopping.signal, hurrying.signal);
   const clients = [
     ...clientsOf(options).map((client) => converse(client, tally, stopping.signal)),
-    ...rapidly(options, tally, stopping.signal),
+    ...rapidly(options, tally, stopping.signal, hurrying.signal),
     ...talking(options, tally, stopping.signal),
   ];
   const looks = setInterval(() => tally.look(), 10);
   return {
     async reach(requests) {
+      hurrying.abort();
       while (tally.requests() < requests) await sleep(20);
     },
     async stop() {
@@ -103,17 +114,32 @@ const rapidly = (
   { url, rapid, lateMs, bodyEnd = '' }: TrafficOptions,
   tally: Tally,
   stopping: AbortSignal,
+  hurrying: AbortSignal,
 ): readonly Promise<void>[] =>
   Array.from({ length: rapid?.workers ?? 0 }, async () => {
+    const { path, workers, perConnection = Number.POSITIVE_INFINITY, perSecond } = rapid!;
     const { hostname: host, port } = new URL(url);
-    const client = rapidClient({ host, port: Number(port), path: rapid!.path, lateMs, bodyEnd });
+    const client = rapidClient({ host, port: Number(port), path, lateMs, bodyEnd });
+    const pace = paceOf(perSecond === undefined ? Number.POSITIVE_INFINITY : perSecond / workers);
+    const awake = AbortSignal.any([stopping, hurrying]);
+    let burstMs = performance.now();
     for (let asked = 1; !stopping.aborted; asked++) {
       const startedMs = performance.now();
-      tally.add('quick', rapid!.path, startedMs, await client.ask());
-      if (asked % (rapid!.perConnection ?? Number.POSITIVE_INFINITY) === 0) client.close();
+      tally.add('quick', path, startedMs, await client.ask());
+      if (asked % perConnection === 0) client.close();
+      if (awake.aborted || asked % pace.burst !== 0) continue;
+      const tookMs = performance.now() - burstMs;
+      await rest(Math.max(tookMs, pace.everyMs - tookMs), awake);
+      burstMs = performance.now();
     }
     client.close();
   });
+
+/** A rest after each question would cost more than the question. */
+function paceOf(perSecond: number): { readonly burst: number; readonly everyMs: number } {
+  const burst = Math.max(1, Math.round((perSecond * 50) / 1000));
+  return { burst, everyMs: (burst * 1000) / perSecond };
+}
 
 const talking = (
   { url, webSockets, lateMs }: TrafficOptions,

@@ -145,7 +145,7 @@ export function abilitiesContract(lab: () => AbilitiesLab): void {
   });
 }
 
-const patience = { timeout: 2000, interval: 20 };
+const patience = { timeout: 30_000, interval: 20 };
 
 /** What was counted in between, for each server that counted anything. */
 function grown(before: Counted, after: Counted): ReadonlyMap<string, Omit<Answers, 'responseMs'>> {

@@ -74,7 +74,7 @@ export function balancerContract(
     ...capabilities
   } = abilities;
   const { drain, settleMs } = capabilities;
-  const patience = { timeout: 15_000, interval: lookEveryMs };
+  const patience = { timeout: 60_000, interval: lookEveryMs };
   const hasWeights = capabilities.weights === 'server';
   const ways = waysOut[drain];
   /** The nearest to nothing that it can be told. */
@@ -95,12 +95,15 @@ export function balancerContract(
     });
     beforeEach(async () => {
       const { servers } = await lab.balancer.observe();
-      if (servers.some(({ weight }) => weight !== 100))
-        await lab.balancer.shift([weigh('web1', 100), weigh('web2', 100)]);
-      if (servers.some(({ rotation }) => rotation !== 'in'))
-        await change(turn('web1', 'in'), turn('web2', 'in'));
-      await untilUp('web1', 'web2');
+      const isWhole = servers.every(({ weight }) => weight === 100);
+      if (!isWhole) await lab.balancer.shift([weigh('web1', 100), weigh('web2', 100)]);
+      const isIn = servers.every(({ rotation }) => rotation === 'in');
+      if (!isIn) await change(turn('web1', 'in'), turn('web2', 'in'));
+      // To look costs time where a director is a kernel of its own.
+      if (!isWhole || !isIn || servers.some(isIll)) await untilUp('web1', 'web2');
     });
+
+    const isIll = ({ health }: ServerState) => health === 'starting' || health === 'down';
 
     /** Once it has settled. */
     const change = async (...changes: readonly RotationChange[]): Promise<void> => {
@@ -115,10 +118,7 @@ export function balancerContract(
     const untilUp = (...nodes: readonly string[]) =>
       vi.waitFor(async () => {
         const view = await lab.balancer.observe();
-        for (const node of nodes) {
-          expect(ofNode(view, node).map(({ health }) => health)).not.toContain('starting');
-          expect(ofNode(view, node).map(({ health }) => health)).not.toContain('down');
-        }
+        for (const node of nodes) expect(ofNode(view, node).filter(isIll)).toEqual([]);
       }, patience);
     const ask = (url: string) =>
       fetch(url, balances === 'connections' ? { headers: { connection: 'close' } } : {});

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { runKernelTests } from '../lab/ipvs/run.ts';
 
 /** Directors that are kernels of their own, with web servers and clients in network namespaces: some for each file, side by side. */
-const timeoutMs = 420_000;
+const timeoutMs = 900_000;
 
 describe.concurrent('with kernels that have IPVS', () => {
   test.each([

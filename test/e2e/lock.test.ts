@@ -1,6 +1,15 @@
+import { readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isDeployError } from '../../src/core/errors.ts';
+import type { Observation } from '../../src/core/observation.ts';
+import { byHand } from '../../src/engine/by-hand.ts';
+import { observe } from '../../src/engine/observe.ts';
+import { chance } from '../core/fleet.ts';
 import { eventsOfType } from '../lab/events.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
+import { type LabOperator, operatorOf } from '../lab/operator.ts';
+import type { LabSite } from '../lab/site.ts';
 import { onNode } from '../lab/ssh.ts';
 
 let lab: Lab;
@@ -130,11 +139,48 @@ test('S30: a deploy that meets a lock on one node leaves none on the others', as
   expect(await site.read(web3, '.sluice/lock')).toContain('other-run');
 });
 
-test('S30: of two deploys that start together exactly one wins, 50 times', { timeout: 300_000 }, async () => {
-  const site = await lab.site({ name: 's30-race', nodes: 4, kind: 'files' });
+test('S30: of two that take the lock together exactly one gets it, 50 times', {
+  timeout: 300_000,
+}, async () => {
+  const site = await filesSite('s30-lock');
+  const operators = await Promise.all([operatorOf(lab, site), operatorOf(lab, site)]);
+  const first = await observe(operators[0]!.config, operators[0]!.ports);
+  const random = chance(30);
+  const winners = new Set<number>();
+  for (let trial = 1; trial <= 50; trial++) {
+    const raced = await race(site, { operators, first, random });
+    // Who had it had it alone, and everywhere.
+    expect(raced.held, `trial ${trial}`).toEqual([everywhere(site, raced.ids)]);
+    expect(raced.refused, `trial ${trial}`).toEqual(['LOCKED']);
+    expect(await locks(site), `trial ${trial}`).toEqual(everywhere(site, []));
+    winners.add(raced.winner);
+  }
+  expect(winners).toEqual(new Set([0, 1]));
+  for (const { ports } of operators) await ports.close();
+});
+
+test('S30: of two whose configs list the nodes the other way round never both get the lock, and nothing of it stays', async () => {
+  const site = await filesSite('s30-opposite');
+  const one = await operatorOf(lab, site);
+  await site.configure({ nodes: (site.usual.nodes as readonly unknown[]).toReversed() });
+  const operators = [one, await operatorOf(lab, site)];
+  const first = await observe(one.config, one.ports);
+  const random = chance(31);
+  for (let trial = 1; trial <= 10; trial++) {
+    const raced = await race(site, { operators, first, random });
+    expect(raced.ids.length, `trial ${trial}`).toBeLessThanOrEqual(1);
+    expect(raced.refused.length + raced.ids.length, `trial ${trial}`).toBe(2);
+    for (const code of raced.refused) expect(['LOCKED', 'LOCK_RACE'], `trial ${trial}`).toContain(code);
+    expect(await locks(site), `trial ${trial}`).toEqual(everywhere(site, []));
+  }
+  for (const { ports } of operators) await ports.close();
+});
+
+test('S30: of two deploys that start together exactly one wins, 5 times', async () => {
+  const site = await filesSite('s30-deploy');
   const gate = site.gate();
   await site.configure({ hooks: { 'before:deploy': [gate.hook, { run: 'exit 9', on: 'operator' }] } });
-  for (let trial = 1; trial <= 50; trial++) {
+  for (let trial = 1; trial <= 5; trial++) {
     const both = [site.deploy('good-1'), site.deploy('good-1')];
     // Who wins holds the lock until the other one has ended.
     await Promise.race(both);
@@ -164,5 +210,71 @@ test('S31: the lock is the same whatever nodes are chosen', async () => {
 });
 
 /** The lines of the lock on the first node: the run, and who holds it. */
-const lockOf = async (site: Awaited<ReturnType<Lab['site']>>): Promise<readonly string[]> =>
+const lockOf = async (site: LabSite): Promise<readonly string[]> =>
   ((await site.read(site.nodes[0]!, '.sluice/lock')) ?? '').split('\n');
+
+const filesSite = (name: string): Promise<LabSite> => lab.site({ name, nodes: 4, kind: 'files' });
+
+interface Raced {
+  /** The runs that got the lock. */
+  readonly ids: readonly string[];
+  /** What each of them saw on the nodes once the other operator had ended. */
+  readonly held: readonly Readonly<Record<string, readonly string[]>>[];
+  /** The operator that got it last. */
+  readonly winner: number;
+  /** Why the others did not get it. */
+  readonly refused: readonly string[];
+}
+
+interface Race {
+  readonly operators: readonly LabOperator[];
+  /** What was seen of the site before. */
+  readonly first: Observation;
+  readonly random: () => number;
+}
+
+/** All take the lock at the same time, give or take some milliseconds; who gets it keeps it until another one has ended. */
+async function race(site: LabSite, { operators, first, random }: Race): Promise<Raced> {
+  const ids: string[] = [];
+  const held: Readonly<Record<string, readonly string[]>>[] = [];
+  let winner = -1;
+  const takings = operators.map(async ({ config, ports }, index) => {
+    await sleep(random() * leadMsMax);
+    const { signal } = new AbortController();
+    await byHand(
+      config,
+      ports,
+      { first, reason: 'race', force: false, flag: '--force', signal },
+      async ({ id }) => {
+        ids.push(id);
+        winner = index;
+        await Promise.race([...takings, sleep(patienceMs, undefined, { ref: false })]).catch(() => {});
+        held.push(await locks(site));
+        return null;
+      },
+    );
+  });
+  const refused = (await Promise.allSettled(takings)).flatMap((taking) =>
+    taking.status === 'rejected'
+      ? [isDeployError(taking.reason) ? taking.reason.code : `${taking.reason}`]
+      : [],
+  );
+  return { ids, held, winner, refused };
+}
+
+const leadMsMax = 10;
+/** Should both have it, neither ends. */
+const patienceMs = 20_000;
+
+/** The runs whose locks, or what becomes a lock, are on each node. */
+async function locks(site: LabSite): Promise<Readonly<Record<string, readonly string[]>>> {
+  const found = site.nodes.map(async (node) => {
+    const files = (await readdir(site.path(node, '.sluice'))).filter((name) => name.startsWith('lock'));
+    const texts = await Promise.all(files.map((name) => site.read(node, '.sluice', name)));
+    return [node.name, texts.map((text) => (text ?? '').split('\n')[0]!)] as const;
+  });
+  return Object.fromEntries(await Promise.all(found));
+}
+
+const everywhere = <T>(site: LabSite, value: T): Readonly<Record<string, T>> =>
+  Object.fromEntries(site.nodes.map(({ name }) => [name, value]));

@@ -186,10 +186,11 @@ test('S10: only good releases count among those that are kept', { timeout: 180_0
   ]);
   const settings = { keepReleases: 3, servingMin: 0 };
   const site = await lab.site({ name: 's10', nodes: 1, repository, settings });
-  await site.configure({ checks: site.checks({ timeout: '1s' }) });
   const node = site.node('web1');
   const good = [await site.deployed('good-1'), await site.deployed('good-2'), await site.deployed('good-3')];
+  await site.configure({ checks: site.checks({ timeout: '1s' }) });
   for (let n = 1; n <= 6; n++) expect(await site.deploy(`bad-${n}`)).toMatchObject({ exit: 1 });
+  await site.configure({});
   expect(await site.current(node)).toBe(good[2]);
   const newest = await site.deployed('good-4');
   expect(await site.releases(node)).toEqual([good[1], good[2], newest]);

@@ -10,10 +10,12 @@ export interface CliOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly home: string;
+  /** What takes longer is ended, and its run fails; default: two minutes. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface CliRun {
-  /** How it ended. Rejects if that takes longer than two minutes. */
+  /** How it ended. Rejects if that takes longer than `timeoutMs`. */
   readonly ended: Promise<CliResult>;
   /** Resolves as soon as stdout or stderr has it; rejects if the program ends first. */
   printed(pattern: RegExp): Promise<void>;
@@ -30,10 +32,11 @@ export interface CliResult {
   readonly tookMs: number;
 }
 
-const timeoutMs = 120_000;
-
 /** Runs `sluice` in a process of its own, without a terminal. */
-export function startCli(args: readonly string[], { cwd, home, env = {} }: CliOptions): CliRun {
+export function startCli(
+  args: readonly string[],
+  { cwd, home, env = {}, timeoutMs = 120_000 }: CliOptions,
+): CliRun {
   if (!existsSync(program)) throw new Error(`${program} is not there: run npm run build`);
   const startedMs = performance.now();
   const child = spawn(process.execPath, [program, ...args], {

@@ -44,6 +44,7 @@ export interface LabSiteOptions {
   readonly repository?: Pick<Repository, 'folder'>;
   readonly isSetUp?: boolean;
   readonly settings?: SiteOptions['settings'];
+  readonly timeoutMs?: SiteOptions['timeoutMs'];
 }
 
 export async function startLab({
@@ -73,7 +74,15 @@ export async function startLab({
     await cp(home, homeElsewhere(home), { recursive: true });
     const repository = await createRepository(join(folder, 'repository'), versions);
     const site = async (options: LabSiteOptions): Promise<LabSite> => {
-      const { name, nodes: size, after = 0, kind = 'application', isSetUp = true, settings = {} } = options;
+      const {
+        name,
+        nodes: size,
+        after = 0,
+        kind = 'application',
+        isSetUp = true,
+        settings = {},
+        timeoutMs,
+      } = options;
       const made = await LabSite.create({
         name,
         nodes: nodes.slice(after, after + size),
@@ -83,6 +92,7 @@ export async function startLab({
         port: kind === 'application' ? 8080 + sites.length : null,
         isSetUp,
         settings,
+        timeoutMs,
       });
       sites.push(made);
       return made;

@@ -211,7 +211,7 @@ const rootPrograms = ['tee', 'chmod', 'mv', 'rm', 'mkdir', 'systemctl'].map((nam
 export const makeKey = (file: string): Promise<unknown> =>
   promisify(execFile)('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', file]);
 
-const bootTimeoutMs = 15_000;
+const bootTimeoutMs = 60_000;
 
 async function boot(
   folder: string,

@@ -19,6 +19,8 @@ export interface SiteOptions {
   readonly isSetUp: boolean;
   /** Settings beside the usual ones, or in their place. */
   readonly settings: Settings;
+  /** Of each run of sluice; default: two minutes. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export type Settings = Readonly<Record<string, unknown>>;
@@ -100,7 +102,8 @@ export class LabSite {
   }
 
   startWith(env: Readonly<Record<string, string>>, ...args: readonly string[]): CliRun {
-    return startCli(args, { cwd: this.folder, home: this.#options.home, env });
+    const { home, timeoutMs } = this.#options;
+    return startCli(args, { cwd: this.folder, home, env, timeoutMs });
   }
 
   /** As from another machine: with the operator's keys, and nothing else of what the others left at home. */

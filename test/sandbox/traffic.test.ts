@@ -121,6 +121,31 @@ test('rapid clients keep a connection for as many questions as they are told', a
   expect(questions.size).toBeGreaterThan(1);
 });
 
+test('rapid clients that are told a pace ask no faster, until a number is to be reached', async () => {
+  const url = await serve((response) => whole(response));
+  const pace = { path: '/', workers: 2, perSecond: 100 };
+  const traffic = startTraffic({ ...options(url), workers: 0, rapid: pace });
+  await sleep(1000);
+  const { failed, requests, tookMs } = await traffic.stop();
+  expect(failed).toBe(0);
+  expect(requests).toBeGreaterThan(2);
+  // Each begins with a burst.
+  expect(requests).toBeLessThanOrEqual(tookMs / 10 + 10);
+
+  const hurried = startTraffic({ ...options(url), workers: 0, rapid: { ...pace, perSecond: 1 } });
+  await hurried.reach(100);
+  expect((await hurried.stop()).tookMs).toBeLessThan(50_000);
+});
+
+test('rapid clients with a pace rest as long as they were kept waiting', async () => {
+  const url = await serve((response) => setTimeout(() => whole(response), 50));
+  const rapid = { path: '/', workers: 1, perSecond: 20 };
+  const traffic = startTraffic({ ...options(url), workers: 0, rapid });
+  await sleep(1000);
+  const { requests, tookMs } = await traffic.stop();
+  expect(requests).toBeLessThanOrEqual(tookMs / 100 + 1);
+});
+
 test('slow requests are in flight at all times, and are asked with their own time limit', async () => {
   const url = await serve((response, path) =>
     path === '/slow' ? setTimeout(() => whole(response), 1200) : whole(response),
@@ -142,7 +167,9 @@ test('three clients of four keep their connection, the fourth opens one for each
     seen.set(client, (seen.get(client) ?? 0) + 1);
     whole(response);
   });
-  const report = await trafficOf({ ...options(url), workers: 4, pauseMs: 1 });
+  const traffic = startTraffic({ ...options(url), workers: 4, pauseMs: 1 });
+  await traffic.reach(60);
+  const report = await traffic.stop();
   const kept = [...seen.values()].filter((requests) => requests > 1);
   expect(report.failed).toBe(0);
   expect(kept).toHaveLength(3);
@@ -154,7 +181,7 @@ test('traffic in a process of its own gives the same report', async () => {
     path === '/a' ? whole(response) : response.writeHead(404).end(),
   );
   const traffic = await startTrafficProcess(options(url));
-  await sleep(300);
+  await traffic.reach(20);
   const report = await traffic.stop();
   expect(report.requests).toBeGreaterThan(10);
   expect(report.failed).toBe(report.statuses[404]);

@@ -114,7 +114,7 @@ describe('ldirectord', () => {
     await vi.waitFor(async () => expect(await seen()).toEqual({ web1: 'in up', web2: 'in up' }), patience);
   });
 
-  const patience = { timeout: 20_000, interval: 250 };
+  const patience = { timeout: 60_000, interval: 250 };
   const stateOf = async (node: string) => ofNode(await lab.balancer.observe(), node)[0]!;
 
   async function seen(): Promise<Readonly<Record<string, string>>> {

@@ -128,7 +128,7 @@ async function startDirector(name: Director): Promise<void> {
     `,
   });
   for (let waitedMs = 0; !canLogIn(name); waitedMs += 100) {
-    if (kernel.exitCode !== null || waitedMs > 20_000)
+    if (kernel.exitCode !== null || waitedMs > 60_000)
       throw new Error(`${name} did not start: ${await kernelLog(own)}`);
     await sleep(100);
   }
@@ -175,7 +175,7 @@ export async function startRelay(machine: string, from: string, to: string): Pro
   const [enter, ...words] = [...through(machine), process.execPath, program, from, to];
   const relay = spawn(enter!, words, { stdio: 'inherit' });
   for (let waitedMs = 0; !listens(machine, from); waitedMs += 20) {
-    if (waitedMs > 10_000) throw new Error(`the relay on ${machine} did not start`);
+    if (waitedMs > 60_000) throw new Error(`the relay on ${machine} did not start`);
     await sleep(20);
   }
   return relay;
