@@ -30,13 +30,18 @@ async function underTraffic(
   work: () => Promise<CliResult>,
 ): Promise<{ run: CliResult; report: TrafficReport; fewestUp: number }> {
   const balancer = site.balancer!;
-  const enough = (await balancer.requests()) + requestsMin;
-  const traffic = await clients(balancer, { workers: 16, slow: 12, slowMs: 3000 });
+  const traffic = await clients(balancer, {
+    workers: 4,
+    pauseMs: 2,
+    rapid: 12,
+    perSecond: 2000,
+    slow: 12,
+    slowMs: 3000,
+  });
   const rotation = watchRotation(balancer);
   await sleep(4000);
   const run = await work();
-  for (let waitedMs = 0; (await balancer.requests()) < enough && waitedMs < timeout / 2; waitedMs += 200)
-    await sleep(200);
+  await traffic.reach(requestsMin);
   const [report, { fewestUp }] = [await traffic.stop(), await rotation.stop()];
   console.log(
     `${report.requests} requests (${report.slowRequests} slow) in ${report.tookMs} ms, ${report.failed} failed`,
