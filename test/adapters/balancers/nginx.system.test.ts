@@ -35,8 +35,7 @@ const abilities: Abilities = { ...can, checksHealth: false };
 balancerContract('nginx on this machine', abilities, (backends) => startLab(backends));
 balancerContract('nginx on a machine that is reached through SSH', abilities, async (backends) => {
   const folder = makeFolder();
-  // The user's own start files are none of this test's business.
-  const sshd = await startSshd(folder, [`SetEnv HOME=${folder}`]);
+  const sshd = await startSshd(folder);
   writeFileSync(join(folder, 'known'), `* ${sshd.hostKeys.ed25519}\n`);
   const ssh = settingsOf({
     keys: [sshd.key],

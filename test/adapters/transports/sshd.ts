@@ -31,6 +31,8 @@ export async function startSshd(folder: string, lines: readonly string[] = []): 
       'StrictModes no',
       'PidFile none',
       'UsePAM no',
+      // The user's own start files are none of a test's business, and may take their time.
+      `SetEnv HOME=${folder}`,
       ...lines,
       // The first value of a setting counts.
       `AuthorizedKeysFile ${folder}/id.pub`,
