@@ -126,7 +126,19 @@ async function underTraffic(
 ): Promise<Watched> {
   const traffics = await Promise.all(
     balancers.map(({ url }) =>
-      clients({ url }, { rapid: 12, workers: 2, slow: 4, uploads: 4, webSockets: 8, slowMs: 3000 }),
+      clients(
+        { url },
+        {
+          rapid: 12,
+          perSecond: 500,
+          workers: 2,
+          pauseMs: 10,
+          slow: 4,
+          uploads: 4,
+          webSockets: 8,
+          slowMs: 3000,
+        },
+      ),
     ),
   );
   await sleep(1000);

@@ -6,6 +6,8 @@ import { type Lab, startLab } from '../lab/lab.ts';
 import { passingVcl, type RunningVarnish, startVarnish } from '../lab/varnish.ts';
 import { clients } from '../lab/watch.ts';
 
+const requestsMin = 50_000;
+
 let lab: Lab;
 let varnish: RunningVarnish;
 beforeAll(async () => {
@@ -28,13 +30,13 @@ test('no client of Varnish sees an error during a rolling deploy and the rollbac
   });
   await site.deployed('good-1');
 
-  const traffic = await clients(varnish, { slowMs: 1500 });
+  const traffic = await clients(varnish, { rapid: 8, perSecond: 1500, slowMs: 1500 });
   // Slow requests are in flight on every node before the first one is drained.
   await sleep(1000);
   const deploy = await site.deploy('good-2');
   const versions = await Promise.all(site.nodes.map(async (node) => (await site.ask(node, '/'))?.body));
   const rollback = await site.rollback();
-  await untilRequests(52_000);
+  await traffic.reach(requestsMin);
   const report = await traffic.stop();
   console.log(
     `${report.requests} requests (${report.slowRequests} slow) in ${report.tookMs} ms, ${report.failed} failed`,
@@ -46,21 +48,13 @@ test('no client of Varnish sees an error during a rolling deploy and the rollbac
   for (const body of versions) expect(body).toContain('version good-2');
   expect((await site.ask(site.node('web3'), '/'))?.body).toContain('version good-1');
   expect(report).toMatchObject({ failed: 0, failures: [], truncated: 0, late: 0 });
-  expect(report.requests).toBeGreaterThanOrEqual(50_000);
+  expect(report.requests).toBeGreaterThanOrEqual(requestsMin);
   expect(report.slowInFlightMin).toBeGreaterThan(0);
   expect(await varnish.admin('backend.list')).not.toContain(' sick ');
   // Nor did Varnish have to try a request again, but where a backend went sick between its choice and its use.
   expect(sumOf(counters, 'fail')).toBe(0);
   expect(counters['MAIN.fetch_failed']).toBe(sumOf(counters, 'unhealthy'));
 });
-
-/** Goes on until there were enough, for a minute at most. */
-async function untilRequests(least: number): Promise<void> {
-  for (let waitedMs = 0; waitedMs < 60_000; waitedMs += 500) {
-    if (sumOf(await varnish.counters(), 'req') >= least) return;
-    await sleep(500);
-  }
-}
 
 /** Of all backends. */
 const sumOf = (counters: Readonly<Record<string, number>>, name: 'req' | 'fail' | 'unhealthy'): number =>

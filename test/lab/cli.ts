@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 /** The compiled program, as a user gets it. */
-const program = fileURLToPath(new URL('../../dist/bin/sluice.js', import.meta.url));
+export const program = fileURLToPath(new URL('../../dist/bin/sluice.js', import.meta.url));
 
 export interface CliOptions {
   readonly cwd: string;
@@ -41,7 +41,7 @@ export function startCli(
   const startedMs = performance.now();
   const child = spawn(process.execPath, [program, ...args], {
     cwd,
-    env: { PATH: process.env.PATH, HOME: home, LANG: 'C.UTF-8', ...env },
+    env: { ...environmentOf(home), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const seen = { stdout: '', stderr: '', output: '' };
@@ -76,3 +76,9 @@ export function startCli(
     signal: (signal) => void child.kill(signal),
   };
 }
+
+export const environmentOf = (home: string): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  HOME: home,
+  LANG: 'C.UTF-8',
+});

@@ -5,6 +5,7 @@ import type { Version } from './application.ts';
 import { type FirstProcess, type LabNode, makeKey, makeNodes, type NodePlace, startNodes } from './nodes.ts';
 import { createRepository, type Repository } from './repository.ts';
 import { homeElsewhere, LabSite, type SiteOptions } from './site.ts';
+import { warmCli } from './warm-cli.ts';
 
 export interface LabOptions {
   /** How many; they are named web1, web2, … */
@@ -58,9 +59,11 @@ export async function startLab({
 }: LabOptions): Promise<Lab> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-lab-'));
   const home = join(folder, 'operator');
+  const warm = warmCli(home);
   const sites: LabSite[] = [];
   let nodes: readonly LabNode[] = [];
   const stop = async (): Promise<void> => {
+    warm.stop();
     await Promise.all([...sites.map((site) => site.stop()), ...nodes.map((node) => node.stop())]);
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
@@ -88,6 +91,7 @@ export async function startLab({
         nodes: nodes.slice(after, after + size),
         git: (options.repository ?? repository).folder,
         home,
+        warm,
         folder: join(folder, 'sites', name),
         port: kind === 'application' ? 8080 + sites.length : null,
         isSetUp,

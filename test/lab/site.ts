@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { type LabBalancer, startBalancer } from './balancer.ts';
 import { type CliResult, type CliRun, startCli } from './cli.ts';
 import { deployUser, type LabNode, sshPort } from './nodes.ts';
+import type { WarmCli } from './warm-cli.ts';
 
 export interface SiteOptions {
   /** Unique in the lab. */
@@ -11,6 +12,7 @@ export interface SiteOptions {
   /** Its repository. */
   readonly git: string;
   readonly home: string;
+  readonly warm: WarmCli;
   /** The folder for its config and its balancer. */
   readonly folder: string;
   /** Of the application on each node and of the balancer; null: a site of files only, without balancer and checks. */
@@ -112,7 +114,7 @@ export class LabSite {
   }
 
   startDeploy(ref: string, ...flags: readonly string[]): CliRun {
-    return this.start('deploy', 'production', '--ref', ref, '--yes', ...flags);
+    return this.start(...deployOf(ref), ...flags);
   }
 
   deploy(ref: string, ...flags: readonly string[]): Promise<CliResult> {
@@ -123,9 +125,9 @@ export class LabSite {
     return this.sluice('rollback', 'production', '--yes', ...flags);
   }
 
-  /** A deploy that must work. Returns its release. */
+  /** A deploy that a test stands on, and that must work. Returns its release. */
   async deployed(ref: string): Promise<string> {
-    const { exit, output } = await this.deploy(ref);
+    const { exit, output } = await this.#options.warm.run(deployOf(ref), this.folder);
     if (exit !== 0) throw new Error(`the deploy of ${ref} to ${this.name} ended with ${exit}:\n${output}`);
     return this.release();
   }
@@ -246,6 +248,8 @@ export class LabSite {
 }
 
 export const homeElsewhere = (home: string): string => `${home}-elsewhere`;
+
+const deployOf = (ref: string): readonly string[] => ['deploy', 'production', '--ref', ref, '--yes'];
 
 const usualSettings = ({ name, nodes, git, port }: SiteOptions, balancer: LabBalancer | null): Settings => ({
   name,

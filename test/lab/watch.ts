@@ -4,14 +4,17 @@ import { startTrafficProcess } from '../../src/sandbox/traffic-process.ts';
 import { answerEnd } from './application.ts';
 import type { LabBalancer } from './balancer.ts';
 
-/** Clients of a site in a process of their own: quick ones, and slow ones with a request in flight at all times. */
+/**
+ * Clients of a site in a process of their own: quick ones, which rest between two questions as people do, and slow ones with a
+ * request in flight at all times. Where a number counts, `rapid` ones see to it.
+ */
 export const clients = (
   balancer: Pick<LabBalancer, 'url'>,
   {
     workers = 8,
     slow = 4,
     slowMs = 3000,
-    pauseMs = 0,
+    pauseMs = 10,
     lateMs = 5000,
     rapid = 0,
     perSecond = Number.POSITIVE_INFINITY,
