@@ -193,34 +193,34 @@ test('S74: what ends differently has another exit status, or another code in the
     return `${result.exit} ${report?.outcome ?? '-'} ${report?.failure?.code ?? '-'}`;
   };
 
-  expect(await ended(site.deploy('good-1', '--json'))).toBe('0 done -');
-  expect(await ended(site.deploy('good-1', '--json'))).toBe('0 nothing to do -');
-  expect(await ended(site.deploy('no-such-ref', '--json'))).toBe('2 refused REF_UNKNOWN');
-  expect(await ended(site.deploy('broken', '--json'))).toBe('1 rolled back CHECK_TIMEOUT');
-  expect(await ended(site.deploy('badrestart', '--json'))).toBe('1 rolled back COMMAND_FAILED');
+  expect(await ended(site.startDeploy('good-1', '--json').ended)).toBe('0 done -');
+  expect(await ended(site.startDeploy('good-1', '--json').ended)).toBe('0 nothing to do -');
+  expect(await ended(site.startDeploy('no-such-ref', '--json').ended)).toBe('2 refused REF_UNKNOWN');
+  expect(await ended(site.startDeploy('broken', '--json').ended)).toBe('1 rolled back CHECK_TIMEOUT');
+  expect(await ended(site.startDeploy('badrestart', '--json').ended)).toBe('1 rolled back COMMAND_FAILED');
 
   await site.configure({ ...quick, source: { git: lab.repository.folder, build: ['sh build.sh'] } });
-  expect(await ended(site.deploy('badbuild', '--json'))).toBe('1 rolled back BUILD_FAILED');
+  expect(await ended(site.startDeploy('badbuild', '--json').ended)).toBe('1 rolled back BUILD_FAILED');
 
   await site.configure({ ...quick, linkedFiles: ['.env', 'absent.yml'] });
-  expect(await ended(site.deploy('good-2', '--json'))).toBe('2 refused PREFLIGHT');
+  expect(await ended(site.startDeploy('good-2', '--json').ended)).toBe('2 refused PREFLIGHT');
   await site.configure(quick);
   await site.balancer!.command('set server web/web3 state maint');
-  expect(await ended(site.deploy('good-2', '--json'))).toBe('2 refused PLAN_UNSAFE');
+  expect(await ended(site.startDeploy('good-2', '--json').ended)).toBe('2 refused PLAN_UNSAFE');
   await site.balancer!.command('set server web/web3 state ready');
 
   await site.configure({ ...quick, keepRelease: 3, deployTo: 'srv/x' });
-  const invalid = await site.deploy('good-2');
+  const invalid = await site.startDeploy('good-2').ended;
   expect(invalid.exit).toBe(2);
   expect(invalid.stderr).toMatch(/keepRelease: unknown setting.*keepReleases/);
   expect(invalid.stderr).toMatch(/deployTo: expected .*"srv\/x"/);
-  expect(await site.sluice('deploy', 'produktion', '--yes')).toMatchObject({ exit: 2 });
-  expect(await site.sluice('deploy', 'production', '--no-such-flag')).toMatchObject({ exit: 2 });
-  expect(await site.sluice('no-such-command')).toMatchObject({ exit: 2 });
+  expect(await site.start('deploy', 'produktion', '--yes').ended).toMatchObject({ exit: 2 });
+  expect(await site.start('deploy', 'production', '--no-such-flag').ended).toMatchObject({ exit: 2 });
+  expect(await site.start('no-such-command').ended).toMatchObject({ exit: 2 });
 
   await site.configure({ ...quick, onFailure: 'halt' });
   await site.setEnv(site.node('web2'), { FAILS: 'good-2' });
-  expect(await ended(site.deploy('good-2', '--json'))).toBe('3 needs a person CHECK_TIMEOUT');
+  expect(await ended(site.startDeploy('good-2', '--json').ended)).toBe('3 needs a person CHECK_TIMEOUT');
 });
 
 test.for([

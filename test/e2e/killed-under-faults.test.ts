@@ -78,7 +78,7 @@ async function liveThrough(site: LabSite, seed: number): Promise<void> {
   const random = chance(seed);
   const pick = <T>(all: readonly T[]): T => all[Math.floor(random() * all.length)]!;
   await site.deployed('good-1');
-  let typicalMs = (await site.deploy('good-2')).tookMs;
+  let typicalMs = (await site.startDeploy('good-2').ended).tookMs;
   // What was sent to a machine while it was cut off is sent again later and later, by TCP itself: late, and not lost.
   const traffic = await clients(site.balancer!, {
     workers: 2,

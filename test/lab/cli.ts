@@ -10,7 +10,7 @@ export interface CliOptions {
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly home: string;
-  /** What takes longer is ended, and its run fails; default: two minutes. */
+  /** What takes longer is ended, and its run fails; default: `runMsMax`. */
   readonly timeoutMs?: number | undefined;
 }
 
@@ -32,10 +32,12 @@ export interface CliResult {
   readonly tookMs: number;
 }
 
+export const runMsMax = 120_000;
+
 /** Runs `sluice` in a process of its own, without a terminal. */
 export function startCli(
   args: readonly string[],
-  { cwd, home, env = {}, timeoutMs = 120_000 }: CliOptions,
+  { cwd, home, env = {}, timeoutMs = runMsMax }: CliOptions,
 ): CliRun {
   if (!existsSync(program)) throw new Error(`${program} is not there: run npm run build`);
   const startedMs = performance.now();

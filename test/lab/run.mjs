@@ -21,7 +21,7 @@ if (obstacle !== null && process.env.CI === 'true') {
 endUnlessDone(await statusOf('npm', ['run', '--silent', 'build']));
 // What the system tests need is fetched while the others run.
 const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/install.sh')]) : 0;
-const totals = [await tests(['unit', 'simulation'], { workers: 3 })];
+const totals = [await tests(['unit', 'simulation'], { workers: 2 })];
 endUnlessDone(await installing);
 // Each file has a lab of its own, and waits for much of its time.
 if (obstacle === null) totals.push(await tests(['system'], { workers: 3, asRoot: true }));

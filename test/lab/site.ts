@@ -1,7 +1,7 @@
 import { chown, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type LabBalancer, startBalancer } from './balancer.ts';
-import { type CliResult, type CliRun, startCli } from './cli.ts';
+import { type CliResult, type CliRun, runMsMax, startCli } from './cli.ts';
 import { deployUser, type LabNode, sshPort } from './nodes.ts';
 import type { WarmCli } from './warm-cli.ts';
 
@@ -95,17 +95,20 @@ export class LabSite {
     };
   }
 
+  /** In a process of its own, as users have it: to look at it, send it a signal, or run it beside another one. */
   start(...args: readonly string[]): CliRun {
     return this.startWith({}, ...args);
-  }
-
-  sluice(...args: readonly string[]): Promise<CliResult> {
-    return this.start(...args).ended;
   }
 
   startWith(env: Readonly<Record<string, string>>, ...args: readonly string[]): CliRun {
     const { home, timeoutMs } = this.#options;
     return startCli(args, { cwd: this.folder, home, env, timeoutMs });
+  }
+
+  /** The same program to its end, in a process that has run it before. */
+  sluice(...args: readonly string[]): Promise<CliResult> {
+    const { warm, timeoutMs = runMsMax } = this.#options;
+    return warm.run(args, { cwd: this.folder, timeoutMs });
   }
 
   /** As from another machine: with the operator's keys, and nothing else of what the others left at home. */
@@ -118,16 +121,16 @@ export class LabSite {
   }
 
   deploy(ref: string, ...flags: readonly string[]): Promise<CliResult> {
-    return this.startDeploy(ref, ...flags).ended;
+    return this.sluice(...deployOf(ref), ...flags);
   }
 
   rollback(...flags: readonly string[]): Promise<CliResult> {
     return this.sluice('rollback', 'production', '--yes', ...flags);
   }
 
-  /** A deploy that a test stands on, and that must work. Returns its release. */
+  /** A deploy that must work. Returns its release. */
   async deployed(ref: string): Promise<string> {
-    const { exit, output } = await this.#options.warm.run(deployOf(ref), this.folder);
+    const { exit, output } = await this.deploy(ref);
     if (exit !== 0) throw new Error(`the deploy of ${ref} to ${this.name} ended with ${exit}:\n${output}`);
     return this.release();
   }

@@ -94,7 +94,7 @@ async function observeExample(lab: Lab): Promise<Pick<StorageResult, 'example' |
     .replace(/^mount /m, 'mount --fstab /run/fstab ');
   for (const node of site.nodes) await node.asRoot(furnish);
   const [web1, web2] = site.nodes as [LabNode, LabNode];
-  const example = await site.sluice('check', 'production');
+  const example = await site.start('check', 'production').ended;
   const uploads = '/srv/blog/shared/wp-content/uploads';
   await onNode(lab, web1, `echo a cat > ${uploads}/cat.jpg`);
   const exampleUpload = await onNode(lab, web2, `stat -f -c %T ${uploads} && cat ${uploads}/cat.jpg`);

@@ -2,6 +2,7 @@ import type { HookPoint, HookSpec } from '../../src/core/hook.ts';
 import type { DrainSettings } from '../../src/core/site.ts';
 import type { Doom } from '../../src/simulator/session.ts';
 import type { Simulation } from '../../src/simulator/simulate.ts';
+import { twoPools } from './seeds.ts';
 
 /** A defect that the simulator found once, and lives that bring it out again, were it there. */
 export interface Finding {
@@ -195,5 +196,11 @@ export const findings: readonly Finding[] = [
       'A run was blamed for not knowing what a look had shown, though the look that it went by was heard after it: one answer had overtaken the other.',
     life: null,
     seeds: [15302],
+  },
+  {
+    found:
+      'A flip that two balancers had forgotten was told them again only once a node of its pool that was lost had answered.',
+    life: { nodes: 6, strategy: twoPools },
+    seeds: [329],
   },
 ];

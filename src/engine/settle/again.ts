@@ -1,11 +1,12 @@
 import { list } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
 import { type BalancerState, poolNodes, type ServerState } from '../../core/observation.ts';
+import type { BalancerView } from '../../ports.ts';
 import { isSameMember } from '../in-flight.ts';
 import { emit, type Run } from '../run.ts';
 import { noteStray } from './drained.ts';
 import { guardCapacity, shownAs, turnTo } from './flipped.ts';
-import { drainOf, isOurs, lookHeld, nodesOf, readWhole, stillHeld } from './look.ts';
+import { drainOf, isOurs, lookHeld, nodesOf, readWhole, serversAt, stillHeld } from './look.ts';
 import { changeRotation, inTurn, memberKey } from './tell.ts';
 import { setWeights } from './weights.ts';
 
@@ -34,27 +35,33 @@ export async function tellForgotten(run: Run, nodes: readonly NodeName[]): Promi
  */
 export async function tellAnew(run: Run): Promise<void> {
   if (!hasSet(run)) return;
-  const { members } = await readWhole(run.ports);
-  const anew = members.filter((member) => run.knowing.get(memberKey(member)) !== member.incarnation);
+  const view = await readWhole(run.ports);
+  const anew = view.members.filter((member) => run.knowing.get(memberKey(member)) !== member.incarnation);
   if (anew.length === 0) return;
   const isAnew = (server: ServerState): boolean => anew.some((member) => isSameMember(member, server));
   await setWeights(run, {
     nodes: [...run.weights.keys()],
     weightOf: (server) => (isAnew(server) ? run.weights.get(server.node)! : server.weight),
   });
-  await flipAgain(run, anew);
+  await flipAgain(run, anew, view);
   for (const member of anew) run.knowing.set(memberKey(member), member.incarnation);
 }
 
 /** Whether there is anything that a balancer could forget beside who is out. */
 export const hasSet = ({ weights, flipped }: Run): boolean => weights.size > 0 || flipped !== null;
 
-async function flipAgain(run: Run, anew: readonly BalancerState[]): Promise<void> {
+async function flipAgain(run: Run, anew: readonly BalancerState[], { servers }: BalancerView): Promise<void> {
   const { flipped } = run;
   const strayed = anew.filter(({ pool }) => flipped !== null && pool !== null && pool !== shownAs(flipped));
   if (flipped === null || strayed.length === 0) return;
   const { to } = flipped;
-  await stillHeld(run, poolNodes(run.observed, to));
+  // One that is down gets nothing, and may be past asking.
+  const isDown = (node: NodeName): boolean =>
+    serversAt(servers, node).every(({ health }) => health === 'down');
+  await stillHeld(
+    run,
+    poolNodes(run.observed, to).filter((node) => !isDown(node)),
+  );
   guardCapacity(run, await readWhole(run.ports), to);
   await inTurn(run, async (balancer) => {
     if (strayed.some((member) => member.balancer === balancer.name)) await turnTo(balancer, flipped);
