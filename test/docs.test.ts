@@ -1,16 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { hookKinds } from '../hooks/index.ts';
-import { addressKinds } from '../src/adapters/addresses/index.ts';
+import { registries } from '../bin/registries.ts';
 import { balancerKinds } from '../src/adapters/balancers/index.ts';
-import { fleetKinds } from '../src/adapters/fleets/index.ts';
-import { inventoryKinds } from '../src/adapters/inventories/index.ts';
-import { noticeKinds } from '../src/adapters/notices/index.ts';
 import { commandEntries, operands } from '../src/cli/commands/index.ts';
 import { settingsReference } from '../src/config/reference.ts';
 import { exitStatuses } from '../src/core/errors.ts';
 import type { BalancerCapabilities } from '../src/ports.ts';
-import { strategies } from '../strategies/index.ts';
 import { powerTable } from './core/verdict-power.ts';
 
 const file = new URL('../README.md', import.meta.url);
@@ -88,15 +83,7 @@ const blocks: Readonly<Record<string, string>> = {
   ),
   exit: table(['status', ''], Object.entries(exitStatuses)),
   verdict: powerTable(),
-  settings: settingsReference({
-    strategies,
-    balancers: balancerKinds,
-    addresses: addressKinds,
-    hooks: hookKinds,
-    notices: noticeKinds,
-    inventories: inventoryKinds,
-    fleets: fleetKinds,
-  }),
+  settings: settingsReference(registries),
 };
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

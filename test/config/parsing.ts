@@ -1,23 +1,8 @@
-import { hookKinds } from '../../hooks/index.ts';
-import { addressKinds } from '../../src/adapters/addresses/index.ts';
-import { balancerKinds } from '../../src/adapters/balancers/index.ts';
-import { fleetKinds } from '../../src/adapters/fleets/index.ts';
-import { inventoryKinds } from '../../src/adapters/inventories/index.ts';
-import { noticeKinds } from '../../src/adapters/notices/index.ts';
-import type { Registries } from '../../src/config/fields.ts';
+import { registries } from '../../bin/registries.ts';
 import { parseSite, type SiteInput } from '../../src/config/site.ts';
 import type { Site } from '../../src/core/site.ts';
-import { strategies } from '../../strategies/index.ts';
 
-export const registries: Registries = {
-  strategies,
-  balancers: balancerKinds,
-  addresses: addressKinds,
-  hooks: hookKinds,
-  notices: noticeKinds,
-  inventories: inventoryKinds,
-  fleets: fleetKinds,
-};
+export { registries };
 
 /** What a config that imports `sluice` gets. */
 export const api = () => import('../../src/index.ts');

@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /**
  * Vitest begins with the largest files. Some are small, but take minutes: at the end they would run alone, and those that
- * boot kernels, which need a core each, side by side. Files of one project follow one another, for they share processes.
+ * boot kernels, which need a core each, side by side.
  */
 export class Spread extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -12,8 +12,7 @@ export class Spread extends BaseSequencer {
       const name = nameOf(file);
       if (name !== null) order.splice(places[name], 0, file);
     }
-    const isFirst = ({ project }: TestSpecification) => project.name === 'simulation';
-    return [...order.filter(isFirst), ...order.filter((file) => !isFirst(file))];
+    return order;
   }
 }
 

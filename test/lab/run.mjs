@@ -19,12 +19,11 @@ if (obstacle !== null && process.env.CI === 'true') {
   process.exit(1);
 }
 endUnlessDone(await statusOf('npm', ['run', '--silent', 'build']));
-// What the system tests need is fetched while the others run.
+// What the system tests need is fetched while the others run. Those wait for much of their time, but for simulations.
 const installing = obstacle === null ? statusOf('sh', [join(root, 'test/lab/install.sh')]) : 0;
-const totals = [await tests(['unit', 'simulation'], { workers: 2 })];
+const totals = [await tests('simulation', { workers: 2 }), await tests('unit', { workers: 3 })];
 endUnlessDone(await installing);
-// Each file has a lab of its own, and waits for much of its time.
-if (obstacle === null) totals.push(await tests(['system'], { workers: 3, asRoot: true }));
+if (obstacle === null) totals.push(await tests('system', { workers: 3, asRoot: true }));
 else report(obstacle);
 close(totals);
 
@@ -37,12 +36,12 @@ function obstacleOfSystemTests() {
   return null;
 }
 
-/** Runs the tests of these projects to their end, and counts them. */
-async function tests(projects, { workers, asRoot = false }) {
+/** Runs the tests of a project to their end, and counts them. */
+async function tests(project, { workers, asRoot = false }) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-tests-'));
   const file = join(folder, 'result.json');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-  const chosen = [...projects.map((name) => `--project=${name}`), `--maxWorkers=${workers}`, ...args];
+  const chosen = [`--project=${project}`, `--maxWorkers=${workers}`, ...args];
   const [program, ...words] = [...(asRoot ? sudo() : []), ...vitest, ...reporters, ...chosen];
   const status = await statusOf(program, words);
   const counts = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};

@@ -50,14 +50,15 @@ export async function tellAnew(run: Run): Promise<void> {
 /** Whether there is anything that a balancer could forget beside who is out. */
 export const hasSet = ({ weights, flipped }: Run): boolean => weights.size > 0 || flipped !== null;
 
-async function flipAgain(run: Run, anew: readonly BalancerState[], { servers }: BalancerView): Promise<void> {
+async function flipAgain(run: Run, anew: readonly BalancerState[], view: BalancerView): Promise<void> {
   const { flipped } = run;
   const strayed = anew.filter(({ pool }) => flipped !== null && pool !== null && pool !== shownAs(flipped));
   if (flipped === null || strayed.length === 0) return;
   const { to } = flipped;
+  guardCapacity(run, view, to);
   // One that is down gets nothing, and may be past asking.
   const isDown = (node: NodeName): boolean =>
-    serversAt(servers, node).every(({ health }) => health === 'down');
+    serversAt(view.servers, node).every(({ health }) => health === 'down');
   await stillHeld(
     run,
     poolNodes(run.observed, to).filter((node) => !isDown(node)),
