@@ -43,7 +43,7 @@ const status = await run({
     write: writeFileSync,
     append: appendFileSync,
   },
-  engine: async () => (await import('../src/cli/engine.ts')).engine,
+  engine: () => import('../src/cli/engine.ts'),
   createPorts: async (site, emit) =>
     (await import('./ports.ts')).createPorts(site, { emit, env: process.env }),
   createFleetPorts: async (site, emit) =>

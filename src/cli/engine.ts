@@ -1,5 +1,7 @@
-import { moveCron } from '../engine/cron.ts';
-import {
+/** What commands use of the engine, loaded as one when a command needs it: help must not wait for it. */
+
+export { moveCron } from '../engine/cron.ts';
+export {
   abort,
   deploy,
   flip,
@@ -11,56 +13,21 @@ import {
   rollback,
   sync,
 } from '../engine/deploy.ts';
-import { findDrift } from '../engine/drift.ts';
-import { history } from '../engine/history.ts';
-import { maintain } from '../engine/maintenance.ts';
-import { setRotation } from '../engine/manual.ts';
-import { observe } from '../engine/observe.ts';
-import {
+export { findDrift } from '../engine/drift.ts';
+export { history } from '../engine/history.ts';
+export { maintain } from '../engine/maintenance.ts';
+export { setRotation } from '../engine/manual.ts';
+export { observe } from '../engine/observe.ts';
+export {
   flipsOnlyProblems,
   preflight,
   preflightPools,
   setup,
   webSocketProblems,
 } from '../engine/preflight.ts';
-import { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
-import { shrunk } from '../engine/shrunk.ts';
-import { proveStorage } from '../engine/storage.ts';
-import { takeOver } from '../engine/take-over.ts';
-import { unlock } from '../engine/unlock.ts';
-import { weakSpots } from '../engine/weak-spots.ts';
-import type { Engine } from './environment.ts';
-
-/** The real engine. It is much code: help must not wait for it. */
-export const engine: Engine = {
-  deploy,
-  rollback,
-  flip,
-  resume,
-  abort,
-  promote,
-  sync,
-  takeOver,
-  propose,
-  proposeRollback,
-  proposeFlip,
-  observe,
-  preflight,
-  preflightPools,
-  flipsOnlyProblems,
-  webSocketProblems,
-  weakSpots,
-  shrunk,
-  setup,
-  proveStorage,
-  setRotation,
-  unlock,
-  history,
-  moveCron,
-  maintain,
-  imagesOf,
-  buildImage,
-  compareImages,
-  pruneImages,
-  findDrift,
-};
+export { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
+export { shrunk } from '../engine/shrunk.ts';
+export { proveStorage } from '../engine/storage.ts';
+export { takeOver } from '../engine/take-over.ts';
+export { unlock } from '../engine/unlock.ts';
+export { weakSpots } from '../engine/weak-spots.ts';

@@ -5,41 +5,11 @@ import type { JsonSchema } from '../core/field.ts';
 import type { FleetSite } from '../core/fleet.ts';
 import type { Site, StrategySettings } from '../core/site.ts';
 import type { Strategy } from '../core/strategy.ts';
-import type { moveCron } from '../engine/cron.ts';
-import type {
-  abort,
-  deploy,
-  flip,
-  promote,
-  propose,
-  proposeFlip,
-  proposeRollback,
-  resume,
-  rollback,
-  sync,
-} from '../engine/deploy.ts';
-import type { findDrift } from '../engine/drift.ts';
-import type { history } from '../engine/history.ts';
-import type { maintain } from '../engine/maintenance.ts';
-import type { setRotation } from '../engine/manual.ts';
-import type { observe } from '../engine/observe.ts';
-import type {
-  flipsOnlyProblems,
-  preflight,
-  preflightPools,
-  setup,
-  webSocketProblems,
-} from '../engine/preflight.ts';
-import type { buildImage, compareImages, imagesOf, pruneImages } from '../engine/seed.ts';
-import type { shrunk } from '../engine/shrunk.ts';
-import type { proveStorage } from '../engine/storage.ts';
-import type { takeOver } from '../engine/take-over.ts';
-import type { unlock } from '../engine/unlock.ts';
-import type { weakSpots } from '../engine/weak-spots.ts';
 import type { BalancerCapabilities, FleetPorts, Ports } from '../ports.ts';
 import type { Output } from '../reporters/reporter.ts';
 import type { simulate } from '../simulator/simulate.ts';
 import type { simulateFleet } from '../simulator/simulate-fleet.ts';
+import type * as engine from './engine.ts';
 
 /** All that the command line needs from outside. `bin` makes the real one. */
 export interface Environment {
@@ -90,35 +60,4 @@ export interface Config {
   init(wanted: string | null): Promise<{ readonly file: string; readonly application: string | null }>;
 }
 
-export interface Engine {
-  readonly deploy: typeof deploy;
-  readonly rollback: typeof rollback;
-  readonly flip: typeof flip;
-  readonly resume: typeof resume;
-  readonly abort: typeof abort;
-  readonly promote: typeof promote;
-  readonly sync: typeof sync;
-  readonly takeOver: typeof takeOver;
-  readonly propose: typeof propose;
-  readonly proposeRollback: typeof proposeRollback;
-  readonly proposeFlip: typeof proposeFlip;
-  readonly observe: typeof observe;
-  readonly preflight: typeof preflight;
-  readonly preflightPools: typeof preflightPools;
-  readonly flipsOnlyProblems: typeof flipsOnlyProblems;
-  readonly webSocketProblems: typeof webSocketProblems;
-  readonly weakSpots: typeof weakSpots;
-  readonly shrunk: typeof shrunk;
-  readonly setup: typeof setup;
-  readonly proveStorage: typeof proveStorage;
-  readonly setRotation: typeof setRotation;
-  readonly unlock: typeof unlock;
-  readonly history: typeof history;
-  readonly moveCron: typeof moveCron;
-  readonly maintain: typeof maintain;
-  readonly imagesOf: typeof imagesOf;
-  readonly buildImage: typeof buildImage;
-  readonly compareImages: typeof compareImages;
-  readonly pruneImages: typeof pruneImages;
-  readonly findDrift: typeof findDrift;
-}
+export type Engine = typeof engine;

@@ -94,7 +94,11 @@ export function balancerContract(
       await Promise.all([web1, web2].map((backend) => backend?.close()));
     });
     beforeEach(async () => {
-      const { servers } = await lab.balancer.observe();
+      const { servers } = await vi.waitFor(async () => {
+        const view = await lab.balancer.observe();
+        expect(view.members.filter(({ unreachable }) => unreachable !== null)).toEqual([]);
+        return view;
+      }, patience);
       const isWhole = servers.every(({ weight }) => weight === 100);
       if (!isWhole) await lab.balancer.shift([weigh('web1', 100), weigh('web2', 100)]);
       const isIn = servers.every(({ rotation }) => rotation === 'in');

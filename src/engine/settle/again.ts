@@ -57,12 +57,9 @@ async function flipAgain(run: Run, anew: readonly BalancerState[], view: Balance
   const { to } = flipped;
   guardCapacity(run, view, to);
   // One that is down gets nothing, and may be past asking.
-  const isDown = (node: NodeName): boolean =>
-    serversAt(view.servers, node).every(({ health }) => health === 'down');
-  await stillHeld(
-    run,
-    poolNodes(run.observed, to).filter((node) => !isDown(node)),
-  );
+  const isUp = (node: NodeName): boolean =>
+    serversAt(view.servers, node).some(({ health }) => health !== 'down');
+  await stillHeld(run, poolNodes(run.observed, to).filter(isUp));
   guardCapacity(run, await readWhole(run.ports), to);
   await inTurn(run, async (balancer) => {
     if (strayed.some((member) => member.balancer === balancer.name)) await turnTo(balancer, flipped);
