@@ -156,6 +156,7 @@ async function survive(site: LabSite, round: Round): Promise<{ ended: CliResult;
   await Promise.all([early, over]);
   await mend();
   const ended = await run.ended;
+  await Promise.all(site.nodes.map((each) => each.idle()));
   await site.configure({});
   tell(`${args[0]}, ${signal} after ${Math.round(round.signalAtMs)} ms,`, ended);
   if ((await site.locked()).length > 0) expect(await goOn(), story.join('\n')).toBe(0);

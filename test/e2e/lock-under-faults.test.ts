@@ -104,6 +104,7 @@ test.for([
     const back = sleep(2500).then(() => site.node('web3').mend());
     const ended = await run.ended;
     await back;
+    await site.node('web3').idle();
     expect(ended.exit, ended.output).toBe(exit);
     expect(await site.rotation()).toEqual(everywhere(site, 'UP'));
     if ((await site.locked()).length > 0) {

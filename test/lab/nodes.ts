@@ -27,6 +27,8 @@ export interface LabNode {
   cut(off: CutOff): Promise<void>;
   /** What was silent goes on where it was. */
   mend(): Promise<void>;
+  /** Resolves once nothing is done over SSH any more: a server that was silent may still read what it was sent before. */
+  idle(): Promise<void>;
 }
 
 /**
@@ -130,16 +132,32 @@ async function makeNode(name: string, place: NodePlace, options: NodesOptions): 
       signal(others, off === 'ssh' ? 'SIGSTOP' : 'SIGKILL');
     },
     mend: () => signalAll(process!, 'SIGCONT'),
+    async idle() {
+      const { first } = await sshServers(process!);
+      for (let waitedMs = 0; ; waitedMs += 50) {
+        const busy = (await namedProcesses(process!)).filter(
+          ({ pid, name }) => pid !== first && /^sshd?$|^sh$/.test(name),
+        );
+        if (busy.length === 0) return;
+        if (waitedMs > idleTimeoutMs)
+          throw new Error(`${name} is still busy with ${busy.map((other) => other.name).join(', ')}`);
+        await sleep(50);
+      }
+    },
   };
 }
 
 /** The server that listens is the node's first process, whatever its number; and there is one for each connection. */
 async function sshServers(node: ChildProcess): Promise<{ first: number; others: readonly number[] }> {
   const first = Number(await readFile(`/proc/${node.pid}/task/${node.pid}/children`, 'utf8'));
-  const others: number[] = [];
-  for (const pid of (await processesOf(node)).filter((other) => other !== first))
-    if ((await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).startsWith('sshd')) others.push(pid);
-  return { first, others };
+  const sshd = (await namedProcesses(node)).filter(({ name }) => name.startsWith('sshd'));
+  return { first, others: sshd.map(({ pid }) => pid).filter((pid) => pid !== first) };
+}
+
+async function namedProcesses(node: ChildProcess): Promise<readonly { pid: number; name: string }[]> {
+  const name = async (pid: number): Promise<string> =>
+    (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
+  return Promise.all((await processesOf(node)).map(async (pid) => ({ pid, name: await name(pid) })));
 }
 
 async function signalAll(node: ChildProcess, name: NodeJS.Signals): Promise<void> {
@@ -212,6 +230,7 @@ export const makeKey = (file: string): Promise<unknown> =>
   promisify(execFile)('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', file]);
 
 const bootTimeoutMs = 60_000;
+const idleTimeoutMs = 30_000;
 
 async function boot(
   folder: string,

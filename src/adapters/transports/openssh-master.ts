@@ -17,19 +17,20 @@ import { connectFailure } from './openssh-log.ts';
 import type { OpenEvents } from './pool.ts';
 import { runProcess } from './process.ts';
 import type { Hop } from './route.ts';
-import { slots } from './slots.ts';
+import { SessionRefused, type Sessions, sessions } from './sessions.ts';
 
 /** A master connection of ssh in the background, and the sessions that share it (ssh_config(5), ControlMaster). */
 export class Master {
   readonly #hop: Hop;
   readonly #path: string;
   readonly #onLost: () => void;
-  readonly #sessions = slots(sessionsMax);
+  readonly #inSession: Sessions;
   readonly #forwards = new Map<string, Promise<string>>();
   #uses = 0;
 
   private constructor(hop: Hop, path: string, onLost: () => void) {
     this.#hop = hop;
+    this.#inSession = sessions(hop);
     this.#path = path;
     this.#onLost = onLost;
   }
@@ -60,8 +61,7 @@ export class Master {
 
   /** null: the master has ended, and nothing was run. Rejects as `Transport.run` does. */
   run(command: NodeCommand, text: string, options: RunOptions): Promise<CommandResult | null> {
-    return this.#sessions(async () => {
-      options.signal?.throwIfAborted();
+    return this.#inSession(async () => {
       const mark = this.#nextPath();
       const line = [...this.#client(words('touch', mark)), '-T', '--', anyName, withStatus(text)];
       const end = await runProcess(line, { ...options, timeoutMs: command.timeoutMs });
@@ -69,11 +69,13 @@ export class Master {
       if (end.stderr.endsWith(statusMark)) {
         return { status: 255, stdout: end.stdout, stderr: end.stderr.slice(0, -statusMark.length) };
       }
+      const isBypassed = existsSync(mark);
+      if (isBypassed && end.stderr.includes(refusal)) throw new SessionRefused(refusal);
       this.#onLost();
-      if (existsSync(mark)) return null;
+      if (isBypassed) return null;
       const reason = end.stderr.trim().split('\n').at(-1) || 'its master connection ended';
       throw failure('OUTCOME_UNKNOWN', { node: this.#hop.name, command: command.summary, reason });
-    });
+    }, options.signal);
   }
 
   /** null: the master has ended. */
@@ -126,8 +128,8 @@ export class Master {
   }
 }
 
-/** sshd allows 10 sessions a connection by default (MaxSessions, sshd_config(5)); forwarded streams are none. */
-const sessionsMax = 8;
+/** What a client of a master says of a server that opens no session for it. */
+const refusal = 'Session open refused by peer';
 /** For a touch on a hardware key; sshd itself waits as long (LoginGraceTime). */
 const loginMsMax = 120_000;
 const controlMsMax = 10_000;

@@ -8,19 +8,20 @@ import type { RunOptions, StreamTarget } from '../../ports.ts';
 import { bounded, type EndedBy } from './bounded.ts';
 import { Output, stdoutBytesMax } from './output.ts';
 import type { Hop } from './route.ts';
-import { slots } from './slots.ts';
+import { SessionRefused, type Sessions, sessions } from './sessions.ts';
 import { coded, unreachable } from './ssh2-login.ts';
 
 /** An SSH connection that is logged in. It is of use until `onLost` is called. */
 export class Ssh2Connection {
   readonly #client: Client;
   readonly #hop: Hop;
-  readonly #sessions = slots(sessionsMax);
+  readonly #inSession: Sessions;
   #lost: string | null = null;
 
   constructor(client: Client, hop: Hop, onLost: () => void) {
     this.#client = client;
     this.#hop = hop;
+    this.#inSession = sessions(hop);
     const lose = (reason: string): void => {
       if (this.#lost !== null) return;
       this.#lost = reason;
@@ -33,20 +34,19 @@ export class Ssh2Connection {
 
   /** Runs `text`, what `command` comes to for a login shell. Rejects as `Transport.run` does. */
   run(command: NodeCommand, text: string, options: RunOptions): Promise<CommandResult> {
-    return this.#sessions(async () => {
-      options.signal?.throwIfAborted();
+    const { signal } = options;
+    return this.#inSession(() => {
       const session = this.#exec(command, text);
-      const bounds = { timeoutMs: command.timeoutMs, signal: options.signal };
       return bounded(
         session.then((channel) => this.#converse(command, channel, options)),
-        bounds,
+        { timeoutMs: command.timeoutMs, signal },
         (by) => {
           // The server ends nothing for that; the command may go on until it writes.
           session.then((channel) => channel.close()).catch(() => undefined);
           return this.#interrupted(command, by);
         },
       );
-    });
+    }, signal);
   }
 
   /** A byte stream to an address as this machine sees it. Rejects with an `Error` that is no `DeployError`. */
@@ -83,10 +83,9 @@ export class Ssh2Connection {
         isSent = true;
       })();
     } catch (error) {
+      if (isSent && this.#lost !== null) throw this.#unknown(command, this.#lost);
       // On a connection that stands, the server refused to run it.
-      throw isSent && this.#lost !== null
-        ? this.#unknown(command, this.#lost)
-        : unreachable(this.#hop, error);
+      throw isRefusedChannel(error) ? new SessionRefused(error.message) : unreachable(this.#hop, error);
     }
   }
 
@@ -135,8 +134,9 @@ export class Ssh2Connection {
   }
 }
 
-/** sshd allows 10 sessions a connection by default (MaxSessions, sshd_config(5)); forwarded streams are none. */
-const sessionsMax = 8;
+/** ssh2 gives the server's own reason, a number, with no other error (RFC 4254, 5.1). */
+const isRefusedChannel = (error: unknown): error is Error =>
+  error instanceof Error && typeof (error as { readonly reason?: unknown }).reason === 'number';
 
 /** Streams the input at the speed of the connection; ends early, and well, if the command does. */
 async function send(channel: ClientChannel, { stdin, onSent }: RunOptions): Promise<void> {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createTransport } from '../../../src/adapters/transports/index.ts';
@@ -44,6 +44,18 @@ describe.each(['ssh2', 'openssh'] as const)('%s, to a real sshd', (kind) => {
   ): Promise<T> {
     const transport = await create(settings);
     return use(transport).finally(() => transport.close());
+  }
+
+  /** Another server than that of the other tests. */
+  async function usingSshd(
+    lines: readonly string[],
+    use: (transport: Transport) => Promise<void>,
+  ): Promise<void> {
+    const inside = await mkdtemp(join(folder, 'other-'));
+    const other = await startSshd(inside, lines);
+    const file = await knownHosts(`${basename(inside)}-known`, `* ${other.hostKeys.ed25519}`);
+    const settings = { port: other.port, keys: [other.key], knownHosts: [file] };
+    await using(settings, use).finally(() => other.stop());
   }
 
   const greet = (settings: Partial<SshSettings> = {}, host = hostOf()): Promise<string> =>
@@ -162,6 +174,24 @@ describe.each(['ssh2', 'openssh'] as const)('%s, to a real sshd', (kind) => {
       expect(log).not.toContain('MaxStartups');
     });
     await bastion.stop();
+  });
+
+  test('a server that allows two sessions at a time gets its commands one after the other, over one connection', async () => {
+    await usingSshd(['MaxSessions 2'], async (transport) => {
+      const runs = Array.from({ length: 12 }, (_, i) =>
+        transport.run(hostOf(), commandOf(`sleep 0.2; echo ${i}`)),
+      );
+      expect((await Promise.all(runs)).map(({ stdout }) => stdout)).toEqual(runs.map((_, i) => `${i}\n`));
+      expect(transport.counts().connections).toBe(1);
+    });
+  });
+
+  test('a server that opens no session at all is unreachable, and that is said', async () => {
+    await usingSshd(['MaxSessions 0'], async (transport) => {
+      const failing = transport.run(hostOf(), hello);
+      await expect(failing).rejects.toSatisfy(isCode('NODE_UNREACHABLE'));
+      await expect(failing).rejects.toThrow('it opens no session');
+    });
   });
 
   test('a transport that was closed leaves no file and no process behind', async () => {
