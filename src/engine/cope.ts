@@ -11,7 +11,7 @@ import type { Target } from '../core/target.ts';
 import { departed } from './departed.ts';
 import { type Coping, type Decision, executeRecovery, type Stop } from './execute.ts';
 import { renewLocks } from './lock.ts';
-import { observe } from './observe.ts';
+import { observe, observeSettledFront, patienceMs } from './observe.ts';
 import type { RunRequest } from './propose.ts';
 import {
   emit,
@@ -24,7 +24,6 @@ import {
   type Run,
   withoutLocks,
 } from './run.ts';
-import { patienceMs } from './settle/look.ts';
 import { executeStep } from './steps/index.ts';
 
 /** Where the nodes of a run came from, and where they are to go. */
@@ -202,13 +201,13 @@ function letGo(run: Run, { nodes }: Target): void {
 const stuck = (policy: Way['policy'], asked: Way['policy'], { nodes }: Target): readonly NodeName[] =>
   policy === asked ? [] : nodes;
 
-/** What cannot be read is looked at again for a moment: it may just restart. */
+/** What cannot be read, or is just being checked, is looked at again for a moment: it may just restart. */
 export async function observePatiently(run: Run): Promise<Observation> {
   const { site, ports } = run;
   const away = [...run.skipped, ...goneNodes(run)];
   const deadlineMs = ports.clock.nowMs() + patienceMs;
   for (;;) {
-    const observed = await observe(site, ports);
+    const observed = await observe(site, ports, undefined, observeSettledFront);
     const nodes = Object.values(observed.nodes).filter(({ name }) => !away.includes(name));
     const all = [...nodes, ...observed.balancers];
     const isWhole = all.every(({ unreachable }) => unreachable === null);

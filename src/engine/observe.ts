@@ -8,13 +8,18 @@ import { onNode } from './run.ts';
 import { witnessesOf } from './witnesses.ts';
 
 /** Reads the whole site, all nodes and balancers at the same time. What cannot be read says why; it never rejects for that. */
-export async function observe(site: Site, ports: Ports, signal?: AbortSignal): Promise<Observation> {
+export async function observe(
+  site: Site,
+  ports: Ports,
+  signal?: AbortSignal,
+  front: typeof observeFront = observeFront,
+): Promise<Observation> {
   const read = (nodes: readonly Node[]): Promise<readonly NodeState[]> =>
     Promise.all(nodes.map((node) => readNode(site, ports, node, signal)));
   const [nodes, witnesses, view] = await Promise.all([
     read(site.nodes),
     read(witnessesOf(site, ports)),
-    observeFront(ports, signal),
+    front(ports, signal),
   ]);
   return { ...assemble(nodes, view), witnesses };
 }
@@ -71,6 +76,26 @@ export async function observeFront(ports: Ports, signal?: AbortSignal): Promise<
   ]);
   return { ...together(views), addresses };
 }
+
+/**
+ * The same for what goes by who serves, a plan say: a balancer that restarts has its servers to check first, and is given
+ * a moment.
+ */
+export async function observeSettledFront(ports: Ports, signal?: AbortSignal): Promise<FrontView> {
+  const { clock } = ports;
+  const deadlineMs = clock.nowMs() + patienceMs;
+  for (;;) {
+    const view = await observeFront(ports, signal);
+    const isSettled = view.servers.every(
+      ({ rotation, health }) => rotation !== 'in' || health !== 'starting',
+    );
+    if (isSettled || clock.nowMs() >= deadlineMs || signal?.aborted) return view;
+    await clock.sleep(250, signal);
+  }
+}
+
+/** How long something that cannot be read, or is just being checked, may take, where no other deadline says so. */
+export const patienceMs = 5000;
 
 async function describeBalancer(balancer: Balancer, signal?: AbortSignal): Promise<BalancerView> {
   try {

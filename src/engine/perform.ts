@@ -11,7 +11,7 @@ import { comeBack, copingWith, observePatiently } from './cope.ts';
 import { executeRecovery, executeSteps, type Stop } from './execute.ts';
 import { lookAtEnd } from './front.ts';
 import { finishRun, holdRun, keepLock, takeLock } from './lock.ts';
-import { assemble, observeFront } from './observe.ts';
+import { assemble, observeSettledFront } from './observe.ts';
 import { refuseUnfit } from './preflight.ts';
 import {
   type Aim,
@@ -135,7 +135,7 @@ async function underLock(request: RunRequest & Intent, ports: Ports, agreed: Agr
   const nodeStates = site.nodes.map(
     ({ name }) => states.find((state) => state.name === name) ?? nodeState(proposal.observed, name),
   );
-  const observed = assemble(nodeStates, await observeFront(ports));
+  const observed = assemble(nodeStates, await observeSettledFront(ports));
   const signal = AbortSignal.any([request.signal, lost.signal]);
   const run = newRun({
     id,

@@ -18,7 +18,7 @@ import type { Strategy } from '../core/strategy.ts';
 import { namedNodes, type Target } from '../core/target.ts';
 import type { Comparison, Ports } from '../ports.ts';
 import type { Decision, Trouble } from './execute.ts';
-import { observe } from './observe.ts';
+import { observe, observeSettledFront } from './observe.ts';
 import { flipsOnlyProblems, preflightPools, refuseUnfit, webSocketProblems } from './preflight.ts';
 import { shrunk } from './shrunk.ts';
 import { describeStep } from './steps/index.ts';
@@ -118,7 +118,7 @@ export interface Proposed {
 /** Observes the site and resolves the revision at the same time, then plans and proves. Touches nothing. */
 export async function proposeFrom(request: RunRequest & Intent, ports: Ports): Promise<Proposed> {
   const [observed, revision] = await bothOrFirstFailure(
-    observe(request.site, ports, request.signal),
+    observe(request.site, ports, request.signal, observeSettledFront),
     request.resolve(),
   );
   const { site } = request;

@@ -209,7 +209,8 @@ const reasonsOf = (state: StateRow): readonly string[] => [
 
 /**
  * The `status` of `show stat` would not do: it mixes health with rotation. A server that was just made ready runs
- * before it was checked; its count then stands at `rise`, and it is `starting` until a check succeeds.
+ * before it was checked; its count then stands at `rise`, and it is `starting` until a check succeeds. A count between that and
+ * the highest is of one that was proven and missed a check since: it gets its traffic, and is `up`.
  */
 function healthOf(state: StateRow, { rise, fall, tracks }: StatRow): ServerState['health'] {
   if (rotationOf(state) === 'out') return 'unchecked';
@@ -217,5 +218,5 @@ function healthOf(state: StateRow, { rise, fall, tracks }: StatRow): ServerState
   if (state.operation === 'stopping') return 'down';
   if (state.operation === 'stopped') return state.checks && state.checkHealth > 0 ? 'starting' : 'down';
   if (!state.checks) return tracks ? 'up' : 'unchecked';
-  return state.checkHealth < rise + fall - 1 ? 'starting' : 'up';
+  return state.checkHealth > rise || fall <= 1 ? 'up' : 'starting';
 }

@@ -1,6 +1,6 @@
 import type { Counted } from '../../core/counts.ts';
+import { patienceMs } from '../observe.ts';
 import { interruption, type Run } from '../run.ts';
-import { patienceMs } from './look.ts';
 
 /** What all members have counted; one that restarts is given a moment. */
 export async function countAll(run: Run): Promise<Counted> {

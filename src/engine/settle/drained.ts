@@ -3,6 +3,7 @@ import type { NodeName } from '../../core/node.ts';
 import { isAimedAt, type ServerState } from '../../core/observation.ts';
 import type { BalancerView } from '../../ports.ts';
 import { inFlight } from '../in-flight.ts';
+import { patienceMs } from '../observe.ts';
 import { capabilitiesOf, type NodeFailure, type Run } from '../run.ts';
 import {
   drainOf,
@@ -10,7 +11,6 @@ import {
   isOurs,
   lookHeld,
   nodesOf,
-  patienceMs,
   readWhole,
   seenBy,
   serversAt,

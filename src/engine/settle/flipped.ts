@@ -4,8 +4,9 @@ import type { PoolName } from '../../core/node.ts';
 import { poolNodes, servingNodes } from '../../core/observation.ts';
 import { aimsOf } from '../../core/target.ts';
 import type { Balancer, BalancerView } from '../../ports.ts';
+import { patienceMs } from '../observe.ts';
 import type { Run } from '../run.ts';
-import { patienceMs, readWhole, seenBy, seenText, stillHeld, until } from './look.ts';
+import { readWhole, seenBy, seenText, stillHeld, until } from './look.ts';
 import { inTurn, noteKnowing } from './tell.ts';
 
 export interface Flipped {

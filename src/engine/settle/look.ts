@@ -4,7 +4,7 @@ import type { NodeName } from '../../core/node.ts';
 import type { Observation, ServerState } from '../../core/observation.ts';
 import type { BalancerCapabilities, BalancerView, Ports } from '../../ports.ts';
 import { guardFloor } from '../floor.ts';
-import { readBalancers, unreachableMember } from '../observe.ts';
+import { patienceMs, readBalancers, unreachableMember } from '../observe.ts';
 import { capabilitiesOf, fenceFor, interruption, onHeld, type Run } from '../run.ts';
 
 /** Throws `LOCK_LOST` unless this run holds the nodes, as each of them was seen to say a moment ago. */
@@ -40,19 +40,43 @@ export const serversAt = (servers: readonly ServerState[], node: NodeName): read
  * A look at all balancers just before `nodes` leave rotation, by a run that holds them. Throws `FLOOR_AT_RISK` if too
  * few would be left, and `LOCK_LOST`.
  */
-export async function lookHeld(
+export const lookHeld = (
   run: Run,
   nodes: readonly NodeName[],
   floor = run.site.servingMin,
+): Promise<BalancerView> =>
+  lookAboveFloor(run, { nodes, floor }, async () => {
+    const { clock } = run.ports;
+    for (let attempt = 1; ; attempt++) {
+      const startMs = clock.nowMs();
+      await stillHeld(run, nodes);
+      const view = await readWhole(run.ports);
+      if (clock.nowMs() - startMs <= lookHoldsMs || attempt === looksMax) return view;
+    }
+  });
+
+/**
+ * Looks until enough serve without `nodes`. A balancer that restarts has its servers to check first: where the floor is
+ * at risk by that, it is given a moment. Throws `FLOOR_AT_RISK`.
+ */
+export async function lookAboveFloor(
+  run: Run,
+  { nodes, floor }: { readonly nodes: readonly NodeName[]; readonly floor: number },
+  look: () => Promise<BalancerView>,
 ): Promise<BalancerView> {
   const { clock } = run.ports;
-  for (let attempt = 1; ; attempt++) {
-    const startMs = clock.nowMs();
-    await stillHeld(run, nodes);
-    const view = await readWhole(run.ports);
-    if (clock.nowMs() - startMs > lookHoldsMs && attempt < looksMax) continue;
-    guardFloor(nodes, floor, seenBy(run, view));
-    return view;
+  const startMs = clock.nowMs();
+  for (;;) {
+    const view = await look();
+    const passedMs = clock.nowMs() - startMs;
+    try {
+      guardFloor(nodes, floor, seenBy(run, view));
+      return view;
+    } catch (error) {
+      if (passedMs >= patienceMs || !view.servers.some(({ health }) => health === 'starting')) throw error;
+    }
+    await clock.sleep(pauseAfter(passedMs), run.signal);
+    if (run.signal.aborted) throw interruption(run.signal);
   }
 }
 
@@ -71,9 +95,6 @@ export const readAll = (run: Run): Promise<BalancerView> =>
  * takes longer.
  */
 export const failoverMs = 30_000;
-
-/** How long something that cannot be read may take to come back, where no other deadline says so. */
-export const patienceMs = 5000;
 
 /**
  * Looks again and again until `look` has an answer. A balancer that cannot be reached is looked at again until the time

@@ -1,8 +1,9 @@
 import { type DeployError, failure } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
 import { hasWeight, type ServerState } from '../../core/observation.ts';
+import { patienceMs } from '../observe.ts';
 import { capabilitiesOf, type Run } from '../run.ts';
-import { lookHeld, nodesOf, patienceMs, readWhole, until } from './look.ts';
+import { lookHeld, nodesOf, readWhole, until } from './look.ts';
 import { noteKnowing, tell } from './tell.ts';
 
 export interface Weights {

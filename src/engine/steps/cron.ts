@@ -8,6 +8,7 @@ import { liveRelease, type NodeState, nodeState } from '../../core/observation.t
 import type { Site } from '../../core/site.ts';
 import type { StepOf } from '../../core/step.ts';
 import { cronFileOf } from '../cron-file.ts';
+import { patienceMs } from '../observe.ts';
 import {
   around,
   eachNode,
@@ -21,7 +22,6 @@ import {
   type Run,
   stepFailed,
 } from '../run.ts';
-import { patienceMs } from '../settle/look.ts';
 import type { StepHandler } from './handler.ts';
 
 type Cron = StepOf<'cron'>;

@@ -5,11 +5,9 @@ import { drainedBy } from '../../core/predict.ts';
 import type { Site } from '../../core/site.ts';
 import type { StepOf } from '../../core/step.ts';
 import type { Balancer } from '../../ports.ts';
-import { guardFloor } from '../floor.ts';
 import {
   eachNode,
   fenceFor,
-  interruption,
   journalLine,
   type NodeFailure,
   onEach,
@@ -19,7 +17,7 @@ import {
   writeLater,
 } from '../run.ts';
 import { awaitDrained, beginDrain } from '../settle/drained.ts';
-import { patienceMs, pauseAfter, readAll } from '../settle/look.ts';
+import { lookAboveFloor, readAll, seenBy } from '../settle/look.ts';
 import type { StepHandler } from './handler.ts';
 
 type Drain = StepOf<'drain'>;
@@ -52,26 +50,10 @@ function untilEmpty({ capabilities }: Balancer, { drain }: Site): string {
     : `until no connection to port ${drain.port} is left on the node`;
 }
 
-/**
- * Nothing is written of nodes that may not leave. A balancer that restarts has its servers to check first: where the
- * floor is at risk by that, it is given a moment.
- */
+/** Nothing is written of nodes that may not leave. */
 async function lookFirst({ nodes }: Drain, run: Run): Promise<Observation> {
-  const { clock } = run.ports;
-  const startMs = clock.nowMs();
-  for (;;) {
-    const { members, servers } = await readAll(run);
-    const observed = { ...run.observed, balancers: members, servers };
-    const passedMs = clock.nowMs() - startMs;
-    try {
-      guardFloor(nodes, run.site.servingMin, observed);
-      return observed;
-    } catch (error) {
-      if (passedMs >= patienceMs || !servers.some(({ health }) => health === 'starting')) throw error;
-    }
-    await clock.sleep(pauseAfter(passedMs), run.signal);
-    if (run.signal.aborted) throw interruption(run.signal);
-  }
+  const floor = run.site.servingMin;
+  return seenBy(run, await lookAboveFloor(run, { nodes, floor }, () => readAll(run)));
 }
 
 /** Each node is told first which of its servers this run takes out, so that whoever comes next knows. */

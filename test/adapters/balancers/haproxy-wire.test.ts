@@ -157,7 +157,7 @@ describe('readingOf', () => {
   test.each([
     ['running, proven by a check', { op: '2', checkHealth: '4', checkState: '6' }, 'up'],
     ['running, but made ready just now', { op: '2', checkHealth: '2', checkState: '6' }, 'starting'],
-    ['running, its last check failed', { op: '2', checkHealth: '3', checkState: '6' }, 'starting'],
+    ['running, its last check failed', { op: '2', checkHealth: '3', checkState: '6' }, 'up'],
     ['running without checks', { op: '2', checkHealth: '0', checkState: '0' }, 'unchecked'],
     ['running, its checks switched off', { op: '2', checkHealth: '4', checkState: '2' }, 'unchecked'],
     ['running, and tracks another server', { op: '2', checkState: '0', tracked: 'web/web9' }, 'up'],
