@@ -101,8 +101,8 @@ export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): Nod
       ...(logLine === null ? [] : [`${words('printf', '%s\\n', logLine)} >> ${layout.revisionsLog}`]),
       ...(historyLine === null ? [] : [`${words('printf', '%s\\n', historyLine)} >> ${layout.history}`]),
       pruneJournals,
-      words('rm', '-rf', '.sluice/incoming'),
-      words('mkdir', '.sluice/incoming'),
+      // The directory itself stays: another run may just be making sure of it.
+      'rm -rf .sluice/incoming/*',
       `rm -f ${layout.claim('*')} ${layout.held} ${layout.lock}`,
     ].join('\n'),
   )}`,

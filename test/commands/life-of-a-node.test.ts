@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { chmodSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { removeReleases } from '../../src/commands/cleanup.ts';
 import { fencedStatus } from '../../src/commands/fenced.ts';
@@ -171,6 +173,15 @@ describe('the lock', () => {
     folder.run(releaseLock(folder.fence(), { logLine, historyLine: '{}' }));
     expect(folder.exists('.sluice/lock')).toBe(false);
     expect(folder.read('revisions.log')).toBe(`${logLine}\n`);
+  });
+
+  test('leaves nothing of what came in, and leaves the directory for it, of which another run may just make sure', () => {
+    const folder = locked();
+    folder.write(`.sluice/incoming/${releaseId(1)}.files/ab/cd`, 'x');
+    chmodSync(join(folder.dir, '.sluice/incoming'), 0o710);
+    folder.run(releaseLock(folder.fence(), { logLine: null, historyLine: null }));
+    expect(folder.list('.sluice/incoming')).toEqual([]);
+    expect(statSync(join(folder.dir, '.sluice/incoming')).mode & 0o777).toBe(0o710);
   });
 
   test('keeps the journals of the last twenty runs', () => {

@@ -11,7 +11,7 @@ import { clients } from '../lab/watch.ts';
 
 /** Of each flow, at both balancers together. */
 const requestsMin = 100_000;
-const timeout = 120_000;
+const timeout = 600_000;
 
 let lab: Lab;
 let site: LabSite;

@@ -12,8 +12,8 @@ afterAll(() => lab?.stop());
 
 test('S44: a release that fails on the first node serves nobody there and touches no other', async () => {
   const site = await lab.site({ name: 's44', nodes: 6 });
-  await site.configure({ checks: site.checks({ timeout: '2s' }) });
   const first = await site.deployed('good-1');
+  await site.configure({ checks: site.checks({ timeout: '8s' }) });
 
   const rotation = watchRotation(site.balancer!);
   const run = await site.deploy('broken', '--json');
@@ -40,14 +40,14 @@ test('S46: a slow start within the time of the check passes', async () => {
 
 test('S46: a slow start beyond the time of the check is a timeout, not a failed check', async () => {
   const site = await lab.site({ name: 's46-fails', nodes: 1, settings: { servingMin: 0 } });
-  await site.configure({ servingMin: 0, checks: site.checks({ timeout: '4s' }) });
+  await site.configure({ servingMin: 0, checks: site.checks({ timeout: '6s' }) });
   const first = await site.deployed('good-1');
   const run = await site.deploy('slowstart', '--json');
   expect(run.exit, run.output).toBe(1);
   const [failed] = eventsOfType(run, 'step-failed');
   expect(failed?.failure).toMatchObject({
     code: 'CHECK_TIMEOUT',
-    message: expect.stringMatching(/timeout of 4000 ms/),
+    message: expect.stringMatching(/timeout of 6000 ms/),
   });
   expect(failed?.failure.message).not.toMatch(/unhealthy/);
   expect(await site.served()).toEqual({ web1: first });
@@ -66,7 +66,7 @@ test('S49: a node that still serves the old release fails its check until its ca
   );
   const first = await site.deployed('good-1');
 
-  const checks = site.checks({ timeout: '2s' });
+  const checks = site.checks({ timeout: '6s' });
   await site.configure({ ...caching, checks });
   const failed = await site.deploy('good-2', '--json');
   expect(failed.exit, failed.output).toBe(1);

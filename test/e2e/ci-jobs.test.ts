@@ -16,6 +16,7 @@ import { defaultLoaders } from 'cosmiconfig';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isPlainObject } from '../../src/core/field.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { runMsMax } from '../lab/cli.ts';
 
 /** The jobs of the examples, each shell command as the service would run it, on a site of this machine. */
 const root = new URL('../..', import.meta.url).pathname;
@@ -60,7 +61,7 @@ async function run(
   const guarded = isEnding ? `trap 'kill "$SSH_AGENT_PID"' EXIT\n${script.replace(/^exec /m, '')}` : script;
   const child = spawn('bash', ['--noprofile', '--norc', '-eo', 'pipefail', '-c', guarded], {
     cwd: sandbox.dir,
-    timeout: 60_000,
+    timeout: runMsMax,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       PATH: `${join(base, 'bin')}:${process.env.PATH}`,

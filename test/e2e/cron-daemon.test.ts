@@ -42,11 +42,11 @@ async function ran(site: LabSite): Promise<readonly Ran[]> {
   return found.flat().toSorted((a, b) => Number(a.beganNs - b.beganNs));
 }
 
-/** Waits until a job has begun on the node after this, and says which release it runs. */
+/** Waits until a job has begun on the node after this, and says which release it runs. The first one may only have been noted after this. */
 async function next(site: LabSite, { name }: LabNode): Promise<string> {
   const before = (await ran(site)).length;
-  for (let waitedMs = 0; waitedMs < 15_000; waitedMs += 50) {
-    const [job] = (await ran(site)).slice(before).filter(({ node }) => node === name);
+  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 50) {
+    const [, job] = (await ran(site)).slice(before).filter(({ node }) => node === name);
     if (job) return job.release;
     await sleep(50);
   }

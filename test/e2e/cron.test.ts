@@ -51,13 +51,14 @@ async function holders(site: LabSite): Promise<readonly string[]> {
   return found.flat();
 }
 
-/** The most nodes that had the cron at once, from now until it is asked. */
+/** The most nodes that had the cron at once, from now until it is asked: those that two looks found had it between them. */
 function watchHolders(site: LabSite): () => Promise<number> {
   let most = 0;
   let isOver = false;
   const watching = (async () => {
     while (!isOver) {
-      most = Math.max(most, (await holders(site)).length);
+      const [before, after] = [await holders(site), await holders(site)];
+      most = Math.max(most, before.filter((name) => after.includes(name)).length);
       await sleep(10);
     }
   })();

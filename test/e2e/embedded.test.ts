@@ -18,7 +18,7 @@ beforeAll(async () => {
   front = await startBalancer({
     token: new Secret(token),
     servers: site.nodes.map(({ name, address }, i) => ({ name, host: address, port, pool: pools[i]! })),
-    check: { path: '/health', intervalMs: 100, rise: 1, fall: 3 },
+    check: { path: '/health', intervalMs: 100, rise: 1, fall: 10 },
     previewPort: 0,
   });
   Object.assign(site.usual, {
@@ -30,7 +30,7 @@ beforeAll(async () => {
     servingMin: 1,
   });
   await site.configure({});
-  for (const ref of ['good-1', 'good-2']) await site.deploy(ref);
+  for (const ref of ['good-1', 'good-2']) expect(await site.deploy(ref)).toMatchObject({ exit: 0 });
 });
 afterAll(async () => {
   await front?.close();
@@ -56,7 +56,7 @@ test('behind the embedded balancer a pool is previewed and flipped to, and only 
 
 test('a preview that shows another release keeps the pool from getting traffic', async () => {
   const before = await shownAt(front.url);
-  await site.configure({ preview: { urls: [front.url] }, checks: site.checks({ timeout: '1s' }) });
+  await site.configure({ preview: { urls: [front.url] }, checks: site.checks({ timeout: '8s' }) });
   const run = await site.deploy('good-2');
   expect(run.exit, run.output).toBe(1);
   expect(run.output).toContain('The preview does not show the new release');

@@ -13,7 +13,7 @@ let site: LabSite;
 let haproxy: RunningHaproxy;
 
 /** How HAProxy checks: the first time long after a node is ready, and it takes two good checks until it is sure of one. */
-const checks = { interMs: 1500, rise: 1, fall: 2 };
+const checks = { interMs: 4000, rise: 1, fall: 2 };
 
 beforeAll(async () => {
   lab = await startLab({ nodes: 2 });
@@ -57,7 +57,7 @@ beforeAll(async () => {
       },
     },
     servingMin: 1,
-    drain: { timeout: '4s' },
+    drain: { timeout: '12s' },
   });
   await site.deployed('good-1');
 });
@@ -123,7 +123,7 @@ test('visitors with sessions stay on a node while it drains softly, and move on 
   const stop = watch((seen) => {
     now = seen;
   });
-  const leave = [1, 2, 3, 4].map(() => visitor((server) => now[server]!.status === 'DRAIN'));
+  const leave = [1, 2, 3, 4].map(() => visitor((server) => now[server]!.status!.startsWith('DRAIN')));
   await sleep(500);
   const run = await site.deploy('good-2');
   await sleep(500);
@@ -137,7 +137,7 @@ test('visitors with sessions stay on a node while it drains softly, and move on 
   expect(Math.min(...visits.map(({ servedWhileDraining }) => servedWhileDraining))).toBeGreaterThan(3);
   const drains = eventsOfType(run, 'step-done').filter(({ step }) => step.kind === 'drain');
   // They never end by themselves: half the time is for those that do.
-  for (const { tookMs } of drains) expect(tookMs).toBeGreaterThanOrEqual(2000);
+  for (const { tookMs } of drains) expect(tookMs).toBeGreaterThanOrEqual(6000);
 });
 
 test('no request fails at a node that is ready and was not checked by HAProxy yet', async () => {
@@ -158,5 +158,5 @@ test('no request fails at a node that is ready and was not checked by HAProxy ye
 
   expect(run.exit, run.output).toBe(0);
   expect(report).toMatchObject({ failed: 0, failures: [], truncated: 0 });
-  expect(requests.unchecked).toBeGreaterThan(20);
+  expect(requests.unchecked).toBeGreaterThan(10);
 });

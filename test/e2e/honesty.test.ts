@@ -185,7 +185,7 @@ const filesHolding = async (text: string, folder: string): Promise<readonly stri
 
 test('S74: what ends differently has another exit status, or another code in the report', async () => {
   const site = await lab.site({ name: 's74', nodes: 3 });
-  const quick = { checks: site.checks({ timeout: '2s' }) };
+  const quick = { checks: site.checks({ timeout: '6s' }) };
   await site.configure(quick);
   const ended = async (run: Promise<CliResult>): Promise<string> => {
     const result = await run;

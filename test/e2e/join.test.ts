@@ -1,4 +1,4 @@
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -14,11 +14,11 @@ beforeAll(async () => {
 afterAll(() => lab?.stop());
 
 /** What the command that lists the nodes of the site prints from now on. */
-const list = (site: LabSite, nodes: readonly LabNode[]): Promise<void> =>
-  writeFile(
-    join(site.folder, 'nodes.json'),
-    JSON.stringify(nodes.map(({ name, address }) => ({ name, address }))),
-  );
+async function list(site: LabSite, nodes: readonly LabNode[]): Promise<void> {
+  const file = join(site.folder, 'nodes.json');
+  await writeFile(`${file}.new`, JSON.stringify(nodes.map(({ name, address }) => ({ name, address }))));
+  await rename(`${file}.new`, file);
+}
 
 /** What a node answers whenever the balancer sends it requests. */
 function watchServing(site: LabSite, node: LabNode) {

@@ -114,7 +114,7 @@ cd "$(dirname "$0")/.."
 if pid=$(cat tmp/pid 2>/dev/null) && kill "$pid" 2>/dev/null; then
   waited=0
   while kill -0 "$pid" 2>/dev/null; do
-    [ $waited -lt 40 ] || kill -9 "$pid"
+    [ $waited -lt 40 ] || kill -9 "$pid" 2>/dev/null || :
     waited=$((waited + 1))
     sleep 0.05
   done

@@ -7,7 +7,7 @@ export interface LabBalancer {
   readonly socket: string;
   /** Where clients ask. */
   readonly url: string;
-  /** Each server's status in HAProxy's own words: `UP`, `DOWN`, `MAINT`, `DRAIN`. */
+  /** Each server's status in HAProxy's own words, without its count of checks: `UP`, `DOWN`, `MAINT`, `DRAIN`. */
   rotation(): Promise<Readonly<Record<string, string>>>;
   /** Requests that each server has at this moment. */
   inFlight(): Promise<Readonly<Record<string, number>>>;
@@ -45,7 +45,9 @@ export async function startBalancer(dir: string, behind: readonly HaproxyServer[
     socket,
     url,
     async rotation() {
-      return Object.fromEntries((await servers(command)).map((row) => [row.svname!, row.status!]));
+      return Object.fromEntries(
+        (await servers(command)).map((row) => [row.svname!, row.status!.replace(/ \d+\/\d+$/, '')]),
+      );
     },
     async inFlight() {
       return Object.fromEntries((await servers(command)).map((row) => [row.svname!, Number(row.scur)]));
@@ -87,7 +89,7 @@ const unforgiving = [
   'option idle-close-on-response',
   'retries 0',
   'no option redispatch',
-  'timeout check 500ms',
+  'timeout check 2s',
   'timeout client 90s',
   'timeout server 90s',
 ];

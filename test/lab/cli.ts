@@ -32,7 +32,7 @@ export interface CliResult {
   readonly tookMs: number;
 }
 
-export const runMsMax = 120_000;
+export const runMsMax = 240_000;
 
 /** Runs `sluice` in a process of its own, without a terminal. */
 export function startCli(

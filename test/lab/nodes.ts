@@ -121,6 +121,9 @@ async function makeNode(name: string, place: NodePlace, options: NodesOptions): 
         const ended = once(process, 'exit');
         process.kill('SIGKILL');
         await ended;
+        // What it started dies a moment later.
+        for (let waitedMs = 0; (await answers(address)) && waitedMs < endTimeoutMs; waitedMs += 20)
+          await sleep(20);
         await (options.first ?? sshServer).cleanUp(folder);
       }
       process = null;
@@ -136,7 +139,7 @@ async function makeNode(name: string, place: NodePlace, options: NodesOptions): 
       const { first } = await sshServers(process!);
       for (let waitedMs = 0; ; waitedMs += 50) {
         const busy = (await namedProcesses(process!)).filter(
-          ({ pid, name }) => pid !== first && /^sshd?$|^sh$/.test(name),
+          ({ pid, name }) => pid !== first && /^sshd|^sh$/.test(name),
         );
         if (busy.length === 0) return;
         if (waitedMs > idleTimeoutMs)
@@ -231,6 +234,7 @@ export const makeKey = (file: string): Promise<unknown> =>
 
 const bootTimeoutMs = 60_000;
 const idleTimeoutMs = 30_000;
+const endTimeoutMs = 10_000;
 
 async function boot(
   folder: string,
@@ -311,6 +315,8 @@ const answers = (address: string): Promise<boolean> =>
     };
     socket.once('data', () => settle(true));
     socket.once('error', () => settle(false));
+    socket.once('close', () => settle(false));
+    socket.setTimeout(5000, () => settle(false));
   });
 
 const sshdLog = (folder: string): Promise<string> =>

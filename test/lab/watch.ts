@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Traffic } from '../../src/sandbox/traffic.ts';
+import type { Traffic, TrafficOptions } from '../../src/sandbox/traffic.ts';
 import { startTrafficProcess } from '../../src/sandbox/traffic-process.ts';
 import { answerEnd } from './application.ts';
 import type { LabBalancer } from './balancer.ts';
 
 /**
  * Clients of a site in a process of their own: quick ones, which rest between two questions as people do, and slow ones with a
- * request in flight at all times. Where a number counts, `rapid` ones see to it.
+ * request in flight at all times. Where a number counts, `rapid` ones see to it. An answer is lost after `lateMs`: what was sent to a
+ * machine that stood still comes late, and so does what is read by a client that did.
  */
 export const clients = (
   balancer: Pick<LabBalancer, 'url'>,
@@ -15,11 +16,12 @@ export const clients = (
     slow = 4,
     slowMs = 3000,
     pauseMs = 10,
-    lateMs = 5000,
+    lateMs = 20_000,
     rapid = 0,
     perSecond = Number.POSITIVE_INFINITY,
     uploads = 0,
     webSockets = 0,
+    keepAlive = 'mixed' as NonNullable<TrafficOptions['keepAlive']>,
   } = {},
   through: readonly string[] = [],
 ): Promise<Traffic> =>
@@ -34,6 +36,7 @@ export const clients = (
       rapid: { path: '/', workers: rapid, ...(Number.isFinite(perSecond) && { perSecond }) },
       uploads: { path: '/upload', workers: uploads, bytes: 200_000, overMs: slowMs },
       webSockets: { path: '/echo', workers: webSockets },
+      keepAlive,
       bodyEnd: answerEnd,
     },
     through,
