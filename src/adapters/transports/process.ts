@@ -90,10 +90,10 @@ function statusOf(end: Awaited<ReturnType<typeof start>>): number {
   return 128 + constants.signals[end.signal as NodeJS.Signals];
 }
 
-/** Asks all processes of the session to end, and kills them after a second. */
+/** Asks all processes of the session to end, and kills them after ten seconds: what was half done is undone by then. */
 async function endSession(child: ReturnType<typeof start>): Promise<void> {
   signalSession(child.pid, 'SIGTERM');
-  await bounded(child, { timeoutMs: 1000, signal: undefined }, () => null).catch(() =>
+  await bounded(child, { timeoutMs: 10_000, signal: undefined }, () => null).catch(() =>
     signalSession(child.pid, 'SIGKILL'),
   );
 }
