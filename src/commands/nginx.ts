@@ -44,9 +44,13 @@ export const readNginx = (nginx: Nginx): NodeCommand<NginxReading> => ({
   script: asUser(nginx, [
     ...opening(nginx),
     `flock -s -w 30 9 || ${busy}`,
-    // By a process that was started a moment ago, ticks are compared with the clock of files.
-    `ticks=$(cut -d ' ' -f 22 /proc/self/stat)`,
-    'now=$(date +%s.%N)',
+    // By a process that was started a moment ago, ticks are compared with the clock of files. What passes in between
+    // makes workers look older, so that a file that is not loaded is not believed to be; and it should be little.
+    'tries=5 ticks=$(started self)',
+    'until',
+    '  before=$ticks now=$(date +%s.%N) ticks=$(started self)',
+    '  [ $((ticks - before)) -le 3 ] || [ "$tries" -le 1 ]',
+    'do tries=$((tries - 1)); done',
     'echo "master $master $(started "$master")"',
     'echo "clock $ticks $now $(getconf CLK_TCK) $(stat -c %.9Y "$file")"',
     'workers=$(workers)',

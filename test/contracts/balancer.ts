@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Counted } from '../../src/core/counts.ts';
 import type { ServerState } from '../../src/core/observation.ts';
 import type {
@@ -160,6 +160,10 @@ export function balancerContract(
     test.each(ways)(
       'a node that is %s gets no new request, while the one in flight ends whole, and is counted where that is possible',
       async (to) => {
+        onTestFinished(() => {
+          web1.release();
+          web2.release();
+        });
         const slow = lab.urls.map((url) => ask(`${url}/hold`));
         await vi.waitFor(() => expect(web1.held() + web2.held()).toBe(lab.urls.length), patience);
         const busy = web1.held() > 0 ? web1 : web2;
@@ -424,7 +428,7 @@ export async function startBackend(name: string): Promise<Backend> {
   let requests = 0;
   let healthy = true;
   const held = new Set<ServerResponse>();
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
     if (request.url === '/health') {
       response.writeHead(healthy ? 200 : 503).end();
       return;

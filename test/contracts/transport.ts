@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodeCommand } from '../../src/core/command.ts';
 import { type ErrorCode, isDeployError } from '../../src/core/errors.ts';
 import type { Host, StreamTarget, Transport } from '../../src/ports.ts';
+import { patience } from '../lab/patience.ts';
 
 /** A way to the machine on which the test runs, over the transport that is tested. */
 export interface TransportUnderTest {
@@ -166,7 +167,7 @@ export function transportContract(name: string, start: () => Promise<TransportUn
 
 /** For a command that says by a file that it has begun. */
 export const untilThere = (file: string): Promise<void> =>
-  expect.poll(() => existsSync(file), { timeout: 30_000, interval: 20 }).toBe(true);
+  expect.poll(() => existsSync(file), patience).toBe(true);
 
 export const commandOf = (script: string, timeoutMs = 60_000): NodeCommand<string> => ({
   name: 'test',

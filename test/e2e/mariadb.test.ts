@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -6,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { applicationFiles } from '../lab/application.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
 import { type MariaDb, startMariaDb } from '../lab/mariadb.ts';
+import { patience } from '../lab/patience.ts';
 import { watchCommandLines } from '../lab/processes.ts';
 import { onNode } from '../lab/ssh.ts';
 
@@ -36,6 +38,15 @@ const migrations = {
 const rowsOf = (name: string, table = 'visit'): Promise<readonly string[]> =>
   database.query(`select id, hex(who), hex(face) from ${name}.${table} order by id`);
 
+/** A dump lasts until the table is let go, as long as it takes to see it. */
+async function holdTable(): Promise<() => void> {
+  const words = ['--no-defaults', `--socket=${database.socket}`, '--user=root', '--unbuffered'];
+  const client = spawn('mariadb', words, { stdio: ['pipe', 'pipe', 'inherit'] });
+  client.stdin.write("lock tables shop.visit write; select 'held';\n");
+  await once(client.stdout, 'data');
+  return () => void client.stdin.end();
+}
+
 test('a migration of MariaDB runs once after a dump that restores to the same rows; its password is seen nowhere', async () => {
   const site = await lab.site({ name: 'shop', nodes: 2, kind: 'files' });
   const [web1, web2] = site.nodes as [(typeof site.nodes)[0], (typeof site.nodes)[0]];
@@ -53,7 +64,14 @@ test('a migration of MariaDB runs once after a dump that restores to the same ro
   });
   const before = await rowsOf('shop');
   const [withPassword, dumping] = [watchCommandLines(password), watchCommandLines('--single-transaction')];
-  const done = await site.deploy('schema-2', '--verbose');
+  const letGo = await holdTable();
+  const deploying = site.deploy('schema-2', '--verbose');
+  const found = () => dumping.found().filter((line) => line.includes('/srv/shop/'));
+  await expect
+    .poll(found, { ...patience, timeout: 60_000 })
+    .not.toEqual([])
+    .finally(letGo);
+  const done = await deploying;
   expect(done.exit, done.output).toBe(0);
   const release = await site.release();
   expect(await database.query('select distinct page from shop.visit')).toEqual(['home']);

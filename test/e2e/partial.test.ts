@@ -21,7 +21,7 @@ test('S50: a node that fails in each batch ends the run at the second, and no ca
   const first = await site.deployed('good-1');
   for (const name of ['web2', 'web6', 'web10']) await site.setEnv(site.node(name), { FAILS: 'good-2' });
   const [traffic, rotation] = [await clients(site.balancer!, { slow: 0 }), watchRotation(site.balancer!)];
-  await site.configure({ checks: site.checks({ timeout: '2s' }) });
+  await site.configure({ checks: site.checks({ timeout: '8s' }) });
   const run = await site.deploy('good-2');
   const [report, watched] = [await traffic.stop(), await rotation.stop()];
 

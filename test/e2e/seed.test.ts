@@ -40,7 +40,7 @@ const sourceOf = (more: Readonly<Record<string, unknown>> = {}) => ({
     path: '/srv/app',
     store: './images',
     build: ['sh build.sh', ['bin/restart']],
-    checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '3s' }],
+    checks: [{ path: '/', port, expect: 'version', interval: '100ms', timeout: '8s' }],
     ...more,
   },
 });
@@ -187,7 +187,7 @@ test('nodes fetch an image from S3 by URLs that nobody else sees', async () => {
   } finally {
     await moto.stop();
   }
-}, 120_000);
+});
 
 test('pruning leaves what is on a node', async () => {
   await site.configure({ source: sourceOf(), keepReleases: 2 });

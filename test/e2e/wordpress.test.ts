@@ -1,6 +1,5 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTrafficProcess } from '../../src/sandbox/traffic-process.ts';
@@ -9,6 +8,7 @@ import { type Lab, startLab } from '../lab/lab.ts';
 import { type MariaDb, startMariaDb } from '../lab/mariadb.ts';
 import type { LabNode } from '../lab/nodes.ts';
 import { deployUser, sshPort } from '../lab/nodes.ts';
+import { patience } from '../lab/patience.ts';
 import { instructionsOf } from '../lab/read-along.ts';
 import { createRepository, type Repository } from '../lab/repository.ts';
 import { onNode } from '../lab/ssh.ts';
@@ -36,7 +36,7 @@ beforeAll(async () => {
   repository = await wordpress();
   const config = await readFile(join(example, 'sluice.config.yaml'), 'utf8');
   await writeFile(join(folder, 'sluice.config.yaml'), configInLab(config));
-}, 60_000);
+});
 afterAll(async () => {
   await database?.stop();
   await lab?.stop();
@@ -146,13 +146,10 @@ const get = (path: string, node: LabNode = lb()): Promise<Response> =>
 const crontabs = (): Promise<readonly string[]> =>
   Promise.all(web().map((node) => readFile(node.crontab, 'utf8').catch(() => '')));
 
-test('the README leads to a blog that is deployed and rolled back under traffic without one failed request', {
-  timeout: 120_000,
-}, async () => {
+test('the README leads to a blog that is deployed and rolled back under traffic without one failed request', async () => {
   await done('check', 'production');
   await done('deploy', 'production', '--ref', 'v1', '--yes');
-  for (let waitedMs = 0; (await get('/up.php')).status !== 200 && waitedMs < 10_000; waitedMs += 200)
-    await sleep(200);
+  await expect.poll(async () => (await get('/up.php')).status, patience).toBe(200);
 
   const readme = await readFile(join(example, 'README.md'), 'utf8');
   const setPassword = instructionsOf(readme).find(({ heading }) => heading === 'The first release')!.text;

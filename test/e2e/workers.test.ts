@@ -23,10 +23,9 @@ while [ -z "$asked" ]; do
   for job in queue/*; do
     if [ -n "$asked" ] || [ ! -e "$job" ]; then break; fi
     name=\${job#queue/}
-    read -r seconds < "$job"
     mv "$job" "working/$name"
     echo "$name begins in $release" >> jobs.log
-    sleep "$seconds"
+    sh "working/$name"
     rm "working/$name"
     echo "$name ends in $release" >> jobs.log
   done
@@ -63,8 +62,8 @@ async function siteWithWorkers(name: string): Promise<LabSite> {
   return site;
 }
 
-const enqueue = (site: LabSite, node: LabNode, jobs: readonly string[], seconds: number): Promise<void> =>
-  Promise.all(jobs.map((job) => site.write(node, `queue/${job}`, `${seconds}\n`))).then(() => {});
+const enqueue = (site: LabSite, node: LabNode, jobs: readonly string[], script: string): Promise<void> =>
+  Promise.all(jobs.map((job) => site.write(node, `queue/${job}`, `${script}\n`))).then(() => {});
 
 const linesOf = async (site: LabSite, node: LabNode): Promise<readonly string[]> =>
   ((await site.read(node, 'jobs.log')) ?? '').split('\n').filter((line) => line !== '');
@@ -78,7 +77,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 
 /** The release of the worker that takes the next job, which that is put there for. */
 async function releaseAtWork(site: LabSite, node: LabNode, job: string): Promise<string | undefined> {
-  await enqueue(site, node, [job], 0);
+  await enqueue(site, node, [job], ':');
   await until(async () => (await linesOf(site, node)).some((line) => line.startsWith(`${job} ends`)));
   return (await linesOf(site, node)).at(-1)?.split(' ').at(-1);
 }
@@ -89,7 +88,7 @@ test('workers finish the job under way, lose none, and all run the new release a
   const old = await site.deployed('good-1');
   expect(await site.read(web1, 'worker.pid')).toBeNull();
   const jobs = Array.from({ length: 9 }, (_, i) => `job${i + 1}`);
-  for (const node of [web2, web3]) await enqueue(site, node, jobs, 1);
+  for (const node of [web2, web3]) await enqueue(site, node, jobs, 'sleep 1');
   await until(async () => (await linesOf(site, web2)).length > 0 && (await linesOf(site, web3)).length > 0);
   const deployed = await site.deploy('good-2', '--json');
   expect(deployed.exit, deployed.output).toBe(0);
@@ -117,12 +116,13 @@ test('a job that takes longer is not cut: the release goes back; unless it is to
   const [, web2] = site.nodes as [LabNode, LabNode];
   const old = await site.deployed('good-1');
   await site.configure({ workers: { ...workersOf('/srv/long'), drain: '1s' } });
-  await enqueue(site, web2, ['long'], 12);
+  await enqueue(site, web2, ['long'], 'until [ -e end ]; do sleep 0.1; done');
   await until(async () => (await linesOf(site, web2)).length > 0);
   const late = await site.deploy('good-2');
   expect(late.exit, late.output).toBe(1);
   expect(late.output).toMatch(/Hook workers .* web2.*[\s\S]*did not end their jobs within 1 s/);
   expect(await site.release()).toBe(old);
+  await site.write(web2, 'end', '');
   expect(await releaseAtWork(site, web2, 'next')).toBe(old);
   expect(await linesOf(site, web2)).toEqual(
     ['long', 'next'].flatMap((job) => [`${job} begins in ${old}`, `${job} ends in ${old}`]),
@@ -130,7 +130,7 @@ test('a job that takes longer is not cut: the release goes back; unless it is to
 
   const kill = 'kill -KILL "$(cat /srv/long/worker.pid)"; rm /srv/long/worker.pid';
   await site.configure({ workers: { ...workersOf('/srv/long'), drain: '1s', kill } });
-  await enqueue(site, web2, ['longer'], 60);
+  await enqueue(site, web2, ['longer'], 'exec sleep 600');
   await until(async () => (await linesOf(site, web2)).at(-1)?.startsWith('longer') ?? false);
   const forced = await site.deploy('good-2');
   expect(forced.exit, forced.output).toBe(0);

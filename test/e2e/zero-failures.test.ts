@@ -9,7 +9,7 @@ import type { LabSite } from '../lab/site.ts';
 import { clients, watchRotation } from '../lab/watch.ts';
 
 const requestsMin = 100_000;
-const timeout = 300_000;
+const timeout = 600_000;
 
 let lab: Lab;
 let site: LabSite;
@@ -69,7 +69,7 @@ test('a deploy that fails on the fifth node and puts everything back fails none 
 }, async () => {
   const before = await site.release();
   await site.setEnv(site.node('web5'), { FAILS: 'v3' });
-  await site.configure({ drain: { timeout: '30s' }, checks: site.checks({ timeout: '5s' }) });
+  await site.configure({ drain: { timeout: '30s' }, checks: site.checks({ timeout: '12s' }) });
   const { run, report, fewestUp } = await underTraffic(() => site.deploy('v3'));
   expect(run.exit, run.output).toBe(1);
   expectNothingSpilled(report);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listening, stopped } from './data-plane.ts';
+import { freePort } from './port.ts';
 
 export interface RunningMoto {
   readonly endpoint: string;
@@ -18,10 +18,9 @@ export interface RunningMoto {
 export async function startMoto(): Promise<RunningMoto> {
   const cache = process.env.XDG_CACHE_HOME || join(process.env.HOME || homedir(), '.cache');
   const program = join(cache, 'sluice-lab/moto-5.2.5/bin/moto_server');
-  const free = await listening(() => {});
-  await stopped(free.server);
-  const endpoint = free.url;
-  const child = spawn(program, ['-H', '127.0.0.1', '-p', String(free.port)], { stdio: 'ignore' });
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}`;
+  const child = spawn(program, ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
   const ended = once(child, 'exit');
   const ec2 = async (question: string, element: string): Promise<readonly string[]> => {
     const answer = await fetch(endpoint, {
@@ -43,7 +42,7 @@ export async function startMoto(): Promise<RunningMoto> {
   };
   for (let attempt = 0; ; attempt++) {
     const isUp = await fetch(`${endpoint}/moto-api/`).then(
-      () => true,
+      ({ ok }) => ok,
       () => false,
     );
     if (isUp) break;

@@ -64,7 +64,7 @@ export async function startNginx(options: NginxOptions): Promise<RunningNginx> {
       process.kill(Number(readFileSync(pid, 'utf8')), 'SIGHUP');
     },
     async reloaded() {
-      for (let waitedMs = 0; waitedMs < 5000; waitedMs += 20) {
+      for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 20) {
         const now = workers();
         if (now.length > 0 && !now.some((worker) => before.includes(worker))) return;
         await sleep(20);
@@ -124,7 +124,7 @@ async function run(main: string, url: string, log: string): Promise<ChildProcess
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'nginx', '-c', main, '-g', 'daemon off;'], {
     stdio: 'ignore',
   });
-  for (let waitedMs = 0; waitedMs < 5000; waitedMs += 20) {
+  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 20) {
     if (await answers(url)) return child;
     if (child.exitCode !== null) break;
     await sleep(20);

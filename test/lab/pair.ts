@@ -3,7 +3,8 @@ import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Sshd, startSshd } from '../adapters/transports/sshd.ts';
-import { ask, freePort, type HaproxyBackend, type RunningHaproxy, startHaproxy } from './haproxy.ts';
+import { type HaproxyBackend, type RunningHaproxy, startHaproxy } from './haproxy.ts';
+import { freePort } from './port.ts';
 
 /** A machine of a pair: a network of its own, HAProxy, keepalived, and a way in over SSH. */
 export interface PairMachine {
@@ -12,8 +13,6 @@ export interface PairMachine {
   /** As a config names it, for `host`. */
   readonly host: { readonly address: string; readonly port: number; readonly user: string };
   holds(): boolean;
-  /** Requests that its frontend has taken. */
-  requests(): Promise<number>;
   /** As if its plug was pulled. */
   kill(): Promise<void>;
 }
@@ -117,7 +116,7 @@ async function startMachine(
     defaults: [
       'retries 0',
       'no option redispatch',
-      'timeout check 500ms',
+      'timeout check 2s',
       'timeout client 90s',
       'timeout server 90s',
     ],
@@ -141,12 +140,6 @@ async function startMachine(
     haproxy,
     host: { address, port: sshd.port, user: 'root' },
     holds: () => inside(network, '-o', '-4', 'addr', 'show', 'to', ip) !== '',
-    async requests() {
-      const [header = '', ...rows] = (await ask(haproxy.socket, 'show stat')).trim().split('\n');
-      const columns = header.replace('# ', '').split(',');
-      const frontend = rows.map((row) => row.split(',')).find(([, kind]) => kind === 'FRONTEND');
-      return Number(frontend?.[columns.indexOf('req_tot')]);
-    },
     async kill() {
       // What it had in flight is cut, rather than left without an answer; then nothing comes or goes any more.
       await haproxy.stop();
@@ -176,6 +169,7 @@ const vrrp = (name: string, tracked: string, priority: number): string => `
 global_defs {
   router_id ${name}
   vrrp_version 3
+  vrrp_priority -20
 }
 vrrp_track_file site {
   file ${tracked}
@@ -188,7 +182,7 @@ vrrp_instance front {
   interface eth0
   virtual_router_id 51
   priority ${priority}
-  advert_int 0.2
+  advert_int 0.5
   virtual_ipaddress {
     ${ip}/24
   }
@@ -219,10 +213,10 @@ function addNetwork(name: string, stops: (() => unknown)[]): void {
 const inside = (network: string, ...words: readonly string[]): string =>
   execFileSync('ip', ['-n', network, ...words], { encoding: 'utf8' });
 
-/** Rejects after ten seconds. */
+/** Rejects after half a minute. */
 export async function until(isSo: () => boolean): Promise<void> {
   for (let waitedMs = 0; !isSo(); waitedMs += 20) {
-    if (waitedMs > 10_000) throw new Error('it did not come to that within ten seconds');
+    if (waitedMs > 30_000) throw new Error('it did not come to that within half a minute');
     await sleep(20);
   }
 }

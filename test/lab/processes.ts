@@ -1,8 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+export interface CommandLinesWatch {
+  /** Those that were found up to now. */
+  found(): readonly string[];
+  stop(): Promise<readonly string[]>;
+}
+
 /** Reads the command lines of all processes, on this machine and on the nodes, all the time: those that ever held `text`. */
-export function watchCommandLines(text: string): { stop(): Promise<readonly string[]> } {
+export function watchCommandLines(text: string): CommandLinesWatch {
   const found = new Set<string>();
   let isOver = false;
   const watching = (async () => {
@@ -15,6 +21,7 @@ export function watchCommandLines(text: string): { stop(): Promise<readonly stri
     }
   })();
   return {
+    found: () => [...found],
     async stop() {
       isOver = true;
       await watching;

@@ -213,7 +213,7 @@ export class LabSite {
     try {
       const response = await fetch(`http://${node.address}:${this.port}${path}`, {
         headers: { connection: 'close' },
-        signal: AbortSignal.timeout(5000),
+        signal: AbortSignal.timeout(20_000),
       });
       return { status: response.status, body: await response.text() };
     } catch {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { cosmiconfig } from 'cosmiconfig';
 import type { CliResult } from './cli.ts';
@@ -26,8 +27,8 @@ export interface StorageResult {
   readonly madeUnmounted: readonly string[];
   readonly different: CliResult;
   readonly stale: readonly CliResult[];
-  /** Processes that hang on the stale mount, after each of those checks. */
-  readonly hanging: readonly number[];
+  /** The ids of processes that hang on the stale mount, after each of those checks. */
+  readonly hanging: readonly (readonly string[])[];
 }
 
 const result = openSync(process.argv[2]!, 'w');
@@ -64,6 +65,17 @@ const unmount = (): void => void run('umount', mountPoint);
 async function restart(node: LabNode): Promise<void> {
   await node.stop();
   await node.start();
+}
+
+/** Others wait for their disk for a moment. */
+async function hangingNow(): Promise<readonly string[]> {
+  let hanging = sleeping();
+  for (let looks = 1; looks < 5; looks++) {
+    await sleep(200);
+    const still = sleeping();
+    hanging = hanging.filter((id) => still.includes(id));
+  }
+  return hanging;
 }
 
 /** Processes that nothing can wake but what they wait for (proc(5), state D). */
@@ -126,10 +138,10 @@ async function observe(lab: Lab, site: LabSite): Promise<Omit<StorageResult, 'ex
   await restart(web2);
   stopServer();
   const stale: CliResult[] = [];
-  const hanging: number[] = [];
+  const hanging: (readonly string[])[] = [];
   for (let time = 0; time < 2; time++) {
     stale.push(await check());
-    hanging.push(sleeping().length);
+    hanging.push(await hangingNow());
   }
   return {
     mounted,

@@ -4,7 +4,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort } from './haproxy.ts';
+import { freePort } from './port.ts';
 
 export interface VarnishBackend {
   readonly name: string;
@@ -88,7 +88,7 @@ export const passingVcl = (backends: readonly VarnishBackend[]): string =>
   [
     'vcl 4.1;',
     'import directors;',
-    'probe health { .url = "/health"; .interval = 50ms; .timeout = 1s; .window = 2; .threshold = 2; }',
+    'probe health { .url = "/health"; .interval = 50ms; .timeout = 10s; .window = 2; .threshold = 2; }',
     ...backends.map(
       ({ name, address = '127.0.0.1', port }) =>
         `backend ${name} { .host = "${address}"; .port = "${port}"; .probe = health; }`,

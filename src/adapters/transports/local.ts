@@ -12,6 +12,9 @@ import { runProcess } from './process.ts';
 /** Runs commands on this machine, whatever the host: for a site whose one node is the operator's own machine. */
 export const localTransport = ({ become }: Pick<Site, 'become'>): Transport => new LocalTransport(become);
 
+/** A command that is to end may be in the middle of putting back what it has changed. */
+const graceMs = 10_000;
+
 class LocalTransport implements Transport {
   readonly #become: string | null;
   #commands = 0;
@@ -24,7 +27,8 @@ class LocalTransport implements Transport {
     options.signal?.throwIfAborted();
     this.#commands += 1;
     const words = ['sh', '-c', strictCommand(command.script, this.#become)];
-    return commandEnd(host, command, await runProcess(words, { ...options, timeoutMs: command.timeoutMs }));
+    const { timeoutMs } = command;
+    return commandEnd(host, command, await runProcess(words, { ...options, timeoutMs, graceMs }));
   }
 
   async connect(host: Host, to: StreamTarget, signal?: AbortSignal): Promise<Duplex> {

@@ -64,7 +64,8 @@ export class Master {
     return this.#inSession(async () => {
       const mark = this.#nextPath();
       const line = [...this.#client(words('touch', mark)), '-T', '--', anyName, withStatus(text)];
-      const end = await runProcess(line, { ...options, timeoutMs: command.timeoutMs });
+      // A client of a master heeds no signal while its command runs, and has nothing to clean up.
+      const end = await runProcess(line, { ...options, timeoutMs: command.timeoutMs, graceMs: 1000 });
       if (end.endedBy !== 'exit' || end.status !== 255) return commandEnd(this.#hop, command, end);
       if (end.stderr.endsWith(statusMark)) {
         return { status: 255, stdout: end.stdout, stderr: end.stderr.slice(0, -statusMark.length) };

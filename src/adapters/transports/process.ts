@@ -28,13 +28,15 @@ export async function runProcess(command: readonly string[], options: ProcessOpt
     return { endedBy: 'exit', status: statusOf(end), ...output.texts() };
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
-    await endSession(child);
+    await endSession(child, options.graceMs);
     return { endedBy: error.by };
   }
 }
 
 export interface ProcessOptions extends RunOptions {
   readonly timeoutMs: number;
+  /** How long it may take to clean up once it was asked to end, before it is killed. */
+  readonly graceMs: number;
 }
 
 export type ProcessEnd =
@@ -90,10 +92,10 @@ function statusOf(end: Awaited<ReturnType<typeof start>>): number {
   return 128 + constants.signals[end.signal as NodeJS.Signals];
 }
 
-/** Asks all processes of the session to end, and kills them after a second. */
-async function endSession(child: ReturnType<typeof start>): Promise<void> {
+/** Asks all processes of the session to end, and kills them if that takes too long. */
+async function endSession(child: ReturnType<typeof start>, graceMs: number): Promise<void> {
   signalSession(child.pid, 'SIGTERM');
-  await bounded(child, { timeoutMs: 1000, signal: undefined }, () => null).catch(() =>
+  await bounded(child, { timeoutMs: graceMs, signal: undefined }, () => null).catch(() =>
     signalSession(child.pid, 'SIGKILL'),
   );
 }

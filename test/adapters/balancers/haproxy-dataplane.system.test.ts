@@ -16,7 +16,8 @@ import {
 } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { type Dataplane, type DataplaneOptions, startDataplane } from '../../lab/dataplane.ts';
-import { ask, freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { ask, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { freePort } from '../../lab/port.ts';
 import { abilitiesOf, checking } from './haproxy-lab.ts';
 
 const [password, wrong] = ['correct horse', 'battery staple'];

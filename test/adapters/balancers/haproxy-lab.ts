@@ -8,7 +8,8 @@ import { localTransport } from '../../../src/adapters/transports/local.ts';
 import { parseFields } from '../../../src/core/field.ts';
 import type { Balancer, Host, StreamTarget, Transport } from '../../../src/ports.ts';
 import type { Abilities, Backend, BalancerLab } from '../../contracts/balancer.ts';
-import { ask, freePort, type HaproxyBackend, startHaproxy } from '../../lab/haproxy.ts';
+import { ask, type HaproxyBackend, startHaproxy } from '../../lab/haproxy.ts';
+import { freePort } from '../../lab/port.ts';
 
 export const abilitiesOf = (successor: Partial<Abilities['successor']> = {}): Abilities => ({
   drain: 'both',

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Backend, ofNode, sessions, startBackend, turn } from '../../contracts/balancer.ts';
-import { freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { patience } from '../../lab/patience.ts';
+import { freePort } from '../../lab/port.ts';
 import { driver } from './haproxy-lab.ts';
 
 /** What a HAProxy with a master and a file of states does when it is reloaded. */
@@ -58,10 +60,10 @@ export function reloadContract(name: string, program: string): void {
 
     test('what old workers still answer is counted where it is served, through two reloads, and is 0 once it ended', async () => {
       const slow = [fetch(`${haproxy.url}/hold`)];
-      await vi.waitFor(() => expect(web[0]!.held()).toBe(1));
+      await vi.waitFor(() => expect(web[0]!.held()).toBe(1), patience);
       await haproxy.reload();
       slow.push(fetch(`${haproxy.url}/hold`));
-      await vi.waitFor(() => expect(web[0]!.held() + web[1]!.held()).toBe(2));
+      await vi.waitFor(() => expect(web[0]!.held() + web[1]!.held()).toBe(2), patience);
       await haproxy.reload();
       const { servers } = await whole().observe();
       expect(servers.map((server) => server.sessions)).toEqual(web.map((backend) => backend.held()));
@@ -69,13 +71,13 @@ export function reloadContract(name: string, program: string): void {
       for (const backend of web) backend.release();
       for (const answer of await Promise.all(slow))
         expect(await answer.text()).toMatch(/^held by web[12], whole$/);
-      await vi.waitFor(async () => expect(await inFlight()).toBe(0));
+      await vi.waitFor(async () => expect(await inFlight()).toBe(0), patience);
     });
 
     test('a master that reloads and an old worker that ends, while they are asked, are no error', async () => {
       for (let i = 0; i < 3; i++) {
         const slow = fetch(`${haproxy.url}/hold`);
-        await vi.waitFor(() => expect(web[0]!.held() + web[1]!.held()).toBe(1));
+        await vi.waitFor(() => expect(web[0]!.held() + web[1]!.held()).toBe(1), patience);
         let isOver = false;
         const reasons = new Set<string | null>();
         const looking = (async () => {
@@ -84,7 +86,7 @@ export function reloadContract(name: string, program: string): void {
         await haproxy.reload();
         for (const backend of web) backend.release();
         await (await slow).text();
-        await vi.waitFor(async () => expect(await inFlight()).toBe(0));
+        await vi.waitFor(async () => expect(await inFlight()).toBe(0), patience);
         isOver = true;
         await looking;
         expect([...reasons].filter((reason) => reason?.includes('master'))).toEqual([]);

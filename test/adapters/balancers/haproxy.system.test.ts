@@ -19,7 +19,9 @@ import {
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
 import { webSocketsContract } from '../../contracts/balancer-web-sockets.ts';
 import { defaultVerdictOptions } from '../../core/verdict-power.ts';
-import { ask, freePort, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { ask, type RunningHaproxy, startHaproxy } from '../../lab/haproxy.ts';
+import { patience } from '../../lab/patience.ts';
+import { freePort } from '../../lab/port.ts';
 import { settingsOf } from '../transports/settings.ts';
 import { startSshd } from '../transports/sshd.ts';
 import { abilitiesOf, driver, startLab } from './haproxy-lab.ts';
@@ -198,7 +200,7 @@ describe('HAProxy', () => {
       backends: [
         {
           name: 'web',
-          lines: ['option httpchk GET /health', 'cookie STICKY insert indirect nocache'],
+          lines: ['option httpchk GET /health', 'timeout check 5s', 'cookie STICKY insert indirect nocache'],
           servers,
         },
         {
@@ -353,7 +355,7 @@ describe('HAProxy', () => {
     await send('set maxconn server web/web1 1');
     const asked = [1, 2, 3].map(() => fetch(`${haproxy.url}/hold`, { headers: { cookie: 'STICKY=web1' } }));
     try {
-      await vi.waitFor(async () => expect(sessions([await oneOf('web1')])).toBe(3), { timeout: 5000 });
+      await vi.waitFor(async () => expect(sessions([await oneOf('web1')])).toBe(3), patience);
       expect(backends[0]!.held()).toBe(1);
     } finally {
       const releasing = setInterval(() => backends[0]!.release(), 10);
@@ -380,8 +382,9 @@ describe('HAProxy', () => {
       backend: 'api',
       servers: { web1: 'first', web2: 'second' },
     });
-    await vi.waitFor(async () =>
-      expect(await oneOf('web2', api)).toMatchObject({ rotation: 'in', health: 'up' }),
+    await vi.waitFor(
+      async () => expect(await oneOf('web2', api)).toMatchObject({ rotation: 'in', health: 'up' }),
+      patience,
     );
     await balancer.change([turn('web2', 'out')]);
     expect(await oneOf('web2', api)).toMatchObject({ rotation: 'out' });
@@ -436,7 +439,7 @@ describe('HAProxy', () => {
       0,
       '127.0.0.1',
     );
-    await vi.waitFor(() => expect(other.listening).toBe(true));
+    await vi.waitFor(() => expect(other.listening).toBe(true), patience);
     const { port } = other.address() as { port: number };
     const { members } = await driver({ socket: `127.0.0.1:${port}`, backend: 'web' }).observe();
     expect(members[0]!.unreachable).toMatch(/not that of a runtime API: "HTTP/);

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
@@ -24,8 +25,9 @@ import {
   turn,
 } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
-import { freePort } from '../../lab/haproxy.ts';
 import { type RunningNginx, startNginx, youngerMs } from '../../lab/nginx.ts';
+import { patience } from '../../lab/patience.ts';
+import { freePort } from '../../lab/port.ts';
 import { settingsOf } from '../transports/settings.ts';
 import { startSshd } from '../transports/sshd.ts';
 
@@ -172,11 +174,14 @@ describe('nginx', () => {
   });
 
   test('several changes are one reload, and one that is so already is none', async () => {
-    const workers = () => execFileSync('pgrep', ['-P', readFileSync(running.pid, 'utf8').trim()]).toString();
+    const master = readFileSync(running.pid, 'utf8').trim();
+    const workers = () => execFileSync('pgrep', ['-P', master], { encoding: 'utf8' }).trim().split('\n');
+    // Those of the test before are gone.
+    await expect.poll(workers, patience).toHaveLength(2);
     const before = workers();
     await balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
     await balancer.shift([{ node: 'web1', server: null, to: 100 }]);
-    expect(workers()).toBe(before);
+    expect(workers()).toEqual(before);
   });
 
   test('once a change is made, workers of before take no request, 8 times of 8', async () => {
@@ -226,14 +231,11 @@ describe('nginx', () => {
     async (afterMs) => {
       const cut = balancer.change([turn('web1', 'out')], AbortSignal.timeout(afterMs));
       await cut.catch(() => {});
-      const seen = await vi.waitFor(
-        async () => {
-          const { members, servers } = await balancer.observe();
-          expect(members).toMatchObject([{ unreachable: null }]);
-          return servers[0]!.rotation;
-        },
-        { timeout: 5000 },
-      );
+      const seen = await vi.waitFor(async () => {
+        const { members, servers } = await balancer.observe();
+        expect(members).toMatchObject([{ unreachable: null }]);
+        return servers[0]!.rotation;
+      }, patience);
       await sleep(nginxCapabilities.settleMs);
       const answers = new Set(await Promise.all(Array.from({ length: 20 }, () => ask(running.url))));
       expect(answers.has('web1')).toBe(seen === 'in');
@@ -254,22 +256,28 @@ describe('nginx', () => {
   test('a request whose body an old worker still reads is awaited, though no server has it yet', async () => {
     const upload = request(running.url, {
       method: 'POST',
-      headers: { 'content-length': '10' },
+      headers: { 'content-length': '10', expect: '100-continue' },
       agent: false,
     });
     const answered = new Promise<string>((resolve, reject) => {
       upload.once('response', (response) => resolve(text(response)));
       upload.once('error', reject);
     });
+    upload.flushHeaders();
+    await once(upload, 'continue');
     upload.write('12345');
-    await sleep(200);
     await out();
     await sleep(nginxCapabilities.settleMs);
     const sessionsNow = async () => sessions(ofNode(await balancer.observe(), 'web1'));
-    expect(await sessionsNow()).toBe(1);
+    const seen: number[] = [];
+    await vi.waitFor(async () => {
+      seen.push(await sessionsNow());
+      expect(seen.at(-1)).toBe(1);
+    }, patience);
+    expect(Math.min(...seen)).toBe(1);
     upload.end('67890');
     expect(await answered).toMatch(/^web[12]$/);
-    await vi.waitFor(async () => expect(await sessionsNow()).toBe(0), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await sessionsNow()).toBe(0), patience);
   });
 
   test('of changes that are made at the same time, none is lost', async () => {

@@ -16,6 +16,7 @@ import {
   turn,
 } from '../../contracts/balancer.ts';
 import { type FlipLab, flipContract } from '../../contracts/balancer-flip.ts';
+import { patience } from '../../lab/patience.ts';
 import { passingVcl, type RunningVarnish, startVarnish } from '../../lab/varnish.ts';
 
 const abilities: Abilities = {
@@ -64,7 +65,7 @@ describe.each(['the VCL in use', 'a label'] as const)('two Varnish with two pool
       await varnish.admin(by === 'a label' ? 'vcl.label shop boot' : 'vcl.use boot');
     await vi.waitFor(async () => {
       for (const { health } of (await balancer.observe()).servers) expect(health).toBe('up');
-    });
+    }, patience);
     lab = {
       balancer,
       members: 2,
@@ -168,23 +169,26 @@ describe('Varnish', () => {
     await balancer.change([turn('web1', 'out')]);
     await balancer.change([turn('web1', 'in')]);
     backends[0]!.setHealthy(false);
-    await vi.waitFor(async () => expect((await balancer.observe()).servers[0]!.health).toBe('down'));
+    await vi.waitFor(
+      async () => expect((await balancer.observe()).servers[0]!.health).toBe('down'),
+      patience,
+    );
     for (let i = 0; i < 6; i++) expect(await (await fetch(varnish.url)).text()).toBe('web2');
     backends[0]!.setHealthy(true);
-    await vi.waitFor(async () => expect((await balancer.observe()).servers[0]!.health).toBe('up'));
+    await vi.waitFor(async () => expect((await balancer.observe()).servers[0]!.health).toBe('up'), patience);
   });
 
   test('a request that runs in a VCL that is no longer in use is counted', async () => {
     await varnish.load('next', passingVcl(backends));
     const slow = fetch(`${varnish.url}/hold`);
-    await vi.waitFor(() => expect(backends.reduce((sum, one) => sum + one.held(), 0)).toBe(1));
+    await vi.waitFor(() => expect(backends.reduce((sum, one) => sum + one.held(), 0)).toBe(1), patience);
     await varnish.admin('vcl.use next');
     const sum = async () =>
       (await balancer.observe()).servers.reduce((total, { sessions }) => total + sessions!, 0);
     expect(await sum()).toBe(1);
     for (const backend of backends) backend.release();
     await (await slow).text();
-    await vi.waitFor(async () => expect(await sum()).toBe(0));
+    await vi.waitFor(async () => expect(await sum()).toBe(0), patience);
     await varnish.admin('vcl.use boot');
   });
 
@@ -207,7 +211,7 @@ describe('Varnish', () => {
       /it answered "backend.list -j \*\.\*" with 101 .*child not running/,
     );
     await varnish.admin('start');
-    await vi.waitFor(async () => expect((await memberOf()).unreachable).toBeNull());
+    await vi.waitFor(async () => expect((await memberOf()).unreachable).toBeNull(), patience);
     expect((await memberOf()).incarnation).not.toBe(before.incarnation);
     expect(await rotationsOf()).toEqual(['in', 'in']);
   });
@@ -248,17 +252,14 @@ describe('Varnish', () => {
       '127.0.0.1',
     );
     const silent = createServer(() => {}).listen(0, '127.0.0.1');
-    await vi.waitFor(() => expect([web.listening, silent.listening]).toEqual([true, true]));
-    const reasonAt = async (server: typeof web) => {
+    await vi.waitFor(() => expect([web.listening, silent.listening]).toEqual([true, true]), patience);
+    const reasonAt = async (server: typeof web, timeout: string) => {
       const { port } = server.address() as { port: number };
-      const { members } = await driver({
-        members: [{ cli: `127.0.0.1:${port}` }],
-        timeout: '100ms',
-      }).observe();
+      const { members } = await driver({ members: [{ cli: `127.0.0.1:${port}` }], timeout }).observe();
       return members[0]!.unreachable;
     };
-    expect(await reasonAt(web)).toMatch(/^what answers is no Varnish CLI: "HTTP/);
-    expect(await reasonAt(silent)).toBe('no answer within 100 ms');
+    expect(await reasonAt(web, '20s')).toMatch(/^what answers is no Varnish CLI: "HTTP/);
+    expect(await reasonAt(silent, '100ms')).toBe('no answer within 100 ms');
     web.close();
     silent.close();
   });

@@ -58,7 +58,7 @@ test('groups, ranges, variables and several inventories are as Ansible itself re
       roles: ['jobs', 'shop', 'web'],
     },
   ]);
-}, 60_000);
+});
 
 test('a group that there is not, and an Ansible that there is not, are said', async () => {
   await expect(listOf({ inventory: ['hosts.ini'], group: 'wep' }).list(60_000)).rejects.toMatchObject({
@@ -68,4 +68,4 @@ test('a group that there is not, and an Ansible that there is not, are said', as
   await expect(listOf({ inventory: ['hosts.ini'], group: 'web' }, '/nowhere').list(60_000)).rejects.toThrow(
     'there is no ansible-inventory on this machine, which comes with Ansible (ansible-core)',
   );
-}, 60_000);
+});

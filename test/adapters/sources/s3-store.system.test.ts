@@ -29,7 +29,7 @@ beforeAll(async () => {
   Object.assign(process.env, environment);
   moto = await startMoto();
   s3 = new S3({ region: 'us-east-1', endpoint: moto.endpoint, forcePathStyle: true });
-}, 90_000);
+});
 afterAll(async () => {
   for (const name of Object.keys(environment)) {
     if (before[name] === undefined) delete process.env[name];

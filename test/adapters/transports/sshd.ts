@@ -2,9 +2,10 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../lab/port.ts';
 
 /** Debian's sshd, on all loopback addresses, with host keys of three types and one key that it lets in as root. */
 export interface Sshd {
@@ -73,16 +74,8 @@ function killChildren(pid: number): void {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 async function listening(port: number): Promise<void> {
-  for (let waitedMs = 0; waitedMs < 5000; waitedMs += 50) {
+  for (let waitedMs = 0; waitedMs < 30_000; waitedMs += 50) {
     const socket = connect(port, '127.0.0.1');
     const isUp = await once(socket, 'connect').then(
       () => true,

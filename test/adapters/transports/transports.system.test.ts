@@ -8,6 +8,7 @@ import { createTransport } from '../../../src/adapters/transports/index.ts';
 import type { SshSettings } from '../../../src/core/site.ts';
 import type { Transport } from '../../../src/ports.ts';
 import { commandOf, isCode, transportContract, untilThere } from '../../contracts/transport.ts';
+import { patience } from '../../lab/patience.ts';
 import { hostOf, settingsOf } from './settings.ts';
 import { type Sshd, startSshd } from './sshd.ts';
 
@@ -84,7 +85,9 @@ describe.each(['ssh2', 'openssh'] as const)('%s, to a real sshd', (kind) => {
     await using({}, async (transport) => {
       await transport.run(hostOf(), hello);
       sshd.killSessions();
-      await sleep(200);
+      // The client has ended its side too, and now has a moment to make something of it.
+      await expect.poll(() => connectionsTo(sshd.port), patience).toBe('');
+      await sleep(100);
       expect((await transport.run(hostOf(), hello)).stdout).toBe('hello\n');
     });
   });
@@ -200,7 +203,7 @@ describe.each(['ssh2', 'openssh'] as const)('%s, to a real sshd', (kind) => {
     vi.stubEnv('TMPDIR', temporary);
     await greet().finally(() => vi.unstubAllEnvs());
     expect(await readdir(temporary)).toEqual([]);
-    await expect.poll(() => processesOf(temporary)).toBe('');
+    await expect.poll(() => processesOf(temporary), patience).toBe('');
   });
 
   const ownPublicKey = async (): Promise<string> =>
@@ -224,3 +227,9 @@ const processesOf = (text: string): string =>
     .split('\n')
     .filter((line) => line.includes(text))
     .join('\n');
+
+/** Those that clients hold to a port, or that only the server has ended. */
+const connectionsTo = (port: number): string =>
+  execFileSync('ss', ['-Htn', 'state', 'established', 'state', 'close-wait', 'dport', '=', `:${port}`], {
+    encoding: 'utf8',
+  });
