@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../lab/haproxy.ts';
+import { freePort } from '../lab/port.ts';
 
 export interface GitServer {
   /** `git://…` of one repository. */

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventsOfType } from '../lab/events.ts';
-import { ask, freePort, type RunningHaproxy, startHaproxy } from '../lab/haproxy.ts';
+import { ask, type RunningHaproxy, startHaproxy } from '../lab/haproxy.ts';
 import { type Lab, startLab } from '../lab/lab.ts';
+import { freePort } from '../lab/port.ts';
 import type { LabSite } from '../lab/site.ts';
 import { clients } from '../lab/watch.ts';
 

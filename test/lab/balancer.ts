@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ask, freePort, type HaproxyServer, startHaproxy } from './haproxy.ts';
+import { ask, type HaproxyServer, startHaproxy } from './haproxy.ts';
+import { freePort } from './port.ts';
 
 /** A real HAProxy in front of one site. What is asked here goes past sluice, straight to its runtime API. */
 export interface LabBalancer {

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -96,30 +96,6 @@ export const newerHaproxy = (): string =>
     encoding: 'utf8',
     timeout: 120_000,
   }).trim();
-
-/**
- * A port that nothing listens on at this moment, and that nobody is given who asks the kernel or another test process
- * for one.
- */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < portsPerProcess; tries++) {
-    const port = firstPort + (nextPort++ % portsPerProcess);
-    if (await isFree(port)) return port;
-  }
-  throw new Error(`none of ${portsPerProcess} ports from ${firstPort} on is free`);
-}
-
-/** Linux hands out those from 32768 on by itself. */
-const portsPerProcess = 1000;
-const firstPort = 10_000 + portsPerProcess * (Number(process.env.VITEST_POOL_ID ?? 0) % 20);
-let nextPort = process.pid;
-
-const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 
 const configuration = (options: HaproxyOptions): string =>
   [

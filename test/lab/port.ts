@@ -15,7 +15,7 @@ export async function freePort(): Promise<number> {
 }
 
 const portsEach = 1000;
-let next = 0;
+let next = process.pid;
 
 async function canListen(port: number): Promise<boolean> {
   const server = createServer().listen(port);

@@ -21,13 +21,13 @@ export interface SiteOptions {
   readonly isSetUp: boolean;
   /** Settings beside the usual ones, or in their place. */
   readonly settings: Settings;
-  /** Of each run of sluice; default: two minutes. */
+  /** Of each run of sluice; default: four minutes. */
   readonly timeoutMs?: number | undefined;
 }
 
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** A deploy stands in its hook until the gate opens, or for two minutes at most. */
+/** A deploy stands in its hook until the gate opens, or for three minutes at most. */
 export interface Gate {
   readonly hook: Settings;
   open(): Promise<void>;
@@ -89,7 +89,7 @@ export class LabSite {
   gate(): Gate {
     const opened = join(this.folder, 'opened');
     return {
-      hook: { run: `timeout 120 sh -c 'until [ -e ${opened} ]; do sleep 0.05; done'`, on: 'operator' },
+      hook: { run: `timeout 180 sh -c 'until [ -e ${opened} ]; do sleep 0.05; done'`, on: 'operator' },
       open: () => writeFile(opened, ''),
       close: () => rm(opened),
     };
