@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { removeReleases } from '../../src/commands/cleanup.ts';
 import { acquireLock } from '../../src/commands/lock.ts';
 import { receive } from '../../src/commands/receive.ts';
@@ -130,6 +130,15 @@ test('a script that ends within its limit leaves nothing but its output', () => 
   const { stdout, status, tmp } = bounded('echo "it\'s done"', 10);
   expect([stdout, status]).toEqual(["it's done\nlate: \n", 0]);
   expect(readdirSync(tmp)).toEqual([]);
+});
+
+test('a script has at least its time, by a clock of whole seconds', () => {
+  const bin = folder();
+  const date = `#!/bin/sh\n[ -e ${bin}/told ] && echo 2 || { : > ${bin}/told; echo 1; }\n`;
+  writeFileSync(join(bin, 'date'), date, { mode: 0o755 });
+  vi.stubEnv('PATH', `${bin}:${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(bounded('sleep 0.5; echo done', 1).stdout).toBe('done\nlate: \n');
 });
 
 test('a script that hangs is given up, begun by nobody else meanwhile, and cleans up once it wakes', async () => {

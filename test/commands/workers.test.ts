@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { acquireLock } from '../../src/commands/lock.ts';
 import { runHook } from '../../src/commands/run-hook.ts';
 import { switchTo } from '../../src/commands/switch.ts';
@@ -67,6 +67,16 @@ test('they are waited for as long as isRunning says so', () => {
   expect(restart({ stop, isRunning }).status).toBe(0);
   expect(folder.exists('running')).toBe(false);
   expect(lines()).toEqual(inRelease('first', 'second'));
+});
+
+test('they are given at least their time, by a clock of whole seconds', () => {
+  const { folder, restart } = workersNode({ drainMs: 1000 });
+  const looks = `${folder.dir}/looks`;
+  folder.write('bin/date', `#!/bin/sh\n[ -e ${looks} ] && echo 2 || echo 1\n`);
+  folder.chmod('bin/date', 0o755);
+  vi.stubEnv('PATH', `${folder.dir}/bin:${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(restart({ isRunning: `echo >> ${looks}; test $(wc -l < ${looks}) -lt 4` }).status).toBe(0);
 });
 
 test('those that do not end in time come up once they have, unless a later attempt sees to them', async () => {
