@@ -71,7 +71,7 @@ function waitLines({ orders, withinSeconds }: MaintenanceOrders): readonly strin
   return [
     `isTold() { ! ipvsadm -S -n | ${words('grep', '-F', ...patterns)} | grep -qv -e '-w 0 *$' -e '-w 0 -'; }`,
     'since=$(date +%s)',
-    `until isTold || [ $(($(date +%s) - since)) -ge ${withinSeconds} ]; do sleep 0.25 2>/dev/null || sleep 1; done`,
+    `until isTold || [ $(($(date +%s) - since)) -gt ${withinSeconds} ]; do sleep 0.25 2>/dev/null || sleep 1; done`,
   ];
 }
 

@@ -22,7 +22,7 @@ export const within = (
     '  [ -f "$folder/process" ] && [ -O "$folder" ] || continue',
     '  read -r process time since < "$folder/process" || continue',
     '  if [ "$(began "$process")" != "$time" ]; then rm -rf "$folder"',
-    `  elif [ $(($(date +%s) - since)) -ge ${seconds} ]; then late=yes; fi`,
+    `  elif [ $(($(date +%s) - since)) -gt ${seconds} ]; then late=yes; fi`,
     'done',
     'if [ -z "$late" ]; then',
     `folder=$(mktemp -d ${folders}.XXXXXX)`,
@@ -35,8 +35,8 @@ export const within = (
     ') < /dev/null > /dev/null 2>&1 &',
     'since=$(date +%s)',
     'echo "$! $(began $!) $since" > "$folder/process"',
-    `until [ -e "$folder/end" ] || [ $(($(date +%s) - since)) -ge ${seconds} ]; do`,
-    // Not every sleep knows parts of a second.
+    // `date` knows whole seconds, and not every sleep knows parts of one.
+    `until [ -e "$folder/end" ] || [ $(($(date +%s) - since)) -gt ${seconds} ]; do`,
     '  sleep 0.1 2>/dev/null || sleep 1',
     'done',
     '[ ! -e "$folder/output" ] || cat "$folder/output"',

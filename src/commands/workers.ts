@@ -40,12 +40,16 @@ const comeUpLater = (deployTo: string, start: Workers['start']): string =>
   [
     `until=$(($(date +%s) + ${laterSeconds}))`,
     'while runs; do',
-    '  [ "$(cat "$turn")" = "$me" ] && [ "$(date +%s)" -lt "$until" ] || exit 0',
+    `  ${hasTurn} && [ "$(date +%s)" -lt "$until" ] || exit 0`,
     '  sleep 1',
     'done',
+    // A later attempt may have begun while it looked.
+    `${hasTurn} || exit 0`,
     words('cd', `${deployTo}/${layout.current}`),
     ...start.map(quiet),
   ].join('\n');
+
+const hasTurn = '[ "$(cat "$turn")" = "$me" ]';
 
 /** What runs for longer than a day is no job that is waited for. */
 const laterSeconds = 86_400;
@@ -55,6 +59,6 @@ const killSeconds = 10;
 
 const quiet = (command: Workers['stop']): string => `${userCommand(command)} < /dev/null`;
 
-/** Not every sleep knows parts of a second. */
+/** For at least so long: `date` knows whole seconds. Not every sleep knows parts of one. */
 const waitWhileRunning = (seconds: number): string =>
-  `until=$(($(date +%s) + ${seconds})); while runs && [ "$(date +%s)" -lt "$until" ]; do sleep 0.2 2>/dev/null || sleep 1; done`;
+  `until=$(($(date +%s) + ${seconds} + 1)); while runs && [ "$(date +%s)" -lt "$until" ]; do sleep 0.2 2>/dev/null || sleep 1; done`;

@@ -148,7 +148,7 @@ ${nodes.map(({ name, sshPort }) => `    { name: '${name}', address: '127.0.0.1',
 `;
 
 /** Below the ports that systems give to outgoing connections: it must still be free when the application restarts. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = randomInt(20_000, 30_000);
     if (await canListen(port)) return port;

@@ -32,7 +32,7 @@ function isRunning(pidFile: string, signal: NodeJS.Signals | 0): boolean {
 export const restartProgram = `// Ends the application that runs on this machine and starts the one of this release.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -66,7 +66,9 @@ async function start() {
   const log = openSync('log/application.log', 'a');
   const env = { ...process.env, ...environment() };
   const child = spawn(process.execPath, ['server.mjs'], { detached: true, env, stdio: ['ignore', log, log, 'ipc'] });
-  writeFileSync(pidFile, String(child.pid));
+  // Whoever ends it must never read half a number.
+  writeFileSync(\`\${pidFile}.new\`, String(child.pid));
+  renameSync(\`\${pidFile}.new\`, pidFile);
   const outcome = await Promise.race([
     once(child, 'message').then(() => 'listens'),
     once(child, 'exit').then(([status]) => \`ended with status \${status}\`),

@@ -54,15 +54,21 @@ async function upgraded({ host, port, path, lateMs }: WebSocketOptions): Promise
   };
   const signal = AbortSignal.timeout(lateMs);
   const request = get({ agent: new Agent(), host, port, path, headers });
+  // Also one that comes once nobody waits any more.
+  request.on('error', () => {});
   const refused = once(request, 'response', { signal }).then(([response]) => {
-    request.destroy();
     throw new Error(`status ${(response as IncomingMessage).statusCode}, and no WebSocket`);
   });
-  const [, socket] = (await Promise.race([once(request, 'upgrade', { signal }), refused])) as [
-    unknown,
-    Duplex,
-  ];
-  return socket;
+  try {
+    const [, socket] = (await Promise.race([once(request, 'upgrade', { signal }), refused])) as [
+      unknown,
+      Duplex,
+    ];
+    return socket;
+  } catch (error) {
+    request.destroy();
+    throw error;
+  }
 }
 
 async function converse(

@@ -61,11 +61,11 @@ describe('a command of the operator', () => {
 
   test('that takes too long is ended with all that it started', async () => {
     const file = join(await mkdtemp(join(tmpdir(), 'operator-')), 'pid');
-    const run = operator.run('sleep 60 & echo $! > "$FILE"; wait', { env: { FILE: file }, timeoutMs: 300 });
+    const run = operator.run('sleep 60 & echo $! > "$FILE"; wait', { env: { FILE: file }, timeoutMs: 3000 });
     await expect(run).rejects.toMatchObject({ code: 'COMMAND_TIMEOUT' });
     const grandchild = Number(await readFile(file, 'utf8'));
     expect(grandchild).toBeGreaterThan(1);
-    await expect.poll(() => isAlive(grandchild)).toBe(false);
+    await expect.poll(() => isAlive(grandchild), { timeout: 15_000, interval: 20 }).toBe(false);
     await rm(dirname(file), { recursive: true });
   });
 
@@ -75,13 +75,13 @@ describe('a command of the operator', () => {
     const start = performance.now();
     setTimeout(() => abort.abort(reason), 100);
     await expect(operator.run('sleep 60', { ...options, signal: abort.signal })).rejects.toBe(reason);
-    expect(performance.now() - start).toBeLessThan(4000);
+    expect(performance.now() - start).toBeLessThan(15_000);
   });
 
   test('that ignores being asked to end is ended by force', async () => {
     const start = performance.now();
     const run = operator.run("trap '' TERM; while :; do sleep 0.1; done", { env: {}, timeoutMs: 200 });
     await expect(run).rejects.toMatchObject({ code: 'COMMAND_TIMEOUT' });
-    expect(performance.now() - start).toBeLessThan(9000);
+    expect(performance.now() - start).toBeLessThan(18_000);
   });
 });

@@ -42,7 +42,7 @@ test('connections of others are counted until they are closed, by IPv4 and IPv6'
   ];
   expect(counted(port)).toBe(2);
   for (const socket of sockets) socket.destroy();
-  await vi.waitFor(() => expect(counted(port)).toBe(0));
+  await vi.waitFor(() => expect(counted(port)).toBe(0), { timeout: 15_000, interval: 20 });
 });
 
 test('a connection that the node has with itself is none, and neither is one that it has to the same port elsewhere', async () => {

@@ -151,8 +151,7 @@ test('jobs under way are seen with what they run, also once the block is taken o
   const { begin, put, take, state, folder } = cronNode(['sleep', '60']);
   put();
   const job = begin(1);
-  while (state().running.length === 0) await sleep(20);
-  expect(state().running).toEqual(['sleep 60 ']);
+  await expect.poll(() => state().running, { timeout: 15_000, interval: 20 }).toEqual(['sleep 60 ']);
   take();
   expect(state()).toMatchObject({ block: 'none', running: ['sleep 60 '] });
   const ended = once(job, 'exit');
@@ -171,12 +170,13 @@ test('nothing is changed for a run that does not have the lock', () => {
 test('a job whose leave to begin was taken away while it waited for its lock does not begin', async () => {
   const { begin, put, folder } = cronNode('echo x > began');
   put();
-  const holder = spawn('flock', [join(folder.dir, '.sluice/cron-running'), 'sleep', '1']);
-  await sleep(200);
-  const job = begin(1);
+  const lock = join(folder.dir, '.sluice/cron-running');
+  const holder = spawn('flock', [lock, 'sh', '-c', 'echo held; read _']);
+  await once(holder.stdout, 'data');
+  const ended = once(begin(1), 'exit');
   await sleep(200);
   rmSync(join(folder.dir, '.sluice/cron'));
-  await once(job, 'exit');
-  holder.kill();
+  holder.stdin.end();
+  await ended;
   expect(folder.exists('current/began')).toBe(false);
 });

@@ -1,9 +1,12 @@
+import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { acquireLock } from '../../src/commands/lock.ts';
 import { runHook } from '../../src/commands/run-hook.ts';
 import { switchTo } from '../../src/commands/switch.ts';
 import type { Workers } from '../../src/core/hook.ts';
+import { isAlive } from '../adapters/process-state.ts';
+import { untilThere } from '../contracts/transport.ts';
 import { node, release } from '../core/fleet.ts';
 import { nodeFolder } from './node-folder.ts';
 
@@ -26,7 +29,7 @@ function workersNode(workers: Partial<Workers>) {
           isRunning: null,
           kill: null,
           start: [log('first'), log('second')],
-          drainMs: 1000,
+          drainMs: 15_000,
           ...workers,
           ...more,
         },
@@ -57,7 +60,7 @@ test('a command that fails to bring them up is named', () => {
 });
 
 test('they are waited for as long as isRunning says so', () => {
-  const { folder, restart, lines } = workersNode({ drainMs: 5000 });
+  const { folder, restart, lines } = workersNode({});
   const stop = `(sleep 1; rm ${folder.dir}/running) > /dev/null 2>&1 &`;
   folder.write('running', '');
   const isRunning = ['test', '-e', `${folder.dir}/running`];
@@ -66,8 +69,18 @@ test('they are waited for as long as isRunning says so', () => {
   expect(lines()).toEqual(inRelease('first', 'second'));
 });
 
+test('they are given at least their time, by a clock of whole seconds', () => {
+  const { folder, restart } = workersNode({ drainMs: 1000 });
+  const looks = `${folder.dir}/looks`;
+  folder.write('bin/date', `#!/bin/sh\n[ -e ${looks} ] && echo 2 || echo 1\n`);
+  folder.chmod('bin/date', 0o755);
+  vi.stubEnv('PATH', `${folder.dir}/bin:${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect(restart({ isRunning: `echo >> ${looks}; test $(wc -l < ${looks}) -lt 4` }).status).toBe(0);
+});
+
 test('those that do not end in time come up once they have, unless a later attempt sees to them', async () => {
-  const { folder, restart, lines } = workersNode({});
+  const { folder, restart, lines } = workersNode({ drainMs: 1000 });
   const running = { isRunning: ['test', '-e', `${folder.dir}/running`] };
   folder.write('running', '');
   for (let attempt = 0; attempt < 2; attempt++)
@@ -76,24 +89,36 @@ test('those that do not end in time come up once they have, unless a later attem
       stdout: expect.stringContaining('did not end their jobs within 1 s'),
     });
   expect(lines()).toEqual(inRelease('stop', 'stop'));
-  folder.run({ ...runNothing, script: `rm ${folder.dir}/running` });
-  for (let tries = 0; tries < 100 && lines().length < 4; tries++) await sleep(50);
+  rmSync(`${folder.dir}/running`);
+  for (let tries = 0; tries < 300 && lines().length < 4; tries++) await sleep(50);
   await sleep(300);
   expect(lines()).toEqual(inRelease('stop', 'stop', 'first', 'second'));
 });
 
-const runNothing = { name: 'x', params: {}, summary: 'x', parse: () => undefined, timeoutMs: 1000 };
+test('a later attempt sees to them also if what waits for an earlier one is just looking', async () => {
+  const { folder, restart, lines } = workersNode({ drainMs: 1000 });
+  const { dir } = folder;
+  for (const file of ['running', 'held']) folder.write(file, '');
+  const look = `echo $PPID > ${dir}/waiter; while test -e ${dir}/held; do sleep 0.1; done; false`;
+  expect(restart({ isRunning: `test -e ${dir}/running || { ${look}; }` }).status).toBe(1);
+  rmSync(`${dir}/running`);
+  await untilThere(`${dir}/waiter`);
+  expect(restart({ drainMs: 15_000 }).status).toBe(0);
+  rmSync(`${dir}/held`);
+  await expect.poll(() => isAlive(Number(folder.read('waiter'))), { timeout: 15_000 }).toBe(false);
+  expect(lines()).toEqual(inRelease('stop', 'stop', 'first', 'second'));
+});
 
 test('those that a supervisor brings up are let be', () => {
   const { folder, restart, lines } = workersNode({ start: [] });
   folder.write('running', '');
   expect(restart().status).toBe(0);
-  expect(restart({ isRunning: ['true'] }).stdout).toMatch(/did not end their jobs within 1 s/);
+  expect(restart({ isRunning: ['true'], drainMs: 1000 }).stdout).toMatch(/did not end their jobs within 1 s/);
   expect(lines()).toEqual(inRelease('stop', 'stop'));
 });
 
 test('those that are killed come up at once, however it went to ask them', () => {
-  const { folder, restart, lines } = workersNode({ stop: 'sleep 2; exit 5' });
+  const { folder, restart, lines } = workersNode({ stop: 'sleep 3; exit 5', drainMs: 1000 });
   folder.write('running', '');
   const isRunning = ['test', '-e', `${folder.dir}/running`];
   expect(restart({ isRunning, kill: ['rm', `${folder.dir}/running`] }).status).toBe(0);

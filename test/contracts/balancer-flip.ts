@@ -54,7 +54,7 @@ export function flipContract(lab: () => FlipLab, { isKept = true, hasShares = fa
     await lab().restartMember();
     // A connection of before may just be closing.
     const pools = isKept ? all('green') : ['blue', ...all('green').slice(1)];
-    await vi.waitFor(async () => expect(await poolsSeen()).toEqual(pools));
+    await vi.waitFor(async () => expect(await poolsSeen()).toEqual(pools), { timeout: 15_000, interval: 20 });
     const nodes = pools.map((pool) => (pool === 'green' ? 'web2' : 'web1'));
     expect(await askAll(20)).toEqual(new Set(nodes));
   });

@@ -38,11 +38,15 @@ export function webSocketsContract(lab: () => WebSocketsLab): void {
   test('WebSockets are counted where they are open, among the sessions', async () => {
     await fetch(lab().url);
     const open1 = (await open(4)).filter(({ node }) => node === 'web1').length;
-    await vi.waitFor(async () =>
-      expect(await seen('web1')).toMatchObject({ webSockets: open1, sessions: open1 }),
+    await vi.waitFor(
+      async () => expect(await seen('web1')).toMatchObject({ webSockets: open1, sessions: open1 }),
+      patience,
     );
     for (const { socket } of opened) socket.destroy();
-    await vi.waitFor(async () => expect(await seen('web1')).toMatchObject({ webSockets: 0, sessions: 0 }));
+    await vi.waitFor(
+      async () => expect(await seen('web1')).toMatchObject({ webSockets: 0, sessions: 0 }),
+      patience,
+    );
   });
 
   test('a node that is out keeps those that it has, gets no more, and loses them at the word alone', async () => {
@@ -60,11 +64,16 @@ export function webSocketsContract(lab: () => WebSocketsLab): void {
     await balancer.webSockets!.close(servers);
     await balancer.webSockets!.close(servers);
     await Promise.all(gone);
-    await vi.waitFor(async () => expect(await seen('web1')).toMatchObject({ webSockets: 0, sessions: 0 }));
+    await vi.waitFor(
+      async () => expect(await seen('web1')).toMatchObject({ webSockets: 0, sessions: 0 }),
+      patience,
+    );
     for (const { node, socket } of opened)
       if (node === 'web2') expect(await echoed(socket, 'here too')).toBe('here too');
   });
 }
+
+const patience = { timeout: 15_000, interval: 20 };
 
 interface Opened {
   readonly node: string;
@@ -80,7 +89,7 @@ async function openWebSocket(url: string): Promise<Opened> {
     'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
   };
   const request = get(url, { agent: false, headers });
-  const [answer, socket] = await once(request, 'upgrade', { signal: AbortSignal.timeout(5000) });
+  const [answer, socket] = await once(request, 'upgrade', { signal: AbortSignal.timeout(30_000) });
   socket.on('error', () => {});
   return { node: answer.headers['x-node'], socket };
 }
@@ -88,6 +97,6 @@ async function openWebSocket(url: string): Promise<Opened> {
 /** What comes back of some bytes. No frame is made of them: nobody between may look. */
 async function echoed(socket: Duplex, text: string): Promise<string> {
   socket.write(text);
-  const [data] = await once(socket, 'data', { signal: AbortSignal.timeout(5000) });
+  const [data] = await once(socket, 'data', { signal: AbortSignal.timeout(30_000) });
   return String(data);
 }

@@ -186,7 +186,7 @@ describe('a run that died', () => {
   test.each([
     ['resumed', resume],
     ['aborted', abort],
-  ] as const)('at any command can be %s', { timeout: 120_000 }, async (_, takeOver) => {
+  ] as const)('at any command can be %s', async (_, takeOver) => {
     let ended = 0;
     for (let nth = 4; ; nth++) {
       const bench = benchSite(2);

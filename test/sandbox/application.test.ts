@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ApplicationSettings, applicationFiles } from '../../src/sandbox/application.ts';
 import { createRepository, demoVersions } from '../../src/sandbox/repository.ts';
+import { freePort } from '../../src/sandbox/sandbox.ts';
 import { stopApplication } from '../../src/sandbox/supervisor.ts';
 
 const run = promisify(execFile);
@@ -139,12 +139,4 @@ const restartIn = (id: string): Promise<unknown> =>
 async function restart(id: string, settings: ApplicationSettings): Promise<void> {
   await unpack(id, settings);
   await restartIn(id);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

@@ -1,9 +1,12 @@
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { createTransport } from '../../src/adapters/transports/index.ts';
 import { loadSite } from '../../src/config/load.ts';
+import { Secret } from '../../src/core/secret.ts';
 import type { Site } from '../../src/core/site.ts';
 import { watchRotation } from '../../src/sandbox/rotation-watch.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
@@ -82,24 +85,23 @@ describe('a sandbox', () => {
 });
 
 test('watching the rotation counts how long each server was out, and the fewest that served', async () => {
-  sandbox = await startSandbox({ dir, nodes: 2 });
-  const { adminUrl, token } = sandbox;
-  const set = (rotation: string) =>
-    fetch(`${adminUrl}/servers`, {
-      method: 'PATCH',
-      headers: { authorization: `Bearer ${token.reveal()}` },
-      body: JSON.stringify({ web2: { rotation } }),
-    });
-  const watch = watchRotation(adminUrl, token);
-  await set('draining');
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  await set('in');
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const { outMs, looks } = await watch.stop();
-  expect(outMs.web1).toBe(0);
-  expect(outMs.web2).toBeGreaterThan(200);
-  expect(outMs.web2).toBeLessThan(600);
-  expect(looks).toBeGreaterThan(5);
+  const atMs: number[] = [];
+  const server = createServer((_, response) => {
+    const look = atMs.push(performance.now());
+    const web1 = { name: 'web1', rotation: 'in', health: 'up', weight: 100 };
+    const web2 = { ...web1, name: 'web2', rotation: look >= 4 && look <= 10 ? 'draining' : 'in' };
+    response.end(JSON.stringify({ servers: [web1, web2] }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const watch = watchRotation(`http://127.0.0.1:${port}`, new Secret('any'));
+  await expect.poll(() => atMs.length, { timeout: 15_000, interval: 20 }).toBeGreaterThan(10);
+  const { servingMin, outMs, looks } = await watch.stop();
+  expect({ servingMin, looks, web1: outMs.web1 }).toEqual({ servingMin: 1, looks: atMs.length, web1: 0 });
+  // Each look is made between its request and the next one.
+  expect(outMs.web2).toBeGreaterThanOrEqual(atMs[9]! - atMs[3]!);
+  expect(outMs.web2).toBeLessThanOrEqual(atMs[10]! - atMs[2]!);
 });
 
 const siteOf = (made: Sandbox): Promise<Site> =>

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type RapidClient, rapidClient } from '../../src/sandbox/traffic-rapid.ts';
 
 /** A client of a server that answers so, and how many connections that server has seen. */
-async function clientOf(answer: (response: ServerResponse) => void) {
+async function clientOf(answer: (response: ServerResponse) => void, lateMs = 10_000) {
   const seen = { connections: 0 };
   const server = createServer((_, response) => answer(response));
   server.on('connection', () => seen.connections++);
@@ -14,7 +14,7 @@ async function clientOf(answer: (response: ServerResponse) => void) {
     host: '127.0.0.1',
     port,
     path: '/',
-    lateMs: 200,
+    lateMs,
     bodyEnd: 'end\n',
   });
   onTestFinished(() => {
@@ -40,7 +40,7 @@ test('a server that says it closes the connection is asked over another one', as
   expect(seen.connections).toBe(3);
 });
 
-test.each<[string, (response: ServerResponse) => void, object]>([
+test.each<[string, (response: ServerResponse) => void, object, lateMs?: number]>([
   ['another status', (response) => whole(response, 503), { status: 503, failure: { kind: 'wrong' } }],
   [
     'a body that is cut off',
@@ -60,10 +60,13 @@ test.each<[string, (response: ServerResponse) => void, object]>([
     (response) => void response.destroy(),
     { status: null, failure: { kind: 'refused' } },
   ],
-  ['silence', () => {}, { status: null, failure: { kind: 'late' } }],
-])('%s is a failure, and the next question is asked all the same', async (_, answer, seen) => {
+  ['silence', () => {}, { status: null, failure: { kind: 'late' } }, 1000],
+])('%s is a failure, and the next question is asked all the same', async (_, answer, seen, lateMs) => {
   let asked = 0;
-  const { client } = await clientOf((response) => (asked++ === 0 ? answer(response) : whole(response)));
+  const { client } = await clientOf(
+    (response) => (asked++ === 0 ? answer(response) : whole(response)),
+    lateMs,
+  );
   expect(await client.ask()).toMatchObject(seen);
   expect(await client.ask()).toMatchObject({ status: 200, failure: null });
 });

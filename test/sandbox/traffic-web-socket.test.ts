@@ -1,26 +1,27 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { talk } from '../../src/sandbox/traffic-web-socket.ts';
+import { talk, type WebSocketEvents } from '../../src/sandbox/traffic-web-socket.ts';
 
-/** What a client that talks for 200 ms says of a server, which does so with each WebSocket. */
-async function talked(serve: ((socket: Duplex) => void) | null): Promise<readonly number[]> {
+type Serve = (socket: Duplex) => void;
+
+/** What a client says of a server that does so with each handshake, once it has said each of `twice` twice. */
+async function talked(
+  serve: Serve | null,
+  twice: readonly (keyof WebSocketEvents)[],
+  lateMs = 10_000,
+): Promise<readonly number[]> {
   const server = createServer((_, response) => void response.writeHead(404).end());
-  if (serve)
-    server.on('upgrade', (_, socket) => {
-      socket.on('error', () => {});
-      socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n');
-      serve(socket);
-    });
+  if (serve) server.on('upgrade', (_, socket) => serve(socket.on('error', () => {})));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
   const counts = { opened: 0, echoed: 0, closed: 0, failed: 0 };
   const stopping = new AbortController();
+  onTestFinished(() => stopping.abort());
   const client = talk(
-    { host: '127.0.0.1', port: String(port), path: '/', pauseMs: 10, lateMs: 100 },
+    { host: '127.0.0.1', port: String(port), path: '/', pauseMs: 10, lateMs },
     {
       opened: () => counts.opened++,
       echoed: () => counts.echoed++,
@@ -29,13 +30,22 @@ async function talked(serve: ((socket: Duplex) => void) | null): Promise<readonl
     },
     stopping.signal,
   );
-  await sleep(200);
+  await expect.poll(() => Math.min(...twice.map((name) => counts[name])), patience).toBeGreaterThan(1);
   stopping.abort();
   await client;
   return Object.values(counts);
 }
 
-const echo = (socket: Duplex): void =>
+const patience = { timeout: 15_000, interval: 10 };
+
+const welcomed =
+  (serve: Serve): Serve =>
+  (socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\r\n');
+    serve(socket);
+  };
+
+const echo: Serve = (socket) =>
   void socket.on('data', (frame: Buffer) =>
     socket.write(Buffer.concat([Buffer.from([frame[0]!, frame[1]! & 0x7f]), frame.subarray(6)])),
   );
@@ -43,17 +53,34 @@ const echo = (socket: Duplex): void =>
 const some = expect.toSatisfy((count: number) => count > 1);
 
 test('messages that come back are counted, on one WebSocket', async () => {
-  expect(await talked(echo)).toEqual([1, some, 0, 0]);
+  expect(await talked(welcomed(echo), ['echoed'])).toEqual([1, some, 0, 0]);
 });
 
 test('a WebSocket that the server ends is counted as closed, and another one is opened', async () => {
-  expect(await talked((socket) => void socket.once('data', () => socket.end()))).toEqual([some, 0, some, 0]);
+  const ending = welcomed((socket) => void socket.once('data', () => socket.end()));
+  expect(await talked(ending, ['opened', 'closed'])).toEqual([some, 0, some, 0]);
 });
 
 test('a message that does not come back is a failure', async () => {
-  expect(await talked(() => {})).toEqual([some, 0, 0, some]);
+  expect(
+    await talked(
+      welcomed(() => {}),
+      ['opened', 'failed'],
+      100,
+    ),
+  ).toEqual([some, 0, 0, some]);
 });
 
 test('a server that refuses the handshake is a failure', async () => {
-  expect(await talked(null)).toEqual([0, 0, 0, some]);
+  expect(await talked(null, ['failed'])).toEqual([0, 0, 0, some]);
+});
+
+test('a handshake that is not answered in time is a failure, and its connection is closed', async () => {
+  const open = new Set<Duplex>();
+  const silent: Serve = (socket) => {
+    open.add(socket);
+    socket.resume().once('end', () => open.delete(socket.end()));
+  };
+  expect(await talked(silent, ['failed'], 100)).toEqual([0, 0, 0, some]);
+  await expect.poll(() => open.size, patience).toBe(0);
 });

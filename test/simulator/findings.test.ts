@@ -7,7 +7,6 @@ const neighbours = 3;
 
 test.each(findings.map(({ found, ...finding }) => [found, finding] as const))(
   'no more: %s',
-  { timeout: 60_000 },
   async (_found, { life, seeds }) => {
     const failed: string[] = [];
     for (const seed of seeds.flatMap((first) => Array.from({ length: neighbours }, (_, i) => first + i))) {

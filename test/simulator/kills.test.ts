@@ -89,7 +89,7 @@ async function survivesKills({ calls, ...settings }: Life & { readonly calls: re
 describe.each(['deploy', 'rollback'] as const)('a %s that dies at any call of a port', (command) => {
   describe.each(Object.entries(kinds))('by %s', (_name, strategy) => {
     describe.each(['resume', 'abort'] as const)('is mended by %s', (goesOn) => {
-      test.each([1, 2, 3, 4])('on %d nodes', { timeout: 120_000 }, async (nodes) => {
+      test.each([1, 2, 3, 4])('on %d nodes', async (nodes) => {
         const settings = { nodes, strategy, goesOn, faults: {}, command, site };
         await survivesKills({ ...settings, ...(await fitting(settings)) });
       });
@@ -99,7 +99,7 @@ describe.each(['deploy', 'rollback'] as const)('a %s that dies at any call of a 
 
 describe.each(['deploy', 'flip'] as const)('a %s of two pools that dies at any call of a port', (command) => {
   describe.each(['resume', 'abort'] as const)('is mended by %s', (goesOn) => {
-    test.each([2, 4])('on %d nodes', { timeout: 120_000 }, async (nodes) => {
+    test.each([2, 4])('on %d nodes', async (nodes) => {
       const strategy = () => ({
         strategy: strategies['blue-green'].create({
           ...parsedDefaults(strategies['blue-green'].options),
@@ -125,9 +125,6 @@ describe.each(['deploy', 'flip'] as const)('a %s of two pools that dies at any c
 /** Nobody is judged on one node alone. */
 test.each([2, 3])(
   'a canary that dies at any call of a port is mended, and judged anew: on %d nodes',
-  {
-    timeout: 120_000,
-  },
   async (nodes) => {
     const strategy = canaryOf({ weight: 10, bake: 6000, verdict: { requestsMin: 1, falseAlarms: 0.5 } });
     const settings = {

@@ -958,7 +958,7 @@ const mutants: { readonly [name: string]: Case } = {
 const seedsMax = 100;
 
 describe('a bug in the engine is found', () => {
-  test.each(Object.entries(mutants))('%s', { timeout: 60_000 }, async (_name, one) => {
+  test.each(Object.entries(mutants))('%s', async (_name, one) => {
     const { mutant, faults = {}, site = {}, command = 'deploy', caughtBy } = one;
     const complaints = new Set<string>();
     for (let seed = 1; seed <= seedsMax; seed++) {

@@ -193,8 +193,10 @@ describe('two pools of target groups', () => {
     const targetGroup = { blue: 'blue', green: 'green' };
     balancer = driver(fake, { targetGroup, servers: addresses(backends) }, ['web1', 'web2'], pools);
     await balancer.change([turn('web1', 'in'), turn('web2', 'in')]);
-    await vi.waitFor(async () =>
-      expect((await balancer.observe()).servers).toMatchObject([{ health: 'up' }, { health: 'up' }]),
+    await vi.waitFor(
+      async () =>
+        expect((await balancer.observe()).servers).toMatchObject([{ health: 'up' }, { health: 'up' }]),
+      { timeout: 15_000, interval: 20 },
     );
   };
   beforeEach(async () => {

@@ -150,7 +150,7 @@ async function startLab(backends: readonly Backend[]): Promise<BalancerLab> {
       token,
       servers: backends.map(({ name, port }) => ({ name, host: '127.0.0.1', port })),
       stateFile: join(dir, 'state.json'),
-      check: { path: '/health', intervalMs: 40, rise: 1, fall: 1 },
+      check: { path: '/health', intervalMs: 40, rise: 1, fall: 3 },
     });
   let running = await start();
   const { url, adminUrl } = running;

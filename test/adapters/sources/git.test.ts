@@ -539,9 +539,9 @@ describe('build commands', () => {
   test('that take too long are ended', async () => {
     const revision = await repository.commit({ a: '1' });
     await sourceOf().resolve('main');
-    const source = sourceOf({ build: ['sleep 60'], timeoutMs: 4000 });
+    const source = sourceOf({ build: ['sleep 60'], timeoutMs: 8000 });
     const error = await failureOf(source.build(releaseOf(revision), {}), 'BUILD_FAILED');
-    expect(error.message).toContain('"sleep 60" ended with a timeout of 4000 ms');
+    expect(error.message).toContain('"sleep 60" ended with a timeout of 8000 ms');
   });
 
   test('are ended by an abort, with all that they started', async () => {
@@ -557,7 +557,7 @@ describe('build commands', () => {
       },
     });
     await expect(building).rejects.toBe(reason);
-    await expect.poll(() => isAlive(Number(lines[0]))).toBe(false);
+    await expect.poll(() => isAlive(Number(lines[0])), { timeout: 15_000, interval: 20 }).toBe(false);
   });
 
   test('cannot change the mirror', async () => {

@@ -7,7 +7,7 @@ import { ssh2Transport } from '../../../src/adapters/transports/ssh2.ts';
 import type { SshSettings } from '../../../src/core/site.ts';
 import type { Transport } from '../../../src/ports.ts';
 import { generateKeyPair } from '../../../src/sandbox/ssh-server.ts';
-import { commandOf, isCode, transportContract } from '../../contracts/transport.ts';
+import { commandOf, isCode, transportContract, untilThere } from '../../contracts/transport.ts';
 import { type Line, type Sandbox, startLine, startSandbox } from './sandbox.ts';
 import { hostOf } from './settings.ts';
 
@@ -60,9 +60,12 @@ describe('ssh2', () => {
     await throughLine((line) =>
       using(overLine(), async (transport) => {
         const host = hostOf({ port: line.port });
-        const going = transport.run(host, commandOf('echo begun; sleep 5'));
-        setTimeout(line.cut, 400);
-        await expect(going).rejects.toSatisfy(isCode('OUTCOME_UNKNOWN'));
+        const mark = join(sandbox.folder, 'begun');
+        const going = transport.run(host, commandOf(`touch ${mark}; sleep 5`));
+        const outcome = expect(going).rejects.toSatisfy(isCode('OUTCOME_UNKNOWN'));
+        await untilThere(mark);
+        line.cut();
+        await outcome;
         expect((await transport.run(host, hello)).stdout).toBe('hello\n');
         expect(transport.counts().connections).toBe(2);
       }),
@@ -75,7 +78,7 @@ describe('ssh2', () => {
         const host = hostOf({ port: line.port });
         await transport.run(host, hello);
         line.cut();
-        await sleep(50);
+        await sleep(500);
         expect((await transport.run(host, hello)).stdout).toBe('hello\n');
       }),
     );
