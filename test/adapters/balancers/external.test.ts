@@ -91,7 +91,7 @@ describe('a command', () => {
         const answers = ${JSON.stringify({ capabilities, ...answers })};
         process.stdout.write(answers[JSON.parse(text).verb] ?? text);
       });`;
-    return driver({ command: ['node', '-e', program], ...more }, ['web1']);
+    return driver({ command: ['node', '-e', program], timeout: '60s', ...more }, ['web1']);
   };
   const reasonOf = async (balancer: Balancer) => (await balancer.observe()).members[0]!.unreachable;
 
@@ -289,6 +289,7 @@ const scripted = (
   driver(
     {
       command: ['node', script],
+      timeout: '60s',
       env: { BALANCER_URL: url, BALANCER_TOKEN: new Secret(more.token ?? token) },
     },
     nodes,
