@@ -17,7 +17,7 @@ import type { Ports } from '../ports.ts';
 import { byHand } from './by-hand.ts';
 import { executeSteps } from './execute.ts';
 import { guardFloor } from './floor.ts';
-import { observe } from './observe.ts';
+import { observe, observeSettledFront } from './observe.ts';
 import { refuseLocked, refuseUnfit } from './preflight.ts';
 import { emit, expected, fenceFor, onHeld, presentNodes, type Run, together } from './run.ts';
 import { awaitDrained, beginDrain } from './settle/drained.ts';
@@ -37,7 +37,7 @@ export interface ManualRequest {
  */
 export async function setRotation(site: Site, ports: Ports, request: ManualRequest): Promise<void> {
   const nodes = namedNodes(site.nodes, request.nodes);
-  const first = await observe(site, ports, request.signal);
+  const first = await observe(site, ports, request.signal, observeSettledFront);
   refuseLocked(first);
   if (request.to === 'in') refuseUnfit(site, only(first, nodes));
   const unknown = nodes.filter((node) => serversOf(first, node).length === 0);

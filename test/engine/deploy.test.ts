@@ -117,7 +117,7 @@ describe('a balancer', () => {
   });
 
   test('that has just restarted, at whatever moment, is given a moment to check its servers', async () => {
-    /** A deploy whose balancer has its servers to check from one question to another. */
+    /** A deploy whose balancer has the second server to check from one question to another. */
     async function deployed(from: number): Promise<{ readonly report: Report; readonly calls: number }> {
       const bench = benchSite(2);
       await bench.deployed(1);
@@ -125,14 +125,15 @@ describe('a balancer', () => {
       bench.faults.balancer = () => {
         calls++;
         const health = calls >= from && calls < from + 6 ? 'starting' : 'up';
-        for (const [name, state] of bench.servers)
-          if (state.rotation === 'in') bench.servers.set(name, { ...state, health });
+        const state = bench.servers.get('web2')!;
+        if (state.rotation === 'in') bench.servers.set('web2', { ...state, health });
       };
       return { report: await bench.deploy(2), calls };
     }
     const asked = (await deployed(Number.POSITIVE_INFINITY)).calls;
     expect(asked).toBeGreaterThan(10);
-    for (let from = 1; from <= asked; from++) {
+    // Until the first one is back, and then at the last look.
+    for (const from of [...Array.from({ length: asked / 2 }, (_, index) => index + 1), asked]) {
       const { report } = await deployed(from);
       expect(report, `from question ${from} of ${asked} on`).toMatchObject({ outcome: 'done', exit: 0 });
     }
