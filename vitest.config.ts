@@ -23,6 +23,7 @@ export default defineConfig({
           exclude: ['test/**/*.system.test.ts', 'test/e2e/**', ...simulated],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: 15_000, interval: 20 } },
         },
       },
       {

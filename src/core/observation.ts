@@ -204,6 +204,10 @@ export const serversOf = (observed: Observation, node: NodeName): readonly Serve
 const takesTraffic = (server: ServerState): boolean =>
   server.rotation === 'in' && (server.health === 'up' || server.health === 'unchecked');
 
+/** It is in rotation, and whether it serves shows in a moment. */
+export const isBeingChecked = ({ rotation, health }: ServerState): boolean =>
+  rotation === 'in' && health === 'starting';
+
 /** The balancer sends new requests to the server's pool. Of one that does not say which, nobody can rule it out. */
 export const isAimedAt = (observed: Observation, { balancer, member, node }: ServerState): boolean => {
   const own = observed.nodes[node]?.pool ?? null;

@@ -1,7 +1,13 @@
 import { inspect, unreadable } from '../commands/inspect.ts';
 import { type DeployError, failure, isDeployError } from '../core/errors.ts';
 import type { Node } from '../core/node.ts';
-import type { AddressState, BalancerState, NodeState, Observation } from '../core/observation.ts';
+import {
+  type AddressState,
+  type BalancerState,
+  isBeingChecked,
+  type NodeState,
+  type Observation,
+} from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
 import type { Balancer, BalancerView, Ports } from '../ports.ts';
 import { onNode } from './run.ts';
@@ -86,9 +92,7 @@ export async function observeSettledFront(ports: Ports, signal?: AbortSignal): P
   const deadlineMs = clock.nowMs() + patienceMs;
   for (;;) {
     const view = await observeFront(ports, signal);
-    const isSettled = view.servers.every(
-      ({ rotation, health }) => rotation !== 'in' || health !== 'starting',
-    );
+    const isSettled = !view.servers.some(isBeingChecked);
     if (isSettled || clock.nowMs() >= deadlineMs || signal?.aborted) return view;
     await clock.sleep(250, signal);
   }

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { countConnections } from '../../src/commands/connections.ts';
 import { strictCommand } from '../../src/commands/shell.ts';
 
@@ -42,7 +42,7 @@ test('connections of others are counted until they are closed, by IPv4 and IPv6'
   ];
   expect(counted(port)).toBe(2);
   for (const socket of sockets) socket.destroy();
-  await vi.waitFor(() => expect(counted(port)).toBe(0), { timeout: 15_000, interval: 20 });
+  await expect.poll(() => counted(port)).toBe(0);
 });
 
 test('a connection that the node has with itself is none, and neither is one that it has to the same port elsewhere', async () => {

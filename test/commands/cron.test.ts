@@ -151,7 +151,7 @@ test('jobs under way are seen with what they run, also once the block is taken o
   const { begin, put, take, state, folder } = cronNode(['sleep', '60']);
   put();
   const job = begin(1);
-  await expect.poll(() => state().running, { timeout: 15_000, interval: 20 }).toEqual(['sleep 60 ']);
+  await expect.poll(() => state().running).toEqual(['sleep 60 ']);
   take();
   expect(state()).toMatchObject({ block: 'none', running: ['sleep 60 '] });
   const ended = once(job, 'exit');

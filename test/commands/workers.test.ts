@@ -105,7 +105,7 @@ test('a later attempt sees to them also if what waits for an earlier one is just
   await untilThere(`${dir}/waiter`);
   expect(restart({ drainMs: 15_000 }).status).toBe(0);
   rmSync(`${dir}/held`);
-  await expect.poll(() => isAlive(Number(folder.read('waiter'))), { timeout: 15_000 }).toBe(false);
+  await expect.poll(() => isAlive(Number(folder.read('waiter')))).toBe(false);
   expect(lines()).toEqual(inRelease('stop', 'stop', 'first', 'second'));
 });
 

@@ -47,6 +47,10 @@ test('jobs in /etc/cron.d move as those of a crontab do, and leave nothing', asy
   await site.deployed('good-1');
   expect(await at(web1, 'crontab -l 2>&1 || :')).toContain('no crontab');
   expect(await files(web1)).toBe(`644 ${file}`);
+  // A daemon that looked in the second of the change looks again.
+  const times = await at(web1, `stat -c %Z ${file}; stat -c %Y /etc/cron.d`);
+  const [filedAt, touchedAt] = times.split('\n').map(Number);
+  expect(touchedAt).toBeGreaterThan(filedAt!);
   const shown = (await site.sluice('cron', 'production')).output;
   expect(shown).toContain('cron on web1\n');
   expect(shown).toContain('Nothing stands out.');

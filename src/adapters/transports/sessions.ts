@@ -44,6 +44,6 @@ const refusedAloneMax = 25;
 const opensNone = ({ name, address }: Pick<Host, 'name' | 'address'>, error: SessionRefused): Error =>
   failure(
     'NODE_UNREACHABLE',
-    { node: name, address, reason: `it opens no session: ${error.message}` },
+    { node: name, address, reason: `it opens no session (see MaxSessions of its sshd): ${error.message}` },
     error,
   );

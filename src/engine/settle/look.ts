@@ -1,7 +1,7 @@
 import { note } from '../../commands/note.ts';
 import { isDeployError } from '../../core/errors.ts';
 import type { NodeName } from '../../core/node.ts';
-import type { Observation, ServerState } from '../../core/observation.ts';
+import { isBeingChecked, type Observation, type ServerState } from '../../core/observation.ts';
 import type { BalancerCapabilities, BalancerView, Ports } from '../../ports.ts';
 import { guardFloor } from '../floor.ts';
 import { patienceMs, readBalancers, unreachableMember } from '../observe.ts';
@@ -73,7 +73,7 @@ export async function lookAboveFloor(
       guardFloor(nodes, floor, seenBy(run, view));
       return view;
     } catch (error) {
-      if (passedMs >= patienceMs || !view.servers.some(({ health }) => health === 'starting')) throw error;
+      if (passedMs >= patienceMs || !view.servers.some(isBeingChecked)) throw error;
     }
     await clock.sleep(pauseAfter(passedMs), run.signal);
     if (run.signal.aborted) throw interruption(run.signal);

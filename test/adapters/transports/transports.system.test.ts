@@ -193,7 +193,7 @@ describe.each(['ssh2', 'openssh'] as const)('%s, to a real sshd', (kind) => {
     await usingSshd(['MaxSessions 0'], async (transport) => {
       const failing = transport.run(hostOf(), hello);
       await expect(failing).rejects.toSatisfy(isCode('NODE_UNREACHABLE'));
-      await expect(failing).rejects.toThrow('it opens no session');
+      await expect(failing).rejects.toThrow('it opens no session (see MaxSessions of its sshd)');
     });
   });
 
