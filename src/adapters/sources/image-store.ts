@@ -122,10 +122,11 @@ export function folderStore(folder: string): ImageStore {
         await writeFile(join(fresh, 'about.json'), `${JSON.stringify(whole, null, 2)}\n`, { flush: true });
         await writeFile(join(fresh, 'machine.json'), `${JSON.stringify(machine)}\n`, { flush: true });
         // An image that is there keeps its place: files replace files, a folder no folder that is not empty.
-        if (await isThere(place))
+        await rename(fresh, place).catch(async (error: NodeJS.ErrnoException) => {
+          if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
           for (const file of ['manifest', 'about.json', 'machine.json'])
             await rename(join(fresh, file), join(place, file));
-        else await rename(fresh, place);
+        });
       } finally {
         await rm(fresh, { recursive: true, force: true });
       }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readlink, rename, rm, symlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isRevision, type Revision } from '../../core/release.ts';
 import type { Git } from './git-process.ts';
@@ -8,9 +8,11 @@ import type { Remote } from './remote.ts';
 
 /**
  * A bare copy of a repository's branches and tags on the operator's machine, one for each URL, kept between runs.
- * Several processes may use it at once: it appears whole, by a rename, and git guards its own updates.
+ * Several processes may use it at once: git guards its own updates, and a copy that must be made anew takes the place
+ * of the old one whole, while the old one stays for those that still read it.
  */
 export interface Mirror {
+  /** A link to the copy. */
   readonly directory: string;
   /** The commit that a name stands for in the copy as it is, or null. */
   find(name: string, signal?: AbortSignal): Promise<Revision | null>;
@@ -47,7 +49,11 @@ export function mirrorOf(remote: Remote, { cacheDir, run }: { cacheDir: string; 
     },
 
     async refresh(signal) {
-      if (!isWhole(directory)) return clone({ remote, directory, run, replace: false, signal });
+      await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
+      await sweep(directory);
+      const found = await copyAt(directory);
+      const cloneAnew = () => clone({ remote, directory, found, run, signal });
+      if (!isWhole(directory)) return cloneAnew();
       try {
         await fetchAll(signal);
       } catch {
@@ -56,7 +62,7 @@ export function mirrorOf(remote: Remote, { cacheDir, run }: { cacheDir: string; 
         await run(['ls-remote', '--', remote.url, 'HEAD'], { cwd: dirname(directory), signal });
         await fetchAll(signal).catch(() => {
           signal?.throwIfAborted();
-          return clone({ remote, directory, run, replace: true, signal });
+          return cloneAnew();
         });
       }
     },
@@ -80,47 +86,60 @@ function candidates(name: string): readonly string[] {
 
 const isWhole = (directory: string): boolean => existsSync(join(directory, 'HEAD'));
 
+/** The name of the copy that is the mirror; null if there is none yet. */
+const copyAt = (directory: string): Promise<string | null> => readlink(directory).catch(() => null);
+
 interface Clone {
   readonly remote: Remote;
   readonly directory: string;
+  /** The copy that was missing or broken: of several processes that find it so, the first to replace it wins. */
+  readonly found: string | null;
   readonly run: Git;
-  /** Whether a whole mirror that is there must go: else the first of two processes wins. */
-  readonly replace: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
-async function clone({ remote, directory, run, replace, signal }: Clone): Promise<void> {
-  const parent = dirname(directory);
-  await mkdir(parent, { recursive: true, mode: 0o700 });
-  await sweep(directory);
-  const fresh = `${directory}.${randomBytes(6).toString('hex')}.tmp`;
+async function clone({ remote, directory, found, run, signal }: Clone): Promise<void> {
+  const copy = `${directory}.${randomBytes(6).toString('hex')}`;
+  let published = false;
   try {
-    await run(['clone', '--quiet', '--bare', '--', remote.url, fresh], { cwd: parent, signal });
-    await publish(fresh, directory, replace);
+    await run(['clone', '--quiet', '--bare', '--', remote.url, copy], { cwd: dirname(directory), signal });
+    published = await publish(basename(copy), directory, found);
   } finally {
-    await rm(fresh, { recursive: true, force: true });
+    if (!published) await rm(copy, { recursive: true, force: true });
   }
 }
 
-async function publish(fresh: string, directory: string, replace: boolean): Promise<void> {
-  if (!replace && isWhole(directory)) return;
-  const broken = `${fresh}.broken.tmp`;
-  await rename(directory, broken).catch(() => undefined);
-  await rename(fresh, directory).catch((error: unknown) => {
-    if (!isWhole(directory)) throw error;
-  });
-  await rm(broken, { recursive: true, force: true });
+/** Whether the copy became the mirror: it does not if another process was faster. */
+async function publish(copy: string, directory: string, found: string | null): Promise<boolean> {
+  if (found === null) return linked(copy, directory);
+  if ((await copyAt(directory)) !== found) return false;
+  const link = `${join(dirname(directory), copy)}.link`;
+  await symlink(copy, link);
+  await rename(link, directory);
+  const now = new Date();
+  await utimes(join(dirname(directory), found), now, now).catch(() => undefined);
+  return true;
 }
 
-/** What a clone that was killed left behind. */
+const linked = (copy: string, directory: string): Promise<boolean> =>
+  symlink(copy, directory).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+      return false;
+    },
+  );
+
+/** Copies that were replaced, and what a clone that was killed left behind. */
 async function sweep(directory: string): Promise<void> {
   const parent = dirname(directory);
-  const left = (await readdir(parent)).filter((name) => name.startsWith(`${basename(directory)}.`));
-  for (const name of left) {
-    const { mtimeMs } = await stat(join(parent, name)).catch(() => ({ mtimeMs: Date.now() }));
+  const current = await copyAt(directory);
+  for (const name of await readdir(parent)) {
+    if (name === current || !name.startsWith(`${basename(directory)}.`)) continue;
+    const { mtimeMs } = await lstat(join(parent, name)).catch(() => ({ mtimeMs: Date.now() }));
     if (Date.now() - mtimeMs > abandonedMs) await rm(join(parent, name), { recursive: true, force: true });
   }
 }
 
-/** No clone takes longer. */
+/** No clone takes longer, nor does a command that reads a copy. */
 const abandonedMs = 24 * 3_600_000;

@@ -193,7 +193,7 @@ describe('the mirror', () => {
     expect(await Promise.all(sources.map((source) => source.resolve('main')))).toEqual(
       sources.map(() => commit),
     );
-    expect(await readdir(join(top, 'cache', 'mirrors'))).toHaveLength(1);
+    expect(await readdir(join(top, 'cache', 'mirrors'))).toHaveLength(2);
   });
 
   test('is brought up to date by many at the same time', async () => {
@@ -222,7 +222,6 @@ describe('the mirror', () => {
     repository.git('branch', '-D', 'doomed');
     const commit = await repository.commit({ a: '2' });
     expect(await sourceOf().resolve('main')).toBe(commit);
-    expect(await readdir(join(top, 'cache', 'mirrors'))).toHaveLength(1);
   });
 
   test('is never looked for in the directories above', async () => {
@@ -237,7 +236,7 @@ describe('the mirror', () => {
 
   const mirrorOf = () => {
     const mirrors = join(top, 'cache', 'mirrors');
-    return join(mirrors, readdirSync(mirrors)[0]!);
+    return join(mirrors, readdirSync(mirrors).find((name) => !name.includes('.'))!);
   };
 });
 
