@@ -132,10 +132,9 @@ test('a certificate that nobody vouches for ends it, before anything was said', 
   const tls = await mailServer({ secure: true });
   const { ca: _, ...untrusting } = { ...notice(starttls.port), ...login, on: ['success'] };
   const warnings = await told([untrusting, { ...untrusting, port: tls.port, encryption: 'tls' }], { env });
-  expect(warnings).toEqual([
-    'The notice to email was not taken: self-signed certificate.',
-    'The notice to email was not taken: self-signed certificate.',
-  ]);
+  // Newer versions of Node.js add what could be done.
+  const untrusted = expect.stringMatching(/^The notice to email was not taken: self-signed certificate\b/);
+  expect(warnings).toEqual([untrusted, untrusted]);
   expect([...starttls.taken, ...tls.taken]).toEqual([]);
 });
 
