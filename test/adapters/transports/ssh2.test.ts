@@ -102,6 +102,24 @@ describe('ssh2', () => {
     }).finally(() => line.close());
   });
 
+  test('a command that waits for its turn on a connection that is lost is run on a new one', async () => {
+    await throughLine((line) =>
+      using(overLine(), async (transport) => {
+        const host = hostOf({ port: line.port });
+        const marks = Array.from({ length: 8 }, (_, i) => join(sandbox.folder, `turn-${i}`));
+        const going = marks.map((mark) => transport.run(host, commandOf(`touch ${mark}; sleep 30`)));
+        const outcomes = Promise.allSettled(going);
+        const waiting = transport.run(host, hello);
+        for (const mark of marks) await untilThere(mark);
+        line.cut();
+        expect((await waiting).stdout).toBe('hello\n');
+        for (const outcome of await outcomes)
+          expect(outcome).toMatchObject({ reason: { code: 'OUTCOME_UNKNOWN' } });
+        expect(transport.counts()).toEqual({ connections: 2, commands: 9 });
+      }),
+    );
+  });
+
   test('connections that are dropped before the greeting are tried again, as often as the settings say', async () => {
     await throughLine(async (line) => {
       const host = hostOf({ port: line.port });
