@@ -32,10 +32,12 @@ export function s3Store(settings: S3Settings): ImageStore {
     return found;
   }
 
-  async function summary(name: Revision, key: string): Promise<ImageSummary> {
+  /** None if it was removed meanwhile. */
+  async function summary(name: Revision, key: string): Promise<readonly ImageSummary[]> {
     const text = await whole(key);
+    if (text === null) return [];
     try {
-      return { ...(JSON.parse(text!.toString()) as ImageSummary), name };
+      return [{ ...(JSON.parse(text.toString()) as ImageSummary), name }];
     } catch {
       throw damaged(name, `${key} cannot be read`);
     }
@@ -53,6 +55,13 @@ export function s3Store(settings: S3Settings): ImageStore {
     return parseManifest(text.toString());
   }
 
+  /** Nothing of an image that somebody else removes meanwhile. */
+  const readIfThere = (name: Revision): Promise<Manifest> =>
+    read(name).catch(async (error: unknown) => {
+      if ((await said()).has(name)) throw error;
+      return [];
+    });
+
   async function* unpacked(name: Revision, file: FileEntry): AsyncGenerator<Uint8Array> {
     const body = await objects.get(keyOf(file.digest));
     if (body === null) throw damaged(name, `the content of ${file.path} is not there`);
@@ -69,7 +78,7 @@ export function s3Store(settings: S3Settings): ImageStore {
     address: objects.address,
     async list() {
       const found = await Promise.all([...(await said())].map(([name, keys]) => summary(name, keys.at(-1)!)));
-      return found.sort((a, b) => b.atMs - a.atMs);
+      return found.flat().sort((a, b) => b.atMs - a.atMs);
     },
     read,
     async machine(name) {
@@ -124,7 +133,7 @@ export function s3Store(settings: S3Settings): ImageStore {
       const kept = [...about.keys()].filter((name) => !names.includes(name));
       const used = new Set<string>();
       for (const name of kept)
-        for (const entry of await read(name)) if (entry.kind === 'file') used.add(keyOf(entry.digest));
+        for (const entry of await readIfThere(name)) if (entry.kind === 'file') used.add(keyOf(entry.digest));
       // An image that is being captured at this moment counts on what it found here, and renewed if it was a day old.
       const isForgotten = ({ key, atMs }: S3Object): boolean => !used.has(key) && nowMs - atMs > 2 * dayMs;
       await objects.remove((await objects.list('files/')).filter(isForgotten).map(({ key }) => key));
