@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { createGunzip, gzip } from 'node:zlib';
+import { gzip } from 'node:zlib';
 import type { MachineState } from '../../core/drift.ts';
 import { failure, isDeployError } from '../../core/errors.ts';
 import { type FileEntry, type ImageSummary, type Manifest, parseManifest } from '../../core/image.ts';
 import { isRevision, type Revision } from '../../core/release.ts';
 import type { S3Settings } from '../../core/site.ts';
+import { gunzipped } from './gzip.ts';
 import { digestOf, hashing, type ImageStore, summed, wholeMax } from './image-store.ts';
 import { type S3Object, s3Objects } from './s3-objects.ts';
 
@@ -155,21 +156,6 @@ const machineKey = (said: string): string => said.replace(/\.json$/, '.machine.j
 const dayMs = 24 * 60 * 60_000;
 
 const packed = (bytes: Uint8Array): Promise<Buffer> => promisify(gzip)(bytes);
-
-async function* gunzipped(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const unzip = createGunzip();
-  const feeding = (async () => {
-    try {
-      for await (const chunk of body)
-        if (!unzip.write(chunk)) await new Promise((go) => unzip.once('drain', go));
-      unzip.end();
-    } catch (error) {
-      unzip.destroy(error as Error);
-    }
-  })();
-  yield* unzip;
-  await feeding;
-}
 
 const atOnce = 16;
 
