@@ -209,6 +209,8 @@ async function stay({ dir, url }: Sandbox): Promise<void> {
   ${typed} status ${stage}
   ${typed} deploy ${stage} --ref v2
   curl ${url}/\n`);
+  // It may have come while the last clients were served.
+  if (interrupted.signal.aborted) return;
   const alive = setInterval(() => {}, 60_000);
   await once(interrupted.signal, 'abort');
   clearInterval(alive);

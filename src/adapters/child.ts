@@ -24,8 +24,8 @@ export interface ChildEnd {
 }
 
 /**
- * Runs a command until it and all writers to its output have ended. It has no terminal, and no standard input
- * but `input`, so it cannot ask. Rejects only on a bug.
+ * Runs a command until it and all writers to its output have ended, or, once its time is up, have had a moment to end.
+ * It has no terminal, and no standard input but `input`, so it cannot ask. Rejects only on a bug.
  */
 export async function runChild({
   command,
@@ -50,7 +50,7 @@ export async function runChild({
   });
   listen(child.stdout, (text) => onOutput(text, 'stdout'));
   listen(child.stderr, (text) => onOutput(text, 'stderr'));
-  const guard = endGroupOn({ pid: child.pid, timeoutMs, signal });
+  const guard = endGroupOn({ child, timeoutMs, signal });
   try {
     const { exitCode, signal: endSignal, code, shortMessage } = await child;
     if (code !== undefined && exitCode === undefined && endSignal === undefined) {
@@ -71,19 +71,24 @@ function listen(stream: Readable, onText: (text: string) => void): void {
   stream.on('data', onText);
 }
 
-/** Ends the process group of `pid` when the time is up or the signal fires: politely, then by force. */
-function endGroupOn({
-  pid,
-  timeoutMs,
-  signal,
-}: Pick<Child, 'timeoutMs' | 'signal'> & { pid: number | undefined }) {
+interface Group extends Pick<Child, 'timeoutMs' | 'signal'> {
+  /** Its head. */
+  readonly child: { readonly pid?: number; readonly stdout: Readable; readonly stderr: Readable };
+}
+
+/** Ends a process group when the time is up or the signal fires: politely, then by force. */
+function endGroupOn({ child: { pid, stdout, stderr }, timeoutMs, signal }: Group) {
   let fired: 'timeout' | 'abort' | null = null;
   let force: NodeJS.Timeout | undefined;
   const end = (by: 'timeout' | 'abort') => {
     if (fired !== null || pid === undefined) return;
     fired = by;
     signalGroup(pid, 'SIGTERM');
-    force = setTimeout(() => signalGroup(pid, 'SIGKILL'), graceMs);
+    force = setTimeout(() => {
+      signalGroup(pid, 'SIGKILL');
+      // What left the group goes on, and may hold the output for as long as it likes.
+      for (const output of [stdout, stderr]) output.destroy();
+    }, graceMs);
   };
   const onAbort = () => end('abort');
   const timer = setTimeout(() => end('timeout'), timeoutMs);

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { Secret } from '../core/secret.ts';
 import { type RunningBalancer, startBalancer } from './balancer.ts';
@@ -147,18 +147,31 @@ ${nodes.map(({ name, sshPort }) => `    { name: '${name}', address: '127.0.0.1',
 });
 `;
 
-/** Below the ports that systems give to outgoing connections: it must still be free when the application restarts. */
+/**
+ * Below the ports that systems give to outgoing connections: it must still be free when the application restarts. No
+ * other sandbox gets it while this process runs, for each listens at its port's twin first.
+ */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
-    const port = randomInt(20_000, 30_000);
-    if (await canListen(port)) return port;
+    const port = randomInt(20_000, 20_000 + portsMax);
+    const claim = await listen(port + portsMax);
+    const probe = claim && (await listen(port));
+    if (probe) {
+      claim.unref();
+      await new Promise((resolve) => probe.close(resolve));
+      return port;
+    }
+    claim?.close();
   }
-  throw new Error('no free port was found between 20000 and 30000');
+  throw new Error(`no free port was found between 20000 and ${20_000 + portsMax}`);
 }
 
-const canListen = (port: number): Promise<boolean> =>
+const portsMax = 5000;
+
+/** Null: somebody else does. */
+const listen = (port: number): Promise<Server | null> =>
   new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.once('error', () => resolve(null));
+    server.listen(port, '127.0.0.1', () => resolve(server));
   });

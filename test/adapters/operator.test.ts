@@ -59,12 +59,19 @@ describe('a command of the operator', () => {
     expect(stdout.endsWith('0123456\nthe end\n')).toBe(true);
   });
 
-  test('that takes too long is ended with all that it started', async () => {
+  test('that is ended takes all that it started with it', async () => {
     const file = join(await mkdtemp(join(tmpdir(), 'operator-')), 'pid');
-    const run = operator.run('sleep 60 & echo $! > "$FILE"; wait', { env: { FILE: file }, timeoutMs: 3000 });
-    await expect(run).rejects.toMatchObject({ code: 'COMMAND_TIMEOUT' });
-    const grandchild = Number(await readFile(file, 'utf8'));
-    expect(grandchild).toBeGreaterThan(1);
+    const abort = new AbortController();
+    const run = operator.run('sleep 60 & echo $! > "$FILE"; wait', {
+      env: { FILE: file },
+      timeoutMs: 60_000,
+      signal: abort.signal,
+    });
+    const ended = expect(run).rejects.toThrow('stop');
+    const grandchild = await pidIn(file);
+    expect(isAlive(grandchild)).toBe(true);
+    abort.abort(new Error('stop'));
+    await ended;
     await expect.poll(() => isAlive(grandchild)).toBe(false);
     await rm(dirname(file), { recursive: true });
   });
@@ -78,10 +85,38 @@ describe('a command of the operator', () => {
     expect(performance.now() - start).toBeLessThan(15_000);
   });
 
-  test('that ignores being asked to end is ended by force', async () => {
-    const start = performance.now();
-    const run = operator.run("trap '' TERM; while :; do sleep 0.1; done", { env: {}, timeoutMs: 200 });
+  test('that takes too long is ended', async () => {
+    const run = operator.run('sleep 60', { env: {}, timeoutMs: 200 });
     await expect(run).rejects.toMatchObject({ code: 'COMMAND_TIMEOUT' });
+  });
+
+  test('that ignores being asked to end is ended by force, and what is out of reach not waited for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'operator-'));
+    const pids = ['left', 'own'].map((name) => join(folder, name));
+    const abort = new AbortController();
+    const run = operator.run(
+      `trap '' TERM
+      setsid sh -c 'echo $$ > "$FOLDER/left"; exec sleep 60' &
+      echo $$ > "$FOLDER/own"
+      while :; do sleep 0.1; done`,
+      { env: { FOLDER: folder }, timeoutMs: 60_000, signal: abort.signal },
+    );
+    const ended = expect(run).rejects.toThrow('stop');
+    const [left, own] = (await Promise.all(pids.map(pidIn))) as [number, number];
+    const start = performance.now();
+    abort.abort(new Error('stop'));
+    await ended;
     expect(performance.now() - start).toBeLessThan(18_000);
+    expect(isAlive(left)).toBe(true);
+    process.kill(left, 'SIGKILL');
+    await expect.poll(() => isAlive(own)).toBe(false);
+    await rm(folder, { recursive: true });
   });
 });
+
+/** Of a process that writes it there. */
+async function pidIn(file: string): Promise<number> {
+  const written = () => readFile(file, 'utf8').catch(() => '');
+  await expect.poll(written).toMatch(/^\d+\n$/);
+  return Number(await written());
+}

@@ -9,7 +9,7 @@ import { loadSite } from '../../src/config/load.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { Site } from '../../src/core/site.ts';
 import { watchRotation } from '../../src/sandbox/rotation-watch.ts';
-import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
+import { freePort, type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { api, registries } from '../config/parsing.ts';
 
 let dir: string;
@@ -23,6 +23,11 @@ afterEach(async () => {
   await sandbox?.close();
   sandbox = null;
   await rm(dir, { recursive: true });
+});
+
+test('no port is given to two nodes, though none listens there yet', async () => {
+  const ports = await Promise.all(Array.from({ length: 500 }, freePort));
+  expect(new Set(ports).size).toBe(ports.length);
 });
 
 describe('a sandbox', () => {

@@ -1,5 +1,6 @@
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { constants, crc32, deflateRaw } from 'node:zlib';
+import { constants, crc32, createGunzip, deflateRaw } from 'node:zlib';
 
 /**
  * One gzip member (RFC 1952) from a stream, compressed on several processors at once: blocks are deflated on the
@@ -22,6 +23,16 @@ export async function* gzipped(
   }
   for (const block of await Promise.all(deflating)) yield block;
   yield trailer(sum, length);
+}
+
+/** What was compressed. The input is let go of as soon as it is no gzip, or nobody reads on. */
+export async function* gunzipped(
+  input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const unzip = createGunzip();
+  // Whoever reads is told what fails.
+  pipeline(input, unzip).catch(() => undefined);
+  yield* unzip;
 }
 
 /** Magic, deflate, no flags, no time, no extra flags, unknown system. */

@@ -69,11 +69,26 @@ export function folderStore(folder: string): ImageStore {
     return parseManifest(text.toString());
   }
 
+  /** What `look` says of every image, but for those that another process removes meanwhile. */
+  async function ofEach<T>(look: (name: Revision) => Promise<T>): Promise<readonly T[]> {
+    const found = await Promise.all(
+      (await names()).map((name) =>
+        look(name).then(
+          (seen) => [seen],
+          async (error: unknown) => {
+            if (await isThere(join(images, name))) throw error;
+            return [];
+          },
+        ),
+      ),
+    );
+    return found.flat();
+  }
+
   return {
     address: folder,
     async list() {
-      const found = await Promise.all((await names()).map(summary));
-      return found.sort((a, b) => b.atMs - a.atMs);
+      return (await ofEach(summary)).toSorted((a, b) => b.atMs - a.atMs);
     },
     read,
     async machine(name) {
@@ -115,7 +130,7 @@ export function folderStore(folder: string): ImageStore {
       const { text, whole } = summed(manifest, about);
       const { name } = whole;
       const place = join(images, name);
-      const fresh = join(images, `.${randomBytes(8).toString('hex')}`);
+      const fresh = awayFrom(place);
       await mkdir(fresh, { recursive: true });
       try {
         await writeFile(join(fresh, 'manifest'), text, { flush: true });
@@ -144,16 +159,14 @@ export function folderStore(folder: string): ImageStore {
       if (digest.digest('hex') !== file.digest) throw damaged(name, `${file.path} is not as it was captured`);
     },
     async remove(gone, nowMs) {
-      for (const name of gone) await rm(join(images, name), { recursive: true, force: true });
-      const manifests = await Promise.all((await names()).map(read));
+      for (const name of gone) await removeWhole(join(images, name));
+      const manifests = await ofEach(read);
       const used = new Set(
         manifests.flat().flatMap((entry) => (entry.kind === 'file' ? [entry.digest] : [])),
       );
-      // An image that is being captured at this moment counts on what it found here.
       for (const two of await namesIn(join(folder, 'files')))
         for (const digest of await namesIn(join(folder, 'files', two)))
-          if (!used.has(digest) && nowMs - (await stat(fileOf(digest))).mtimeMs > dayMs)
-            await rm(fileOf(digest));
+          if (!used.has(digest)) await removeOld(join(folder, 'files', two, digest), nowMs - dayMs);
     },
     contents: () => ({ from: 'storage', folder: join(folder, 'files') }),
   };
@@ -187,6 +200,40 @@ export const hashing = (digest: { update(chunk: Uint8Array): unknown }) =>
     }
   };
 
+/** What is there under the name is whole, to the last moment. */
+async function removeWhole(place: string): Promise<void> {
+  const away = awayFrom(place);
+  if (await moved(place, away)) await rm(away, { recursive: true, force: true });
+}
+
+/**
+ * An image that is being captured at this moment counts on the content that it found here, and made young. So whoever
+ * removes it moves it away before the last look at its age: no capture finds it then.
+ */
+async function removeOld(file: string, beforeMs: number): Promise<void> {
+  if (!(await isOlder(file, beforeMs))) return;
+  const away = awayFrom(file);
+  if (!(await moved(file, away))) return;
+  if (await isOlder(away, beforeMs)) await rm(away, { force: true });
+  else await moved(away, file);
+}
+
+/** Beside it, where nobody looks for it. */
+const awayFrom = (path: string): string => join(dirname(path), `.${randomBytes(8).toString('hex')}`);
+
+/** False: another process was faster. */
+const moved = (from: string, to: string): Promise<boolean> =>
+  rename(from, to).then(
+    () => true,
+    (error: unknown) => absent(error, false),
+  );
+
+const isOlder = (file: string, beforeMs: number): Promise<boolean> =>
+  stat(file).then(
+    ({ mtimeMs }) => mtimeMs < beforeMs,
+    (error: unknown) => absent(error, false),
+  );
+
 const isThere = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
@@ -194,11 +241,11 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 /** Nothing where there is no such folder yet. */
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+const namesIn = (folder: string): Promise<readonly string[]> =>
+  readdir(folder).catch((error: unknown) => absent(error, []));
+
+/** What to take for something that is not there; any other error is thrown. */
+function absent<T>(error: unknown, instead: T): T {
+  if ((error as NodeJS.ErrnoException).code === 'ENOENT') return instead;
+  throw error;
 }

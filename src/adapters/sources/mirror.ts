@@ -113,11 +113,12 @@ async function clone({ remote, directory, found, run, signal }: Clone): Promise<
 async function publish(copy: string, directory: string, found: string | null): Promise<boolean> {
   if (found === null) return linked(copy, directory);
   if ((await copyAt(directory)) !== found) return false;
+  // Its age begins here: once it is no longer the mirror, an old one would be swept away.
+  const now = new Date();
+  await utimes(join(dirname(directory), found), now, now).catch(() => undefined);
   const link = `${join(dirname(directory), copy)}.link`;
   await symlink(copy, link);
   await rename(link, directory);
-  const now = new Date();
-  await utimes(join(dirname(directory), found), now, now).catch(() => undefined);
   return true;
 }
 

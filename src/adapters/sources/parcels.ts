@@ -32,14 +32,20 @@ export interface Parcels extends Pick<ImageArtifact, 'image' | 'timeSeconds'> {
 export function parcels(build: Parcels): ImageArtifact {
   const { image, timeSeconds, folder } = build;
   const made = new Map<string, Promise<Parcel | null>>();
+  let files = 0;
   return {
     image,
     timeSeconds,
     since(base) {
       const key = base === null ? '' : [base.image, base.told ?? '', ...base.spoilt].join('\n');
-      const artifact = made.get(key) ?? packed(build, base, join(folder, `${made.size}.tar.gz`));
-      made.set(key, artifact);
-      return artifact;
+      const known = made.get(key);
+      if (known) return known;
+      files += 1;
+      const parcel = packed(build, base, join(folder, `${files}.tar.gz`));
+      made.set(key, parcel);
+      // It may go better for whoever asks again.
+      parcel.catch(() => made.delete(key));
+      return parcel;
     },
     async discard() {
       await Promise.allSettled(made.values());

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { createGunzip, gzip } from 'node:zlib';
+import { gzip } from 'node:zlib';
 import type { MachineState } from '../../core/drift.ts';
 import { failure, isDeployError } from '../../core/errors.ts';
 import { type FileEntry, type ImageSummary, type Manifest, parseManifest } from '../../core/image.ts';
 import { isRevision, type Revision } from '../../core/release.ts';
 import type { S3Settings } from '../../core/site.ts';
+import { gunzipped } from './gzip.ts';
 import { digestOf, hashing, type ImageStore, summed, wholeMax } from './image-store.ts';
 import { type S3Object, s3Objects } from './s3-objects.ts';
 
@@ -32,10 +33,12 @@ export function s3Store(settings: S3Settings): ImageStore {
     return found;
   }
 
-  async function summary(name: Revision, key: string): Promise<ImageSummary> {
+  /** None if it was removed meanwhile. */
+  async function summary(name: Revision, key: string): Promise<readonly ImageSummary[]> {
     const text = await whole(key);
+    if (text === null) return [];
     try {
-      return { ...(JSON.parse(text!.toString()) as ImageSummary), name };
+      return [{ ...(JSON.parse(text.toString()) as ImageSummary), name }];
     } catch {
       throw damaged(name, `${key} cannot be read`);
     }
@@ -53,6 +56,13 @@ export function s3Store(settings: S3Settings): ImageStore {
     return parseManifest(text.toString());
   }
 
+  /** Nothing of an image that somebody else removes meanwhile. */
+  const readIfThere = (name: Revision): Promise<Manifest> =>
+    read(name).catch(async (error: unknown) => {
+      if ((await said()).has(name)) throw error;
+      return [];
+    });
+
   async function* unpacked(name: Revision, file: FileEntry): AsyncGenerator<Uint8Array> {
     const body = await objects.get(keyOf(file.digest));
     if (body === null) throw damaged(name, `the content of ${file.path} is not there`);
@@ -69,7 +79,7 @@ export function s3Store(settings: S3Settings): ImageStore {
     address: objects.address,
     async list() {
       const found = await Promise.all([...(await said())].map(([name, keys]) => summary(name, keys.at(-1)!)));
-      return found.sort((a, b) => b.atMs - a.atMs);
+      return found.flat().sort((a, b) => b.atMs - a.atMs);
     },
     read,
     async machine(name) {
@@ -124,7 +134,7 @@ export function s3Store(settings: S3Settings): ImageStore {
       const kept = [...about.keys()].filter((name) => !names.includes(name));
       const used = new Set<string>();
       for (const name of kept)
-        for (const entry of await read(name)) if (entry.kind === 'file') used.add(keyOf(entry.digest));
+        for (const entry of await readIfThere(name)) if (entry.kind === 'file') used.add(keyOf(entry.digest));
       // An image that is being captured at this moment counts on what it found here, and renewed if it was a day old.
       const isForgotten = ({ key, atMs }: S3Object): boolean => !used.has(key) && nowMs - atMs > 2 * dayMs;
       await objects.remove((await objects.list('files/')).filter(isForgotten).map(({ key }) => key));
@@ -146,21 +156,6 @@ const machineKey = (said: string): string => said.replace(/\.json$/, '.machine.j
 const dayMs = 24 * 60 * 60_000;
 
 const packed = (bytes: Uint8Array): Promise<Buffer> => promisify(gzip)(bytes);
-
-async function* gunzipped(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const unzip = createGunzip();
-  const feeding = (async () => {
-    try {
-      for await (const chunk of body)
-        if (!unzip.write(chunk)) await new Promise((go) => unzip.once('drain', go));
-      unzip.end();
-    } catch (error) {
-      unzip.destroy(error as Error);
-    }
-  })();
-  yield* unzip;
-  await feeding;
-}
 
 const atOnce = 16;
 

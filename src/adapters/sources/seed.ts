@@ -1,7 +1,7 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createGunzip } from 'node:zlib';
+import { Readable } from 'node:stream';
 import { buildTree } from '../../commands/build-tree.ts';
 import {
   hashFiles,
@@ -38,6 +38,7 @@ import type {
 import { fileSpool } from '../spool.ts';
 import { ownFiles } from './artifact.ts';
 import { excluder } from './exclude.ts';
+import { gunzipped } from './gzip.ts';
 import { folderStore, type ImageStore } from './image-store.ts';
 import { buildPrefix, sweepBuilds } from './leftovers.ts';
 import { parcels } from './parcels.ts';
@@ -260,19 +261,14 @@ async function* unpacked(
 ): AsyncGenerator<{ readonly name: string; readonly content: AsyncIterable<Uint8Array> }> {
   const { extract } = await import('tar-stream');
   const reader = extract();
-  const unzip = createGunzip();
-  unzip.on('error', (error) => reader.destroy(error)).pipe(reader);
-  const feeding = (async () => {
-    for await (const chunk of packed.read())
-      if (!unzip.write(chunk)) await new Promise((go) => unzip.once('drain', go));
-    unzip.end();
-  })();
+  Readable.from(gunzipped(packed.read()))
+    .on('error', (error) => reader.destroy(error))
+    .pipe(reader);
   for await (const item of reader) {
     yield { name: item.header.name.replace(/^\.\//, ''), content: item as AsyncIterable<Uint8Array> };
     // What nobody read must not stand in the way of the next.
     item.resume();
   }
-  await feeding;
 }
 
 /** What a directory holds, without what is left out. Rejects with `SEED_UNFIT`. */

@@ -32,17 +32,20 @@ export class Ssh2Connection {
     client.on('close', () => lose('it was closed'));
   }
 
-  /** Runs `text`, what `command` comes to for a login shell. Rejects as `Transport.run` does. */
-  run(command: NodeCommand, text: string, options: RunOptions): Promise<CommandResult> {
+  /**
+   * Runs `text`, what `command` comes to for a login shell. null: the connection was lost before, and nothing was run.
+   * Rejects as `Transport.run` does.
+   */
+  run(command: NodeCommand, text: string, options: RunOptions): Promise<CommandResult | null> {
     const { signal } = options;
     return this.#inSession(() => {
       const session = this.#exec(command, text);
       return bounded(
-        session.then((channel) => this.#converse(command, channel, options)),
+        session.then((channel) => channel && this.#converse(command, channel, options)),
         { timeoutMs: command.timeoutMs, signal },
         (by) => {
           // The server ends nothing for that; the command may go on until it writes.
-          session.then((channel) => channel.close()).catch(() => undefined);
+          session.then((channel) => channel?.close()).catch(() => undefined);
           return this.#interrupted(command, by);
         },
       );
@@ -75,15 +78,12 @@ export class Ssh2Connection {
     else this.#client.forwardOut('127.0.0.1', 0, to.host, to.port, callback);
   }
 
-  async #exec(command: NodeCommand, text: string): Promise<ClientChannel> {
-    let isSent = false;
+  async #exec(command: NodeCommand, text: string): Promise<ClientChannel | null> {
+    if (this.#lost !== null) return null;
     try {
-      return await promisify((callback: ClientCallback) => {
-        this.#client.exec(text, callback);
-        isSent = true;
-      })();
+      return await promisify((callback: ClientCallback) => void this.#client.exec(text, callback))();
     } catch (error) {
-      if (isSent && this.#lost !== null) throw this.#unknown(command, this.#lost);
+      if (this.#lost !== null) throw this.#unknown(command, this.#lost);
       // On a connection that stands, the server refused to run it.
       throw isRefusedChannel(error) ? new SessionRefused(error.message) : unreachable(this.#hop, error);
     }

@@ -34,8 +34,11 @@ export async function login(
     if (logins.methods.length === 0) throw refused(hop, logins);
     const hostKey = hostKeyCheck(hop, known, settings.hostKeys);
     socket ??= await openSocket(hop, settings.connectTimeoutMs, signal);
-    await handshake(client, hop, { socket, hostKey, logins, settings, signal });
+    const lost = lossOf(client);
+    await handshake(client, hop, { socket, hostKey, logins, settings, signal, lost });
     await hostKey.store();
+    // Meanwhile, too: whoever gets the connection hears only of what comes later.
+    await Promise.race([lost, null]);
     return client;
   } catch (error) {
     client.destroy();
@@ -85,24 +88,39 @@ async function openSocket({ hostName, port }: Hop, timeoutMs: number, signal: Ab
   }
 }
 
+/** Rejects when the connection fails or is closed, be it before or after the login. */
+function lossOf(client: Client): Promise<never> {
+  const lost = new Promise<never>((_, reject) => {
+    client.once('close', () => reject(coded('ECLOSED', 'the connection was closed during the login')));
+    // It stays for good: an error without a listener would end the process. An agent that fails is passed over.
+    client.on('error', (error) => {
+      if (error.level !== 'agent') reject(error);
+    });
+  });
+  // Nobody waits for it after the login.
+  lost.catch(() => undefined);
+  return lost;
+}
+
 interface Handshake {
   readonly socket: Duplex;
   readonly hostKey: HostKeyCheck;
   readonly logins: Logins;
   readonly settings: LoginSettings;
   readonly signal: AbortSignal;
+  readonly lost: Promise<never>;
 }
 
 async function handshake(
   client: Client,
   hop: Hop,
-  { socket, hostKey, logins, settings, signal }: Handshake,
+  { socket, hostKey, logins, settings, signal, lost }: Handshake,
 ): Promise<void> {
   let isAtLogin = false;
   client.once('handshake', () => {
     isAtLogin = true;
   });
-  const ready = untilReady(client);
+  const ready = new Promise<void>((resolve) => client.once('ready', resolve));
   client.connect({
     sock: socket,
     username: hop.user,
@@ -116,21 +134,12 @@ async function handshake(
     strictVendor: false,
   });
   try {
-    await bounded(ready, { timeoutMs: null, signal }, () => coded('ECLOSED', 'the transport is closed'));
+    await bounded(Promise.race([lost, ready]), { timeoutMs: null, signal }, () =>
+      coded('ECLOSED', 'the transport is closed'),
+    );
   } catch (error) {
     throw hostKey.refusal() ?? (isAtLogin && isRefusal(error) ? refused(hop, logins, error) : error);
   }
-}
-
-function untilReady(client: Client): Promise<void> {
-  return new Promise((resolve, reject) => {
-    client.once('ready', resolve);
-    client.once('close', () => reject(coded('ECLOSED', 'the connection was closed during the handshake')));
-    // It stays for good: an error without a listener would end the process. An agent that fails is passed over.
-    client.on('error', (error) => {
-      if (error.level !== 'agent') reject(error);
-    });
-  });
 }
 
 /** All ways were tried, or the server said that it had enough: its disconnect message has a number (RFC 4253, 11.1). */

@@ -43,9 +43,15 @@ class Ssh2Transport implements Transport {
   }
 
   async run(host: Host, command: NodeCommand, options: RunOptions = {}): Promise<CommandResult> {
-    const connection = await this.#connection(host, options.signal);
+    const text = strictCommand(command.script, this.#become);
     this.#commands += 1;
-    return connection.run(command, strictCommand(command.script, this.#become), options);
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      const connection = await this.#connection(host, options.signal);
+      const result = await connection.run(command, text, options);
+      if (result !== null) return result;
+    }
+    const reason = 'its connections are lost as soon as they are made';
+    throw failure('NODE_UNREACHABLE', { node: host.name, address: host.address, reason });
   }
 
   async connect(host: Host, to: StreamTarget, signal?: AbortSignal): Promise<Duplex> {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { gunzipSync } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { gzipped } from '../../../src/adapters/sources/gzip.ts';
+import { gunzipped, gzipped } from '../../../src/adapters/sources/gzip.ts';
 
 describe('gzip', () => {
   test.each([0, 1, 1024 * 1024 - 1, 1024 * 1024, 1024 * 1024 + 1, 7_500_000])(
@@ -28,6 +30,31 @@ describe('gzip', () => {
       throw new Error('the disk is gone');
     })();
     await expect(collect(gzipped(failing))).rejects.toThrow('the disk is gone');
+  });
+});
+
+describe('gunzip', () => {
+  const input = gzipSync(randomBytes(3_000_000));
+
+  test('gives back what was compressed, and fails if not all of it came', async () => {
+    const whole = await collect(gunzipped(cut(input, 65_536)));
+    expect(whole.equals(gunzipSync(input))).toBe(true);
+    await expect(collect(gunzipped(cut(input.subarray(0, -9), 65_536)))).rejects.toThrow(
+      'unexpected end of file',
+    );
+  });
+
+  test('lets go of an input that is no gzip, is not read on, or fails', async () => {
+    const bodies = [Buffer.alloc(3_000_000, 'x'), input, input];
+    const inputs = bodies.map((bytes) => Readable.from(cut(bytes, 65_536)));
+    const closed = Promise.allSettled(inputs.map((one) => finished(one)));
+    const [noGzip, unread, failing] = inputs as [Readable, Readable, Readable];
+    await expect(collect(gunzipped(noGzip))).rejects.toThrow('incorrect header check');
+    for await (const _ of gunzipped(unread)) break;
+    const collecting = collect(gunzipped(failing));
+    failing.destroy(new Error('the disk is gone'));
+    await expect(collecting).rejects.toThrow('the disk is gone');
+    await closed;
   });
 });
 

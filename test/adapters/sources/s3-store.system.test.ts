@@ -154,6 +154,21 @@ describe('a store in S3', () => {
     await expect(writtenAt('left')).rejects.toMatchObject({ name: 'NotFound' });
   });
 
+  test('is listed while images are removed from it, by several at once', async () => {
+    const { source, write, capture } = await seed();
+    const captured = [];
+    for (let i = 0; i < 5; i++) {
+      await write({ 'index.php': `version ${i}` });
+      captured.push(await capture());
+    }
+    const [stays, ...gone] = captured.reverse();
+    const remove = () => source.images.remove(gone);
+    const list = async () => expect((await source.images.list()).map(({ name }) => name)).toContain(stays);
+    await Promise.all([remove(), list(), remove(), list(), source.images.remove([]), list()]);
+    expect((await source.images.list()).map(({ name }) => name)).toEqual([stays]);
+    expect(await source.images.verify(stays!)).toEqual([]);
+  });
+
   test('tells content that is damaged, or gone', async () => {
     const { source, capture, spoil, forget } = await seed({ deliver: 'stream' });
     const image = await capture();

@@ -48,6 +48,8 @@ export interface Line {
   readonly port: number;
   /** Connections made so far. */
   readonly connections: () => number;
+  /** Of these those that are open. */
+  readonly open: () => number;
   refuseNext(times: number): void;
   cut(): void;
   close(): Promise<void>;
@@ -64,7 +66,10 @@ export async function startLine(to: number): Promise<Line> {
       return near.resetAndDestroy();
     }
     const far = connect(to, '127.0.0.1');
-    for (const socket of [near, far]) sockets.add(socket.on('error', () => undefined));
+    for (const socket of [near, far]) {
+      sockets.add(socket.on('error', () => undefined));
+      socket.once('close', () => sockets.delete(socket));
+    }
     near.pipe(far).pipe(near);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -74,6 +79,7 @@ export async function startLine(to: number): Promise<Line> {
   return {
     port: (server.address() as { port: number }).port,
     connections: () => connections,
+    open: () => sockets.size,
     refuseNext: (times) => {
       refusals = times;
     },

@@ -1,7 +1,8 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ssh2Transport } from '../../../src/adapters/transports/ssh2.ts';
 import type { SshSettings } from '../../../src/core/site.ts';
@@ -80,6 +81,41 @@ describe('ssh2', () => {
         line.cut();
         await sleep(500);
         expect((await transport.run(host, hello)).stdout).toBe('hello\n');
+      }),
+    );
+  });
+
+  test('a connection that is lost while the new key of its host goes on record is opened anew', async () => {
+    const file = join(sandbox.folder, 'slow');
+    const line = await startLine(port);
+    await using({ knownHosts: [file], hostKeys: 'accept-new' }, async (transport) => {
+      const going = transport.run(hostOf({ port: line.port }), hello);
+      while (line.connections() === 0) await nextTurn();
+      // It is read once more before a line is added to it. That waits until somebody writes into this one.
+      execFileSync('mkfifo', [file]);
+      const record = await open(file, 'w');
+      line.cut();
+      while (line.open() > 0) await nextTurn();
+      await rm(file);
+      await record.close();
+      expect((await going).stdout).toBe('hello\n');
+    }).finally(() => line.close());
+  });
+
+  test('a command that waits for its turn on a connection that is lost is run on a new one', async () => {
+    await throughLine((line) =>
+      using(overLine(), async (transport) => {
+        const host = hostOf({ port: line.port });
+        const marks = Array.from({ length: 8 }, (_, i) => join(sandbox.folder, `turn-${i}`));
+        const going = marks.map((mark) => transport.run(host, commandOf(`touch ${mark}; sleep 30`)));
+        const outcomes = Promise.allSettled(going);
+        const waiting = transport.run(host, hello);
+        for (const mark of marks) await untilThere(mark);
+        line.cut();
+        expect((await waiting).stdout).toBe('hello\n');
+        for (const outcome of await outcomes)
+          expect(outcome).toMatchObject({ reason: { code: 'OUTCOME_UNKNOWN' } });
+        expect(transport.counts()).toEqual({ connections: 2, commands: 9 });
       }),
     );
   });
