@@ -496,6 +496,22 @@ describe('cleanup', () => {
     expect(folder.read('shared/media/photo.jpg')).toBe('photo');
   });
 
+  test('leaves no half of a release that counts as one, and deletes next time what is left of it', () => {
+    const folder = locked();
+    for (const n of [1, 2, 3]) goLive(folder, n);
+    const half = `find releases -path "*${releaseId(1)}*" -name index.php -delete; echo "rm: it's busy" >&2; exit 1`;
+    instead(
+      'rm',
+      `case "$*" in ("-rf releases/"*${releaseId(1)}*) ${once(folder, 'tried')} || { ${half}; } ;; esac`,
+    );
+    expect(folder.run(removeReleases(folder.fence(), [releaseId(1)])).result).toEqual([
+      { id: releaseId(1), reason: "rm: it's busy" },
+    ]);
+    expect(look(folder).releases.map(({ id }) => id)).toEqual([releaseId(2), releaseId(3)]);
+    expect(folder.run(removeReleases(folder.fence(), [releaseId(2)])).result).toEqual([]);
+    expect(folder.list('releases')).toEqual([releaseId(3)]);
+  });
+
   test('keeps the live release whatever the list says (S11)', () => {
     const folder = locked();
     goLive(folder, 1);
