@@ -123,12 +123,11 @@ describe('the lock', () => {
     deliver(folder, 1);
     const site = { ...folder.site, activate: ['sleep 60 > /dev/null 2>&1 & echo $! > ../../server'] };
     expect(folder.run(switchTo(folder.fence(), site, release(1))).status).toBe(0);
-    const startedMs = Date.now();
-    expect(
-      folder.run(acquireLock(web1, folder.site, lock('run-2'), ['run-0', 'run-1'])).result.acquired,
-    ).toBe(true);
-    expect(Date.now() - startedMs).toBeLessThan(15_000);
-    process.kill(Number(folder.read('server')));
+    onTestFinished(() => void process.kill(Number(folder.read('server'))));
+    const { acquired, busy } = folder.run(
+      acquireLock(web1, folder.site, lock('run-2'), ['run-0', 'run-1']),
+    ).result;
+    expect({ acquired, busy }).toEqual({ acquired: true, busy: false });
   });
 
   test('of a dead run is taken over by one run alone, and the dead one is fenced off', () => {
@@ -405,6 +404,13 @@ describe('switching', () => {
     goLive(folder, 2);
     folder.run(switchTo(folder.fence(), folder.site, release(1)));
     expect(look(folder).proved).toBeNull();
+  });
+
+  test('to a release of Capistrano works again after a full disk left its record empty', () => {
+    const folder = locked();
+    folder.mkdir(`releases/${releaseId(1)}`);
+    folder.write(`.sluice/releases/${releaseId(1)}`, '');
+    expect(folder.run(switchTo(folder.fence(), folder.site, release(1))).status).toBe(0);
   });
 
   test('refuses a release that is not whole', () => {
