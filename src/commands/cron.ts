@@ -101,7 +101,8 @@ export const cronLook = ({ deployTo, cron }: Place): string =>
         ]
       : []),
     `[ ! -f ${layout.cron} ] || say cron-since "$(cat ${layout.cron})"`,
-    `if [ -f ${layout.cronRunning} ] && ! flock -n ${layout.cronRunning} true 2>/dev/null; then`,
+    // One that looks at a time, or it would take another that looks for a job.
+    `if [ -f ${layout.cronRunning} ] && ! flock ${layout.own} flock -n ${layout.cronRunning} true 2>/dev/null; then`,
     eachJob(`say cron-job "$(tr '\\0\\n' '  ' < "/proc/$pid/cmdline" 2>/dev/null | cut -c 1-200)"`),
     '  say cron-busy',
     'fi',

@@ -52,6 +52,10 @@ const rewrite = (deployTo: string, block: readonly string[]): string =>
   [
     'if command -v crontab >/dev/null 2>&1; then',
     `trap 'rm -f ${layout.crontab}.*' EXIT`,
+    // Two sites of one user have one crontab between them. Not every user has a home.
+    'home=${HOME:-/}; [ -r "$home" ] || home=/',
+    'exec 8< "$home"',
+    'flock 8',
     `if ! LC_ALL=C crontab -l > ${layout.crontab}.old 2> ${layout.crontab}.error; then`,
     `  grep -qi -e 'no crontab' -e 'no such file' ${layout.crontab}.error || { cat ${layout.crontab}.error >&2; exit 1; }`,
     `  : > ${layout.crontab}.old`,
@@ -60,7 +64,8 @@ const rewrite = (deployTo: string, block: readonly string[]): string =>
     `  [ -z "$inside" ] || { echo ${quote(`the crontab has the line "${begin(deployTo)}", and not the last one of the block`)} >&2; exit 1; }`,
     `} < ${layout.crontab}.old > ${layout.crontab}.new`,
     ...(block.length === 0 ? [] : [`${words('printf', '%s\\n', ...block)} >> ${layout.crontab}.new`]),
-    `if [ ! -s ${layout.crontab}.new ]; then [ ! -s ${layout.crontab}.old ] || crontab -r ${letGo}`,
-    `elif [ "$(cat ${layout.crontab}.old)" != "$(cat ${layout.crontab}.new)" ]; then crontab - < ${layout.crontab}.new ${letGo}; fi`,
+    `if [ ! -s ${layout.crontab}.new ]; then [ ! -s ${layout.crontab}.old ] || crontab -r 8<&- ${letGo}`,
+    `elif [ "$(cat ${layout.crontab}.old)" != "$(cat ${layout.crontab}.new)" ]; then crontab - < ${layout.crontab}.new 8<&- ${letGo}; fi`,
+    'exec 8<&-',
     ...(block.length === 0 ? ['fi'] : ["else echo 'there is no crontab here' >&2; exit 1; fi"]),
   ].join('\n');

@@ -58,19 +58,19 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     '  case $id in ([0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; (*) continue ;; esac',
     '  say release "$id"',
     '  revision=; read -r revision 2>/dev/null < "$dir/REVISION" || :; say revision "$id" "$revision"',
-    `  [ ! -f ".sluice/releases/$id" ] || while read -r mark at rest; do say mark "$id" "$mark"; [ "$mark" != backup ] || say backup "$id" "$rest"; done < ".sluice/releases/$id"`,
+    // What is there now may be gone before it is read, for other runs go on.
+    '  while read -r mark at rest; do say mark "$id" "$mark"; [ "$mark" != backup ] || say backup "$id" "$rest"; done 2>/dev/null < ".sluice/releases/$id" || :',
     'done',
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,
     'for mark in .sluice/once/*; do [ ! -e "$mark" ] || say once "${mark#.sluice/once/}"; done',
     `[ ! -f ${layout.irreversible} ] || while read -r id; do say irreversible "$id"; done < ${layout.irreversible}`,
-    `[ ! -e ${layout.maintenance} ] || { by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$(date -u -r ${layout.maintenance} +%Y-%m-%dT%H:%M:%SZ) $by"; }`,
-    `[ ! -f ${layout.drained} ] || while read -r server; do say drained "$server"; done < ${layout.drained}`,
+    `if since=$(date -u -r ${layout.maintenance} +%Y-%m-%dT%H:%M:%SZ 2>/dev/null); then by=; read -r by 2>/dev/null < ${layout.maintenance} || :; say maintenance "$since $by"; fi`,
+    `while read -r server; do say drained "$server"; done 2>/dev/null < ${layout.drained} || :`,
     cronLook({ deployTo, cron: links.cron }),
-    `if [ -f ${layout.lock} ]; then`,
-    `  { read -r run; read -r details; } < ${layout.lock} || :`,
+    `if ${readTwo(layout.lock)}; then`,
     `  beat=0; read -r beat 2>/dev/null < ${layout.heartbeat} || :`,
-    '  say lock "$run" "$beat" "$details"',
-    `  [ ! -f ${layout.held} ] || { { read -r run; read -r details; } < ${layout.held} || :; say held "$run" "$details"; }`,
+    '  say lock "$first" "$beat" "$second"',
+    `  if ${readTwo(layout.held)}; then say held "$first" "$second"; fi`,
     'fi',
     ...linkedFiles.map((path) => `[ -f ${quote(`${layout.shared}/${path}`)} ] || say missing ${quote(path)}`),
     ...linkedDirs.map((path) => lostFiles(deployTo, path)),
@@ -82,6 +82,10 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     'say end',
   ].join('\n');
 }
+
+/** Succeeds if the file is there, whatever is in it. */
+const readTwo = (file: string): string =>
+  `first= second=; { read -r first || :; read -r second || :; } 2>/dev/null < ${file}`;
 
 /** Counts the files of a real directory of the live release that `shared/` lacks: linking it would lose them. */
 function lostFiles(deployTo: string, path: string): string {

@@ -2,7 +2,7 @@ import type { NodeCommand } from '../core/command.ts';
 import type { Node } from '../core/node.ts';
 import type { LockState, NodeState } from '../core/observation.ts';
 import type { Site } from '../core/site.ts';
-import { awaitTurn, type Fence, fenced, openTurn } from './fenced.ts';
+import { awaitTurn, type Fence, fenced, holdsLock, openTurn } from './fenced.ts';
 import { inspectScript, parseInspection } from './inspect.ts';
 import { layout, ownDirectories } from './layout.ts';
 import { quote, words } from './shell.ts';
@@ -28,7 +28,6 @@ export const acquireLock = (
   from: readonly string[],
 ): NodeCommand<Acquired> => {
   const { run, ...details } = lock;
-  const mine = `${layout.lock}.${run}`;
   return {
     name: 'acquire-lock',
     params: { deployTo: site.deployTo, lock, from },
@@ -36,14 +35,17 @@ export const acquireLock = (
     script: [
       words('mkdir', '-p', ...ownDirectories.map((dir) => `${site.deployTo}/${dir}`)),
       `cd ${quote(site.deployTo)}`,
-      `trap 'rm -f ${mine}' EXIT`,
-      `${words('printf', '%s\\n', run, JSON.stringify(details))} > ${quote(mine)}`,
+      // A file for each attempt: one whose connection was lost may still be waiting.
+      `mine=${quote(`${layout.lock}.${run}`)}.$$`,
+      `trap 'rm -f "$mine"' EXIT`,
+      `${words('printf', '%s\\n', run, JSON.stringify(details))} > "$mine"`,
       openTurn,
       `turn() { ${awaitTurn(busySecondsMax)} || { echo '= busy'; return 1; }; }`,
-      `if ln ${quote(mine)} ${layout.lock} 2>/dev/null; then ${beat}; ${from.length === 0 ? '' : takeOver(mine, run, from)}fi`,
-      words('rm', '-f', mine),
-      `holder=; read -r holder 2>/dev/null < ${layout.lock} || :`,
-      `[ "$holder" != ${quote(run)} ] || if turn; then ${beat}; else rm -f ${layout.lock}; fi`,
+      `reads() { holder=; read -r holder 2>/dev/null < ${layout.lock} || :; }`,
+      // Whoever sees the new lock sees that its run lives; a dead run's lock is not made to look alive.
+      `[ -e ${layout.lock} ] || ${beat}`,
+      `ln "$mine" ${layout.lock} 2>/dev/null || ${from.length === 0 ? ':' : takeOver(run, from)}`,
+      ...confirm(run),
       inspectScript(site),
     ].join('\n'),
     parse: (stdout) => {
@@ -56,21 +58,39 @@ export const acquireLock = (
 
 const busySecondsMax = 20;
 
-const beat = `date +%s > ${layout.heartbeat}`;
+/** Over the time that stands there, in one write: the file is never empty, also if the disk is full. */
+const beat = `date +%s 1<> ${layout.heartbeat}`;
 
-/** The claim is a link named for the dead run, so that only one run can ever take its lock over. */
-const takeOver = (mine: string, run: string, from: readonly string[]): string =>
+/**
+ * The claim is a link named for the dead run, so that only one run can ever take its lock over. While it waited for its
+ * turn another may have done so, and have given the lock back.
+ */
+const takeOver = (run: string, from: readonly string[]): string =>
   [
-    'else',
-    `  holder=; read -r holder < ${layout.lock} || :`,
-    `  case "$holder" in (${from.map(quote).join('|')})`,
-    `    if turn; then`,
-    `      ln ${quote(mine)} ${layout.claim('"$holder"')} 2>/dev/null || :`,
-    `      claimant=; read -r claimant 2>/dev/null < ${layout.claim('"$holder"')} || :`,
-    `      [ "$claimant" != ${quote(run)} ] || mv -f ${quote(mine)} ${layout.lock}`,
-    '    fi',
-    '  esac\n',
+    '{',
+    `  dead() { reads; case "$holder" in (${from.map(quote).join('|')}) ;; (*) return 1 ;; esac; }`,
+    `  if dead && turn && dead; then`,
+    `    ln "$mine" ${layout.claim('"$holder"')} 2>/dev/null || :`,
+    `    claimant=; read -r claimant 2>/dev/null < ${layout.claim('"$holder"')} || :`,
+    `    [ "$claimant" != ${quote(run)} ] || { ${beat}; mv -f "$mine" ${layout.lock}; }`,
+    '  fi',
+    '}',
   ].join('\n');
+
+/**
+ * Keeps the lock if nothing of an earlier run is under way. It is this attempt's own then, so that an earlier one of the
+ * run, which has waited for too long, gives nothing back.
+ */
+const confirm = (run: string): readonly string[] => {
+  const holds = `reads; if [ "$holder" = ${quote(run)} ]; then`;
+  const isOwn = `[ "$mine" -ef ${layout.lock} ]`;
+  return [
+    holds,
+    `  if turn; then ${holds} ${beat}; ${isOwn} || [ ! -e "$mine" ] || mv -f "$mine" ${layout.lock}; fi`,
+    `  elif ${isOwn}; then rm -f ${layout.lock}; fi`,
+    'fi',
+  ];
+};
 
 /** Shows that the run lives. */
 export const renewLock = (fence: Fence): NodeCommand<void> => ({
@@ -102,7 +122,10 @@ export const releaseLock = (fence: Fence, { logLine, historyLine }: Ending): Nod
       ...(historyLine === null ? [] : [`${words('printf', '%s\\n', historyLine)} >> ${layout.history}`]),
       pruneJournals,
       // The directory itself stays: another run may just be making sure of it.
-      'rm -rf .sluice/incoming/*',
+      // Something that was cut off may still be writing there: that must not keep the lock.
+      'rm -rf .sluice/incoming/* || :',
+      // It took a while: the lock may be another's by now.
+      holdsLock(fence.run),
       `rm -f ${layout.claim('*')} ${layout.held} ${layout.lock}`,
     ].join('\n'),
   )}`,

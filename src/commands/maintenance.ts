@@ -75,7 +75,10 @@ const scripts: Readonly<Record<'run' | 'operator', Readonly<Record<'on' | 'off',
 
 const file = layout.maintenance;
 const isTheirs = `[ -e ${file} ] && [ "$(cat ${file} 2>/dev/null)" != ${runMark} ]`;
-const set = (text: string): string => `${words('printf', '%s\\n', text)} > ${file}`;
+
+/** By a rename: an empty one, as a full disk leaves it, would be an operator's. */
+const set = (text: string): string =>
+  `${words('printf', '%s\\n', text)} > ${layout.own}/maintenance.new; mv -f ${layout.own}/maintenance.new ${file}`;
 
 const inLive = (command: CommandLine): string =>
   `( if [ -d ${layout.current} ]; then cd ${layout.current}/ || exit; fi; ${userCommand(command)} < /dev/null >&2 ) ${letGo}`;

@@ -12,11 +12,13 @@ export const writeServerState = (file: string): NodeCommand<void> => {
     params: { file },
     summary: `write ${file}`,
     script: [
-      `trap 'rm -f ${file}.new' EXIT`,
-      `[ ! -e ${file} ] || cp -p ${file} ${file}.new`,
-      `cat > ${file}.new`,
+      // Another site, with servers of its own in it, may write it, too.
+      `new=${file}.new.$$`,
+      `trap 'rm -f "$new"' EXIT`,
+      `[ ! -e ${file} ] || cp -p ${file} "$new"`,
+      'cat > "$new"',
       'sync',
-      `mv -f ${file}.new ${file}`,
+      `mv -f "$new" ${file}`,
     ].join('\n'),
     parse: () => undefined,
     timeoutMs: 10_000,

@@ -23,7 +23,7 @@ export const switchTo = (
       fence,
       [
         `[ -d ${layout.release(release.id)} ] || { echo ${quote(`release ${release.id} is not there`)} >&2; exit 1; }`,
-        `[ -e ${record} ] || echo "complete $(date +%s) adopted" > ${record}`,
+        `[ -s ${record} ] || echo "complete $(date +%s) adopted" > ${record}`,
         `grep -q '^complete' ${record} || { echo ${quote(`release ${release.id} is not whole`)} >&2; exit 1; }`,
         words('ln', '-sfn', `${site.deployTo}/${layout.release(release.id)}`, `${layout.own}/current.new`),
         `echo "live $(date +%s)" >> ${record}`,

@@ -12,7 +12,8 @@ export const within = (
   const folders = `"$tmp"/${quote(`sluice.${encodeURIComponent(name)}`)}".$world"`;
   return [
     // When a process began tells it from a later one of the same number (proc(5), field 22).
-    'began() { read -r line 2>/dev/null < "/proc/$1/stat" || return 0; set -- $line; echo "${22}"; }',
+    'began() { read -r line 2>/dev/null < "/proc/$1/stat" || { echo ended; return 0; }; set -- $line; echo "${22}"; }',
+    'lives() { [ "$2" != ended ] && [ "$(began "$1")" = "$2" ]; }',
     'for tmp in "${TMPDIR:-/tmp}" /tmp /var/tmp; do [ ! -w "$tmp" ] || break; done',
     // Containers may share a folder, and not the numbers of their processes.
     'world=$(readlink /proc/self/ns/pid || :)',
@@ -20,9 +21,10 @@ export const within = (
     `for folder in ${folders}.*; do`,
     // Another user may have made one of this name.
     '  [ -f "$folder/process" ] && [ -O "$folder" ] || continue',
-    '  read -r process time since < "$folder/process" || continue',
-    '  if [ "$(began "$process")" != "$time" ]; then rm -rf "$folder"',
-    `  elif [ $(($(date +%s) - since)) -gt ${seconds} ]; then late=yes; fi`,
+    '  read -r process time looker begun since < "$folder/process" || continue',
+    `  if lives "$process" "$time"; then [ $(($(date +%s) - since)) -le ${seconds} ] || late=yes`,
+    // Whoever began it may not have read yet what it wrote.
+    '  elif ! lives "$looker" "$begun"; then rm -rf "$folder"; fi',
     'done',
     'if [ -z "$late" ]; then',
     `folder=$(mktemp -d ${folders}.XXXXXX)`,
@@ -34,7 +36,7 @@ export const within = (
     '  [ ! -e "$folder/late" ] || rm -rf "$folder"',
     ') < /dev/null > /dev/null 2>&1 &',
     'since=$(date +%s)',
-    'echo "$! $(began $!) $since" > "$folder/process"',
+    'echo "$! $(began $!) $$ $(began $$) $since" > "$folder/process"',
     // `date` knows whole seconds, and not every sleep knows parts of one.
     `until [ -e "$folder/end" ] || [ $(($(date +%s) - since)) -gt ${seconds} ]; do`,
     '  sleep 0.1 2>/dev/null || sleep 1',

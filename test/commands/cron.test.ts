@@ -91,6 +91,18 @@ test('the block stands behind the lines of others, which stay byte for byte, put
   expect(take().status).toBe(0);
 });
 
+test('two sites of one user that change it at the same time both have their block', async () => {
+  const sites = [cronNode(['true']), cronNode(['false'])].map(({ folder }) => folder);
+  const slow = fakeCrontab.replace('cat "$CRONTAB" ;;', 'cat "$CRONTAB"; sleep 0.3 ;;');
+  writeFileSync(join(bin, 'crontab'), slow, { mode: 0o755 });
+  writeFileSync(process.env.CRONTAB!, '0 0 * * * mine\n');
+  const ended = await Promise.all(sites.map((folder) => folder.start(putCron(folder.fence(), folder.site))));
+  expect(ended).toEqual([0, 0]);
+  const lines = readFileSync(process.env.CRONTAB!, 'utf8').split('\n');
+  for (const { site } of sites) expect(lines).toEqual(expect.arrayContaining([...cronBlock(site)]));
+  expect(lines[0]).toBe('0 0 * * * mine');
+});
+
 test('where there was no crontab there is none once the block is taken off', () => {
   const { lines, put, take } = cronNode(['true']);
   expect(put().status).toBe(0);
@@ -158,6 +170,25 @@ test('jobs under way are seen with what they run, also once the block is taken o
   expect(folder.run(endCronJobs(folder.fence(), 'TERM')).status).toBe(0);
   await ended;
   expect(state().running).toEqual([]);
+});
+
+test('two that look at the same time take neither the other for a job', async () => {
+  const { put, state, folder } = cronNode(['true']);
+  put();
+  const running = join(folder.dir, '.sluice/cron-running');
+  writeFileSync(running, '');
+  const other = spawn('flock', [
+    join(folder.dir, '.sluice'),
+    'flock',
+    running,
+    'sh',
+    '-c',
+    'echo; sleep 0.5',
+  ]);
+  const ended = once(other, 'exit');
+  await once(other.stdout, 'data');
+  expect(state().running).toEqual([]);
+  await ended;
 });
 
 test('nothing is changed for a run that does not have the lock', () => {

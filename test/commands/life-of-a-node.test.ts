@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { removeReleases } from '../../src/commands/cleanup.ts';
 import { fencedStatus } from '../../src/commands/fenced.ts';
 import { inspect } from '../../src/commands/inspect.ts';
@@ -121,12 +123,11 @@ describe('the lock', () => {
     deliver(folder, 1);
     const site = { ...folder.site, activate: ['sleep 60 > /dev/null 2>&1 & echo $! > ../../server'] };
     expect(folder.run(switchTo(folder.fence(), site, release(1))).status).toBe(0);
-    const startedMs = Date.now();
-    expect(
-      folder.run(acquireLock(web1, folder.site, lock('run-2'), ['run-0', 'run-1'])).result.acquired,
-    ).toBe(true);
-    expect(Date.now() - startedMs).toBeLessThan(15_000);
-    process.kill(Number(folder.read('server')));
+    onTestFinished(() => void process.kill(Number(folder.read('server'))));
+    const { acquired, busy } = folder.run(
+      acquireLock(web1, folder.site, lock('run-2'), ['run-0', 'run-1']),
+    ).result;
+    expect({ acquired, busy }).toEqual({ acquired: true, busy: false });
   });
 
   test('of a dead run is taken over by one run alone, and the dead one is fenced off', () => {
@@ -199,7 +200,82 @@ describe('the lock', () => {
     folder.run(renewLock(folder.fence()));
     expect(look(folder).lock?.silentMs).toBeLessThan(60_000);
   });
+
+  test.each([
+    ['taken', 'run-9', []],
+    ['taken over', 'run-0', ['run-0']],
+  ])('that is %s, and renewed, is never seen without a heartbeat of its run', (_how, holder, from) => {
+    const folder = nodeFolder();
+    folder.write(from.length === 0 ? 'elsewhere' : '.sluice/lock', `${holder}\n{}\n`);
+    folder.write('.sluice/heartbeat', '1700000000\n');
+    const lookers =
+      '[ "$(head -n 1 .sluice/lock)" != run-1 ] || echo "beat $(cat .sluice/heartbeat)" >> seen';
+    instead('date', `cd ${folder.dir} 2>/dev/null && ${lookers}`);
+    folder.run(acquireLock(web1, folder.site, lock('run-1'), from));
+    folder.run(renewLock(folder.fence()));
+    const seen = folder.read('seen').trim().split('\n');
+    expect(seen.filter((line) => !(Number(line.slice('beat '.length)) > 1_700_000_000))).toEqual([]);
+  });
+
+  test.each([
+    ['run-3', ':'],
+    ['run-2', 'cp other .sluice/claim.run-1; rm -f .sluice/lock.run-2'],
+  ])('that %s has by the time a run’s turn comes is not taken over again', (other, before) => {
+    const folder = locked();
+    folder.write('other', `${other}\n{}\n`);
+    instead('flock', `${once(folder, 'began')} || { ${before}; mv other .sluice/lock; exit 1; }`);
+    const ran = folder.run(acquireLock(web1, folder.site, lock('run-2'), ['run-1']));
+    expect(ran.status, ran.stderr).toBe(0);
+    expect(folder.read('.sluice/lock').split('\n')[0]).toBe(other);
+  });
+
+  test.each(['run-1', 'run-2'])(
+    'that %s has meanwhile is not freed by an attempt that waited in vain',
+    (other) => {
+      const folder = nodeFolder();
+      folder.write('other', `${other}\n{}\n`);
+      instead('sleep', `${once(folder, 'slept')} || mv other .sluice/lock; exit 0`);
+      instead('flock', 'exit 1');
+      expect(folder.run(acquireLock(web1, folder.site, lock('run-1'), [])).result.busy).toBe(true);
+      expect(folder.read('.sluice/lock').split('\n')[0]).toBe(other);
+    },
+  );
+
+  test('is given back although something that was cut off still writes below it', () => {
+    const folder = locked();
+    folder.write('.sluice/incoming/left', '');
+    instead('rm', `case $* in (*incoming*) exit 1 ;; esac`);
+    expect(folder.run(releaseLock(folder.fence(), { logLine: null, historyLine: null })).status).toBe(0);
+    expect(folder.exists('.sluice/lock')).toBe(false);
+  });
+
+  test('that another run took while what came in was deleted stays', () => {
+    const folder = locked();
+    folder.write('.sluice/incoming/left', '');
+    folder.write('other', 'run-2\n{}\n');
+    instead('rm', 'case $* in (*incoming*) mv other .sluice/lock ;; esac');
+    const ran = folder.run(releaseLock(folder.fence(), { logLine: null, historyLine: null }));
+    expect(ran.status).toBe(fencedStatus);
+    expect(folder.read('.sluice/lock')).toContain('run-2');
+  });
 });
+
+/** What a command of that name does first, for the rest of a test. */
+function instead(name: string, script: string): void {
+  const bin = mkdtempSync(join(tmpdir(), 'sluice-bin-'));
+  const PATH = process.env.PATH;
+  writeFileSync(join(bin, name), `#!/bin/sh\nPATH='${PATH}'\n${script}\nexec ${name} "$@"\n`, {
+    mode: 0o755,
+  });
+  vi.stubEnv('PATH', `${bin}:${PATH}`);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    rmSync(bin, { recursive: true });
+  });
+}
+
+/** Fails the first time. */
+const once = ({ dir }: Folder, name: string): string => `! mkdir ${dir}/${name} 2>/dev/null`;
 
 describe('the layout', () => {
   test('is made once, and a second time changes nothing (S01)', () => {
@@ -330,6 +406,13 @@ describe('switching', () => {
     expect(look(folder).proved).toBeNull();
   });
 
+  test('to a release of Capistrano works again after a full disk left its record empty', () => {
+    const folder = locked();
+    folder.mkdir(`releases/${releaseId(1)}`);
+    folder.write(`.sluice/releases/${releaseId(1)}`, '');
+    expect(folder.run(switchTo(folder.fence(), folder.site, release(1))).status).toBe(0);
+  });
+
   test('refuses a release that is not whole', () => {
     const folder = locked();
     folder.write(`releases/${releaseId(1)}/index.php`, 'half');
@@ -380,6 +463,24 @@ describe('what is read of a node', () => {
     expect(look(folder).drained).toEqual([]);
   });
 
+  test('what vanishes in that moment was not there', async () => {
+    const folder = locked();
+    folder.write('.sluice/drained.other', 'lb1 web/web1\n');
+    const flicker = new Worker(
+      `const { linkSync, unlinkSync, renameSync } = require('node:fs');
+      const at = (name) => require('node:worker_threads').workerData + name;
+      renameSync(at('lock'), at('lock.other'));
+      for (;;) {
+        for (const name of ['lock', 'drained']) linkSync(at(name + '.other'), at(name));
+        for (const name of ['lock', 'drained']) unlinkSync(at(name));
+      }`,
+      { eval: true, workerData: `${folder.dir}/.sluice/` },
+    );
+    const looks = Array.from({ length: 40 }, () => folder.run(inspect(web1, folder.site)));
+    await flicker.terminate();
+    expect(looks.filter(({ status }) => status !== 0).map(({ stderr }) => stderr)).toEqual([]);
+  });
+
   test('a release that failed its checks is known as failed until it passes them', () => {
     const folder = locked();
     goLive(folder, 1);
@@ -399,6 +500,22 @@ describe('cleanup', () => {
     expect(folder.list('releases')).toEqual([releaseId(2)]);
     expect(folder.list('.sluice/releases')).toEqual([releaseId(2)]);
     expect(folder.read('shared/media/photo.jpg')).toBe('photo');
+  });
+
+  test('leaves no half of a release that counts as one, and deletes next time what is left of it', () => {
+    const folder = locked();
+    for (const n of [1, 2, 3]) goLive(folder, n);
+    const half = `find releases -path "*${releaseId(1)}*" -name index.php -delete; echo "rm: it's busy" >&2; exit 1`;
+    instead(
+      'rm',
+      `case "$*" in ("-rf releases/"*${releaseId(1)}*) ${once(folder, 'tried')} || { ${half}; } ;; esac`,
+    );
+    expect(folder.run(removeReleases(folder.fence(), [releaseId(1)])).result).toEqual([
+      { id: releaseId(1), reason: "rm: it's busy" },
+    ]);
+    expect(look(folder).releases.map(({ id }) => id)).toEqual([releaseId(2), releaseId(3)]);
+    expect(folder.run(removeReleases(folder.fence(), [releaseId(2)])).result).toEqual([]);
+    expect(folder.list('releases')).toEqual([releaseId(3)]);
   });
 
   test('keeps the live release whatever the list says (S11)', () => {

@@ -33,6 +33,16 @@ test('what a run set, a run lifts, and may set twice', () => {
   expect([set('off').result, is(), set('off').result]).toEqual(['ours', null, 'ours']);
 });
 
+test('where the disk is full nothing is left that a run would not lift', () => {
+  const { folder, set, is } = newNode();
+  const command = setMaintenance(folder.fence(), null, { to: 'on', text: null });
+  // No file may grow.
+  const full = `trap '' XFSZ; ulimit -f 0\n${command.script}`;
+  expect(folder.run({ ...command, script: full }).status).not.toBe(0);
+  expect(is()).toBeNull();
+  expect([set('on').result, set('off').result, is()]).toEqual(['ours', 'ours', null]);
+});
+
 test.each(['', 'moving house\n'])('what an operator set with %j stays, whatever a run does', (text) => {
   const { folder, set, is } = newNode();
   folder.write('maintenance', text);

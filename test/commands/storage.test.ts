@@ -121,7 +121,7 @@ function bounded(script: string, seconds: number, tmp = folder()) {
   const text = `set -eu\n${within({ seconds, name: 'a test' }, script)}\necho "late: $late"`;
   const { stdout, status } = spawnSync('sh', ['-c', text], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH, TMPDIR: tmp },
+    env: { ...process.env, TMPDIR: tmp },
   });
   return { tmp, stdout, status };
 }
@@ -139,6 +139,30 @@ test('a script has at least its time, by a clock of whole seconds', () => {
   vi.stubEnv('PATH', `${bin}:${process.env.PATH}`);
   onTestFinished(() => void vi.unstubAllEnvs());
   expect(bounded('sleep 0.5; echo done', 1).stdout).toBe('done\nlate: \n');
+});
+
+test('what a script wrote is there for whoever began it, although another of its name begins before it is read', () => {
+  const bin = folder();
+  const tmp = folder();
+  const other = `set -eu\n${within({ seconds: 10, name: 'a test' }, 'echo other')}`;
+  // The first wait: the script ends, and another comes and goes.
+  const sleep = `#!/bin/sh
+PATH=$REAL
+if mkdir ${bin}/told 2>/dev/null; then
+  until ls ${tmp}/*/end; do :; done
+  sleep 0.1
+  sh -c "$OTHER"
+fi >&2
+exec sleep "$@"
+`;
+  writeFileSync(join(bin, 'sleep'), sleep, { mode: 0o755 });
+  vi.stubEnv('REAL', process.env.PATH);
+  vi.stubEnv('OTHER', other);
+  vi.stubEnv('PATH', `${bin}:${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const ran = bounded(`until [ -e ${bin}/told ]; do :; done; echo done`, 10, tmp);
+  expect(ran).toMatchObject({ stdout: 'done\nlate: \n', status: 0 });
+  expect(readdirSync(tmp)).toEqual([]);
 });
 
 test('a script that hangs is given up, begun by nobody else meanwhile, and cleans up once it wakes', async () => {
