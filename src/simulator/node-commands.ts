@@ -176,21 +176,33 @@ function* acquire(running: Running): Work {
   const { lock, from } = paramsOf<{ lock: LockState; from: readonly string[] }>(running);
   const { run, ...details } = lock;
   const mine = { run, details: JSON.stringify(details) };
+  const take = (): void => {
+    disk.lock = mine;
+    disk.heartbeatSeconds = secondsOn(node, world.clock.nowMs());
+  };
   const look = (busy: boolean, text: string): CommandResult => {
-    if (disk.lock?.run === run) disk.heartbeatSeconds = secondsOn(node, world.clock.nowMs());
     world.tell({ kind: 'lock', node, by, what: text });
     return ok(`${busy ? '= busy\n' : ''}${inspectionOf(node, world.site.deployTo, world.clock.nowMs())}`);
   };
-  if (disk.lock === null) disk.lock = mine;
-  else if (from.includes(disk.lock.run)) {
-    const holder = disk.lock.run;
+  const isDead = (holder: string | undefined): holder is string =>
+    holder !== undefined && from.includes(holder);
+  if (disk.lock === null) take();
+  else if (isDead(disk.lock.run)) {
     if (!(yield* awaitTurn(node, busyMsMax))) return look(true, 'not taken, the node is busy');
-    if (!disk.claims.has(holder)) disk.claims.set(holder, run);
-    if (disk.lock?.run === holder && disk.claims.get(holder) === run) disk.lock = mine;
+    const holder = disk.lock?.run;
+    if (isDead(holder)) {
+      if (!disk.claims.has(holder)) disk.claims.set(holder, run);
+      if (disk.claims.get(holder) === run) take();
+    }
   }
   if (disk.lock?.run !== run) return look(false, `refused (${disk.lock?.run} has it)`);
-  if (yield* awaitTurn(node, busyMsMax)) return look(false, 'taken');
-  if (disk.lock?.run === run) disk.lock = null;
+  if (yield* awaitTurn(node, busyMsMax)) {
+    if (disk.lock?.run !== run) return look(false, 'lost again');
+    take();
+    return look(false, 'taken');
+  }
+  // Another attempt of the run may have it meanwhile.
+  if (disk.lock === mine) disk.lock = null;
   return look(true, 'given back, the node is busy');
 }
 
