@@ -16,7 +16,11 @@ export const othersThrough =
   (worker, signal) =>
     within(socket, signal, (ended) =>
       patiently(ended, async () => {
-        const ask = (line: string) => exchange(socket, line, ended, 'nothing follows');
+        const timeoutMs = Math.ceil(socket.timeoutMs / triesForAnswer);
+        const ask = (line: string) => {
+          const limit = AbortSignal.any([ended, AbortSignal.timeout(timeoutMs)]);
+          return exchange(socket, line, limit, 'nothing follows');
+        };
         const others = workersIn(await ask('show proc')).filter((pid) => pid !== worker);
         const found: InFlight[] = [];
         for (const pid of others) found.push(...workerInFlight(await ask(`@!${pid} show stat -1 4 -1`)));
@@ -31,8 +35,8 @@ export const othersThrough =
     });
 
 /**
- * Does it again for a while: a master that reloads does not listen for a moment, and a worker may end before it has
- * answered, and is then listed no longer.
+ * Does it again for a while: a master that reloads does not listen for a moment, a worker may end before it has
+ * answered, and is then listed no longer, and a question that HAProxy 3 took then may stay without any answer.
  */
 async function patiently<T>(ended: AbortSignal, work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -46,6 +50,7 @@ async function patiently<T>(ended: AbortSignal, work: () => Promise<T>): Promise
 }
 
 const [attemptsMax, pauseMs] = [20, 50];
+const triesForAnswer = 3;
 
 /**
  * The process ids of all workers, old ones too. Which of them are old, the master knows for sure only when a reload is

@@ -1,5 +1,11 @@
-import { expect, test } from 'vitest';
-import { workersIn } from '../../../src/adapters/balancers/haproxy-master.ts';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { othersThrough, workersIn } from '../../../src/adapters/balancers/haproxy-master.ts';
+import { localTransport } from '../../../src/adapters/transports/local.ts';
 
 const head = '#<PID>          <type>          <reloads>       <uptime>        <version>      \n';
 const master = '31841           master          1 [failed: 0]   0d00h00m04s     2.6.12-1+deb12u4\n';
@@ -24,4 +30,30 @@ test.each([
 
 test.each(['', 'Unknown command: show proc\n', `${head}${master}`])('%j lists no workers', (processes) => {
   expect(() => workersIn(processes)).toThrow('"show proc" does not list workers');
+});
+
+test('a question that a master took and never answers, as it reloads, is asked again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'haproxy-master-'));
+  const path = join(folder, 'master.sock');
+  let asked = 0;
+  const server = createServer({ allowHalfOpen: true }, (stream) => {
+    stream.resume().once('end', () => {
+      asked += 1;
+      if (asked > 1) stream.end(`${head}${master}# workers\n${process(7)}\n`);
+    });
+  }).listen(path);
+  await once(server, 'listening');
+  onTestFinished(async () => {
+    server.close();
+    await rm(folder, { recursive: true });
+  });
+  const others = othersThrough({
+    balancer: 'lb',
+    to: { kind: 'unix', path },
+    host: null,
+    transport: localTransport({ become: null }),
+    timeoutMs: 1500,
+  });
+  expect(await others(7)).toEqual([]);
+  expect(asked).toBe(2);
 });
