@@ -51,6 +51,9 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     `if cd ${quote(deployTo)} 2>/dev/null; then`,
     'say root',
     `for dir in ${own.join(' ')} .sluice/*/; do [ ! -d "$dir" ] || [ -w "$dir" ] || say readonly "$dir"; done`,
+    // Below, a file that cannot be opened is one that is gone.
+    `said=$(LC_ALL=C cat .sluice/releases/* ${layout.lock} ${layout.heartbeat} ${layout.held} ${layout.drained} 2>&1 >/dev/null || :)`,
+    'case $said in (*[Dd]enied*) echo "$said" | grep -i denied >&2; exit 1 ;; esac',
     `if [ -L ${layout.current} ]; then say current "$(readlink ${layout.current})"`,
     `elif [ -e ${layout.current} ]; then say blocked; fi`,
     `for dir in ${layout.releases}/*/; do`,
@@ -58,7 +61,7 @@ export function inspectScript({ deployTo, shared, ...links }: Place): string {
     '  case $id in ([0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]) ;; (*) continue ;; esac',
     '  say release "$id"',
     '  revision=; read -r revision 2>/dev/null < "$dir/REVISION" || :; say revision "$id" "$revision"',
-    // What is there now may be gone before it is read, for other runs go on.
+    // What is there now may be gone before it is opened, for other runs go on.
     '  while read -r mark at rest; do say mark "$id" "$mark"; [ "$mark" != backup ] || say backup "$id" "$rest"; done 2>/dev/null < ".sluice/releases/$id" || :',
     'done',
     `[ ! -f ${layout.revisionsLog} ] || sed -n 's/.* deployed as release \\([0-9]\\{14\\}\\) by .*/= logged \\1/p; s/.* rolled back to release \\([0-9]\\{14\\}\\).*/= logged \\1/p' ${layout.revisionsLog}`,

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { removeReleases } from '../../src/commands/cleanup.ts';
@@ -479,6 +479,23 @@ describe('what is read of a node', () => {
     const looks = Array.from({ length: 40 }, () => folder.run(inspect(web1, folder.site)));
     await flicker.terminate();
     expect(looks.filter(({ status }) => status !== 0).map(({ stderr }) => stderr)).toEqual([]);
+  });
+
+  test('what may not be read is an error that names it, and not as if it were not there', () => {
+    const folder = locked();
+    folder.write('.sluice/drained', 'lb1 web/web1\n');
+    for (const file of ['.sluice/lock', '.sluice/drained']) folder.chmod(file, 0);
+    spawnSync('chmod', ['a+rx', dirname(folder.dir), folder.dir, join(folder.dir, '.sluice')]);
+    const { script } = inspect(web1, folder.site);
+    // Root reads all.
+    const somebody = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--clear-groups'] : ['env'];
+    const { status, stderr } = spawnSync('env', [...somebody, 'sh', '-euc', script], { encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr.split('\n').filter((line) => line.includes('ermission'))).toEqual([
+      expect.stringContaining('.sluice/lock'),
+      expect.stringContaining('.sluice/drained'),
+    ]);
+    expect(stderr).not.toContain('No such file');
   });
 
   test('a release that failed its checks is known as failed until it passes them', () => {
