@@ -193,6 +193,7 @@ describe('the mirror', () => {
     expect(await Promise.all(sources.map((source) => source.resolve('main')))).toEqual(
       sources.map(() => commit),
     );
+    // Its link, and the copy.
     expect(await readdir(join(top, 'cache', 'mirrors'))).toHaveLength(2);
   });
 
@@ -222,6 +223,8 @@ describe('the mirror', () => {
     repository.git('branch', '-D', 'doomed');
     const commit = await repository.commit({ a: '2' });
     expect(await sourceOf().resolve('main')).toBe(commit);
+    // Its link, and the copies of now and before.
+    expect(await readdir(join(top, 'cache', 'mirrors'))).toHaveLength(3);
   });
 
   test('is never looked for in the directories above', async () => {
